@@ -1,0 +1,101 @@
+use std::time::Instant;
+
+use async_trait::async_trait;
+
+use crate::{Batch, Capture, Finding, Lineage, Position, Result, ResumePoint, TableDescription};
+
+/// How the log on the server relates to the position a checkpoint remembers, judged by the
+/// connector; what follows from it is decided by the driver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Continuity {
+    /// There is no checkpoint, and the server keeps no position for us.
+    New,
+    /// There is no checkpoint, but the server keeps a position for us: everything behind it is
+    /// still there.
+    Adopted(Position),
+    /// The same log, with everything behind the checkpoint's position still there.
+    Intact,
+    /// Everything behind the position is provably there, but coordinates start anew, as after a
+    /// failover.
+    Renumbered {
+        /// Why, for people.
+        reason: String,
+    },
+    /// It cannot be proved that nothing is missing behind the position.
+    Broken {
+        /// Why, for people.
+        reason: String,
+        /// The first position from which the log is provably whole, if the server keeps one for
+        /// us; `None` when [`Connector::establish`] has to make one.
+        from: Option<Position>,
+    },
+}
+
+/// What a connector finds on the server before it streams. Making it changes nothing there.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// The server in a few words: `PostgreSQL 15.18`.
+    pub server: String,
+    /// The log's identity.
+    pub lineage: Lineage,
+    /// The end of the log at the time of the survey.
+    pub head: Position,
+    /// Whether the checkpoint's position can be continued.
+    pub continuity: Continuity,
+    /// The captured tables that exist.
+    pub tables: Vec<TableDescription>,
+    /// Everything that is not as it should be, all at once.
+    pub findings: Vec<Finding>,
+}
+
+/// How a stream stands towards its server, for metrics.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The server's end of the log as last heard.
+    pub position: Position,
+    /// Bytes of log between what was confirmed and that end.
+    pub lag_bytes: u64,
+    /// When the server was last heard.
+    pub last_contact: Instant,
+}
+
+/// One source database.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// The engine as events name it: `postgresql`.
+    fn engine(&self) -> &'static str;
+
+    /// The database as events name it.
+    fn database(&self) -> &str;
+
+    /// Whether whoever has read up to `position` has read everything up to `target`. Both must be
+    /// of one lineage.
+    fn covers(&self, position: &Position, target: &Position) -> bool;
+
+    /// Looks at everything streaming needs, without changing anything. Returns the findings
+    /// rather than the first error; an error means that looking itself was impossible.
+    async fn survey(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Survey>;
+
+    /// Makes the server keep the log from now on (creates the slot, or reads the current
+    /// position) and says where it begins. An existing slot of ours that has no use any more, as
+    /// [`Continuity::Broken`] said, is replaced.
+    async fn establish(&self, capture: &Capture) -> Result<ResumePoint>;
+
+    /// Starts streaming behind `from`.
+    async fn open(&self, from: ResumePoint, capture: Capture) -> Result<Box<dyn ChangeStream>>;
+}
+
+/// An open stream. Dropping it closes the connection; what was read but not confirmed comes again.
+#[async_trait]
+pub trait ChangeStream: Send {
+    /// Waits for one event, then returns all that has arrived, up to the byte budget. Cancel-safe.
+    /// A batch without events tells of progress past changes nobody captures.
+    async fn read(&mut self) -> Result<Batch>;
+
+    /// Tells the server that everything up to `position` is durable downstream. Idempotent,
+    /// does not block.
+    fn confirm(&mut self, position: &Position);
+
+    /// How the stream stands towards its server.
+    fn head(&self) -> Head;
+}

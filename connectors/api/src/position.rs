@@ -1,0 +1,77 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Capture;
+
+/// A place in a log, as text that only its connector reads.
+///
+/// There is no order: GTID sets are partial orders, and positions of two lineages say nothing
+/// about each other. [`crate::Connector::covers`] answers for its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Position(Box<str>);
+
+impl Position {
+    /// The position that prints as `text`.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The identity of a log. Positions of two lineages are never compared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Lineage(Box<str>);
+
+impl Lineage {
+    /// The lineage that prints as `text`.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The transaction behind a position of which a part is committed downstream already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partial {
+    /// The transaction's id as the database prints it.
+    pub txid: String,
+    /// How many of its captured changes are committed: the ordinal of the next one.
+    pub rows: u32,
+}
+
+/// Where a stream is to continue, as a checkpoint remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumePoint {
+    /// The log the position belongs to.
+    pub lineage: Lineage,
+    /// The end of the last complete transaction.
+    pub position: Position,
+    /// How far into the next transaction.
+    pub partial: Option<Partial>,
+    /// What was captured when the position was written: an open transaction is finished under it,
+    /// because its rows were counted under it.
+    pub capture: Capture,
+}
