@@ -84,7 +84,7 @@ mod tests {
             let version = |(epoch, coordinate, ordinal)| Version { epoch, coordinate, ordinal };
             let (a, b) = (version(a), version(b));
             prop_assert_eq!(a.to_string().parse::<Version>().unwrap(), a);
-            prop_assert_eq!(a.to_string().as_bytes(), &a.to_text()[..]);
+            prop_assert_eq!(a.to_string().into_bytes(), a.to_text().to_vec());
             prop_assert_eq!(a.to_text().cmp(&b.to_text()), a.cmp(&b));
         }
 
