@@ -2,6 +2,7 @@
 
 mod event;
 mod quality;
+/// Exact decimals.
 pub mod quantity;
 mod version;
 
