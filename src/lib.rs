@@ -28,6 +28,8 @@
 //! Invariant, per lineage of a log: confirmed <= checkpointed <= published-durable <= read.
 
 pub mod config;
+pub mod http;
 pub mod progress;
 pub mod state;
 pub mod stock;
+pub mod telemetry;

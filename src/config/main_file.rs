@@ -65,8 +65,7 @@ const LEVEL: Key = Key {
 
 const NAME_WANTED: &str = "1 to 63 of the characters a-z, 0-9, _ and -, a letter or digit first";
 const BUFFER_DEFAULT: u64 = 16 << 20;
-const LISTEN_DEFAULT: SocketAddr =
-    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8642));
+const LISTEN_DEFAULT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8642));
 
 impl Default for LogConfig {
     fn default() -> Self {
@@ -99,11 +98,7 @@ pub(super) fn load(loader: &Loader<'_>, file: &Path) -> Result<Config, Problems>
 }
 
 /// The main file's own part of the configuration, and the pattern of its sellers' files.
-fn read(
-    root: Section<'_>,
-    outside: &Outside<'_>,
-    file: &Path,
-) -> (Option<Config>, Option<Text>) {
+fn read(root: Section<'_>, outside: &Outside<'_>, file: &Path) -> (Option<Config>, Option<Text>) {
     let name = root.required_text(&NAME).and_then(|name| checked_name(&root, name));
     let sellers = root.required_text(&SELLERS);
     let interval = root.number(&MIN_COMMIT_INTERVAL, 0..=10_000).unwrap_or(0);

@@ -62,12 +62,7 @@ impl Problem {
         wanted: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self {
-            place: place.clone(),
-            found: found.into(),
-            wanted: wanted.into(),
-            fix: fix.into(),
-        }
+        Self { place: place.clone(), found: found.into(), wanted: wanted.into(), fix: fix.into() }
     }
 }
 

@@ -1,10 +1,10 @@
 use std::fmt;
 
+use super::Secret;
 use super::main_file::checked_name;
 use super::outside::{ENV, Outside, section_finished};
 use super::problem::{Place, Problem, Text};
 use super::raw::{Key, Section};
-use super::Secret;
 use crate::stock::SourceName;
 
 /// One database of a seller.

@@ -73,11 +73,8 @@ const NAME: Key = Key {
     wanted: "1 to 63 of the characters A-Z, a-z, 0-9, `.`, `_` and `-`",
     example: "name = \"shop_floor\"",
 };
-const TABLE: Key = Key {
-    name: "table",
-    wanted: "one table with its schema",
-    example: "table = \"public.stock\"",
-};
+const TABLE: Key =
+    Key { name: "table", wanted: "one table with its schema", example: "table = \"public.stock\"" };
 const KIND: Key =
     Key { name: "kind", wanted: "\"level\" or \"movement\"", example: "kind = \"level\"" };
 const WHERE: Key = expression("where", "where = \"channel = 'web'\"");
