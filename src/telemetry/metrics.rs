@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use prometheus::core::Collector;
 use prometheus::{
     Counter, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
@@ -16,12 +18,9 @@ const LATENCY_BUCKETS: [f64; 16] = [
 ];
 
 /// Every metric of this process.
-pub struct Metrics {
+pub(super) struct Metrics {
     registry: Registry,
-    /// Commits to the sink.
-    pub commits: IntCounter,
-    /// Seconds a commit took.
-    pub commit_seconds: Histogram,
+    shard: ShardMetrics,
     rows_read: IntCounterVec,
     rows_filtered: IntCounterVec,
     rows_coalesced: IntCounterVec,
@@ -39,23 +38,31 @@ pub struct Metrics {
     resident_bytes: Gauge,
 }
 
+/// The numbers of the writer all sellers of a shard share.
+#[derive(Debug, Clone)]
+pub struct ShardMetrics {
+    commits: IntCounter,
+    commit_seconds: Histogram,
+}
+
+impl ShardMetrics {
+    /// A commit became durable after `took`.
+    pub fn committed(&self, took: Duration) {
+        self.commits.inc();
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+}
+
 /// The counters of one source, resolved once: counting is an addition, no label is looked up.
 #[derive(Debug, Clone)]
-pub struct SourceCounters {
-    /// Captured row changes read.
-    pub rows_read: IntCounter,
-    /// Row changes no mapping wanted.
-    pub rows_filtered: IntCounter,
-    /// Row changes folded into a later one.
-    pub rows_coalesced: IntCounter,
-    /// Events committed.
-    pub events_published: IntCounter,
-    /// Rows committed to the dead letters.
-    pub dead_letters: IntCounter,
-    /// Starts after an error.
-    pub restarts: IntCounter,
-    /// Seconds from the source's commit to the sink's.
-    pub commit_to_published_seconds: Histogram,
+pub(super) struct SourceCounters {
+    pub(super) rows_read: IntCounter,
+    pub(super) rows_filtered: IntCounter,
+    pub(super) rows_coalesced: IntCounter,
+    pub(super) events_published: IntCounter,
+    pub(super) dead_letters: IntCounter,
+    pub(super) restarts: IntCounter,
+    pub(super) commit_to_published_seconds: Histogram,
 }
 
 impl Default for Metrics {
@@ -65,8 +72,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Metrics of a process that has just started.
-    pub fn new() -> Self {
+    fn new() -> Self {
         let registry = Registry::new();
         let at = &registry;
         let counters = |name| registered(at, IntCounterVec::new(opts(name), &SOURCE_LABELS));
@@ -75,10 +81,13 @@ impl Metrics {
         let build = registered(at, IntGaugeVec::new(opts(names::BUILD_INFO), &[names::VERSION]));
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let state_labels = [names::SELLER, names::SOURCE, names::STATE];
+        let commit_seconds = Histogram::with_opts(histogram(names::COMMIT_SECONDS));
         let latency = histogram(names::COMMIT_TO_PUBLISHED_SECONDS);
         Self {
-            commits: registered(at, IntCounter::with_opts(opts(names::COMMITS))),
-            commit_seconds: registered(at, Histogram::with_opts(histogram(names::COMMIT_SECONDS))),
+            shard: ShardMetrics {
+                commits: registered(at, IntCounter::with_opts(opts(names::COMMITS))),
+                commit_seconds: registered(at, commit_seconds),
+            },
             rows_read: counters(names::ROWS_READ),
             rows_filtered: counters(names::ROWS_FILTERED),
             rows_coalesced: counters(names::ROWS_COALESCED),
@@ -96,6 +105,10 @@ impl Metrics {
             resident_bytes: registered(at, Gauge::with_opts(opts(names::PROCESS_RESIDENT_BYTES))),
             registry,
         }
+    }
+
+    pub(super) fn shard(&self) -> ShardMetrics {
+        self.shard.clone()
     }
 
     /// The counters of one source. Asked twice, they are the same ones.

@@ -6,8 +6,11 @@ use connector_api::{Head, Position};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::metrics::{Metrics, SourceCounters};
+use super::metrics::{Metrics, ShardMetrics, SourceCounters};
+use super::now_us;
+use crate::config::SellerConfig;
 use crate::progress::Lifecycle;
+use crate::state::Checkpoint;
 use crate::stock::{SellerId, SourceName};
 
 /// Every word [`Lifecycle::as_str`] can say.
@@ -19,30 +22,41 @@ pub(super) const STATES: [&str; 6] =
 #[derive(Default)]
 pub struct StatusBoard {
     metrics: Metrics,
-    sources: Mutex<BTreeMap<(SellerId, SourceName), Arc<SourceReport>>>,
+    sources: Mutex<BTreeMap<(SellerId, SourceName), SellerMetrics>>,
 }
 
 impl StatusBoard {
-    /// The report of a source, made at the first call.
-    pub fn source(&self, seller: &SellerId, source: &SourceName) -> Arc<SourceReport> {
-        let key = (seller.clone(), source.clone());
+    /// The numbers of a seller's source, made at the first call; later ones give the same.
+    pub fn seller(&self, config: &SellerConfig) -> SellerMetrics {
+        let (seller, source) = (config.seller.clone(), config.source.name.clone());
         let mut sources = locked(&self.sources);
-        let report = sources.entry(key).or_insert_with(|| {
-            let counters = self.metrics.counters(seller, source);
-            Arc::new(SourceReport::new(seller.clone(), source.clone(), counters))
+        let metrics = sources.entry((seller.clone(), source.clone())).or_insert_with(|| {
+            let counters = self.metrics.counters(&seller, &source);
+            let standing = Mutex::new(Standing::new());
+            SellerMetrics { counters, shared: Arc::new(Shared { seller, source, standing }) }
         });
-        Arc::clone(report)
+        metrics.clone()
     }
 
-    /// The metrics that belong to no source.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+    /// The numbers of what all sellers share.
+    pub fn shard(&self) -> ShardMetrics {
+        self.metrics.shard()
+    }
+
+    /// A seller's source enters a state. Entering the one it is in keeps the time since when.
+    pub fn enter(&self, config: &SellerConfig, state: Lifecycle) {
+        let metrics = self.seller(config);
+        let mut standing = locked(&metrics.shared.standing);
+        if standing.state.as_str() != state.as_str() {
+            standing.since = Timestamp::now();
+        }
+        standing.state = state;
     }
 
     /// How every source stands now, by seller and source.
     pub fn statuses(&self) -> Vec<SourceStatus> {
-        let reports: Vec<_> = locked(&self.sources).values().map(Arc::clone).collect();
-        reports.iter().map(|report| report.status()).collect()
+        let sources: Vec<_> = locked(&self.sources).values().cloned().collect();
+        sources.iter().map(SellerMetrics::status).collect()
     }
 
     /// Metrics in Prometheus' text format.
@@ -68,15 +82,21 @@ pub struct Readiness {
     pub not_ready: Vec<SourceStatus>,
 }
 
-/// What one source reports of itself.
-pub struct SourceReport {
-    /// What is counted on the way of a row.
-    pub counters: SourceCounters,
+/// The numbers of one source. Counting is an addition: no label is looked up.
+#[derive(Debug, Clone)]
+pub struct SellerMetrics {
+    counters: SourceCounters,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     seller: SellerId,
     source: SourceName,
     standing: Mutex<Standing>,
 }
 
+#[derive(Debug)]
 struct Standing {
     state: Lifecycle,
     since: Timestamp,
@@ -84,67 +104,79 @@ struct Standing {
     lag_bytes: Option<u64>,
     wal_retained_bytes: Option<u64>,
     last_contact: Option<Instant>,
-    oldest_unconfirmed: Option<Instant>,
-    dirty_tables: Vec<String>,
+    oldest_unconfirmed_us: Option<i64>,
+    dirty_tables: BTreeMap<String, String>,
 }
 
-impl SourceReport {
-    fn new(seller: SellerId, source: SourceName, counters: SourceCounters) -> Self {
-        let standing = Standing {
+impl Standing {
+    fn new() -> Self {
+        Self {
             state: Lifecycle::Starting,
             since: Timestamp::now(),
             position: None,
             lag_bytes: None,
             wal_retained_bytes: None,
             last_contact: None,
-            oldest_unconfirmed: None,
-            dirty_tables: Vec::new(),
-        };
-        Self { counters, seller, source, standing: Mutex::new(standing) }
-    }
-
-    /// The source enters a state. Entering the one it is in keeps the time since when.
-    pub fn enter(&self, state: Lifecycle) {
-        let mut standing = locked(&self.standing);
-        if standing.state.as_str() != state.as_str() {
-            standing.since = Timestamp::now();
-        }
-        standing.state = state;
-    }
-
-    /// What was confirmed last.
-    pub fn confirmed(&self, position: &Position) {
-        let mut standing = locked(&self.standing);
-        if standing.position.as_ref() != Some(position) {
-            standing.position = Some(position.clone());
+            oldest_unconfirmed_us: None,
+            dirty_tables: BTreeMap::new(),
         }
     }
+}
 
-    /// How the stream stands towards its server.
-    pub fn head(&self, head: &Head) {
-        let mut standing = locked(&self.standing);
+impl SellerMetrics {
+    /// Captured row changes were read and mapped; of them `filtered` concerned no mapping and
+    /// `coalesced` were folded into later ones.
+    pub fn mapped(&self, rows: u64, filtered: u64, coalesced: u64) {
+        self.counters.rows_read.inc_by(rows);
+        self.counters.rows_filtered.inc_by(filtered);
+        self.counters.rows_coalesced.inc_by(coalesced);
+    }
+
+    /// Captured row changes read since the process started.
+    pub fn rows_read(&self) -> u64 {
+        self.counters.rows_read.get()
+    }
+
+    /// Events and dead letters are durable.
+    pub fn committed(&self, events: u64, dead_letters: u64) {
+        self.counters.events_published.inc_by(events);
+        self.counters.dead_letters.inc_by(dead_letters);
+    }
+
+    /// The time from a transaction's commit at the source to its events' commit at the sink,
+    /// microseconds. A clock that runs behind the source's counts as no time.
+    #[allow(clippy::cast_precision_loss, reason = "a latency fits a float's 52 bits")]
+    pub fn published(&self, latency_us: i64) {
+        self.counters.commit_to_published_seconds.observe(latency_us.max(0) as f64 / 1e6);
+    }
+
+    /// The source was started again after an error.
+    pub fn restarted(&self) {
+        self.counters.restarts.inc();
+    }
+
+    /// How the stream stands: towards its server, the source's commit time of the oldest change
+    /// that is not confirmed in microseconds since 1970, and what would be stored now.
+    pub fn follows(&self, head: &Head, oldest_us: Option<i64>, checkpoint: &Checkpoint) {
+        let mut standing = locked(&self.shared.standing);
         standing.lag_bytes = Some(head.lag_bytes);
         standing.last_contact = Some(head.last_contact);
-    }
-
-    /// When the oldest change that is not confirmed was read; `None` when all is confirmed.
-    pub fn oldest_unconfirmed(&self, read_at: Option<Instant>) {
-        locked(&self.standing).oldest_unconfirmed = read_at;
+        standing.oldest_unconfirmed_us = oldest_us;
+        if standing.position.as_ref() != Some(&checkpoint.point.position) {
+            standing.position = Some(checkpoint.point.position.clone());
+        }
+        if standing.dirty_tables != checkpoint.dirty_tables {
+            standing.dirty_tables = checkpoint.dirty_tables.clone();
+        }
     }
 
     /// Bytes of log the server keeps for this source; `None` when it does not tell.
     pub fn wal_retained(&self, bytes: Option<u64>) {
-        locked(&self.standing).wal_retained_bytes = bytes;
+        locked(&self.shared.standing).wal_retained_bytes = bytes;
     }
 
-    /// The tables whose published levels cannot be trusted.
-    pub fn dirty_tables(&self, tables: Vec<String>) {
-        locked(&self.standing).dirty_tables = tables;
-    }
-
-    /// How it stands now.
-    pub fn status(&self) -> SourceStatus {
-        let standing = locked(&self.standing);
+    fn status(&self) -> SourceStatus {
+        let standing = locked(&self.shared.standing);
         let (reason, fix) = match &standing.state {
             Lifecycle::BackingOff { reason } => (Some(reason.clone()), None),
             Lifecycle::StandingBy { holder } => (Some(format!("held by {holder}")), None),
@@ -152,8 +184,8 @@ impl SourceReport {
             _ => (None, None),
         };
         SourceStatus {
-            seller: self.seller.as_str().to_owned(),
-            source: self.source.as_str().to_owned(),
+            seller: self.shared.seller.as_str().to_owned(),
+            source: self.shared.source.as_str().to_owned(),
             state: standing.state.as_str().to_owned(),
             since: format!("{:.3}", standing.since),
             reason,
@@ -162,7 +194,7 @@ impl SourceReport {
             lag_bytes: standing.lag_bytes,
             wal_retained_bytes: standing.wal_retained_bytes,
             last_contact_ms: standing.last_contact.map(age_ms),
-            oldest_unconfirmed_ms: standing.oldest_unconfirmed.map(age_ms),
+            oldest_unconfirmed_ms: standing.oldest_unconfirmed_us.map(age_since_us),
             rows: self.counters.rows_read.get(),
             events: self.counters.events_published.get(),
             dead_letters: self.counters.dead_letters.get(),
@@ -189,10 +221,10 @@ pub struct SourceStatus {
     /// What to change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
-    /// What was confirmed last, as the database prints it.
+    /// How far it has read, as the database prints it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<String>,
-    /// Bytes of log between that and the server's end.
+    /// Bytes of log between what was confirmed and the server's end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_bytes: Option<u64>,
     /// Bytes of log the server keeps for this source.
@@ -212,8 +244,8 @@ pub struct SourceStatus {
     pub dead_letters: u64,
     /// Starts after an error since then.
     pub restarts: u64,
-    /// Tables whose published levels cannot be trusted.
-    pub dirty_tables: Vec<String>,
+    /// Tables whose published levels cannot be trusted, and why.
+    pub dirty_tables: BTreeMap<String, String>,
 }
 
 impl SourceStatus {
@@ -225,6 +257,10 @@ impl SourceStatus {
 
 fn age_ms(then: Instant) -> u64 {
     u64::try_from(then.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn age_since_us(then_us: i64) -> u64 {
+    u64::try_from((now_us() - then_us) / 1000).unwrap_or(0)
 }
 
 /// A panic elsewhere leaves whole assignments behind, so what it left can be read.
