@@ -27,6 +27,7 @@
 //! Pure folders know no clock, no I/O, no logging and no database; a test enforces it.
 //! Invariant, per lineage of a log: confirmed <= checkpointed <= published-durable <= read.
 
+pub mod cli;
 pub mod config;
 pub mod http;
 pub mod progress;

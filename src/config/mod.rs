@@ -32,7 +32,7 @@ pub use main_file::{LogConfig, LogFormat};
 pub use problem::{Place, Problem, Problems, Text};
 pub use secret::Secret;
 pub use seller_file::SellerConfig;
-pub use sink::{Retention, SinkConfig, SqliteConfig};
+pub use sink::{SinkConfig, SqliteConfig};
 pub use source::{SourceConfig, SourceKind};
 pub use stock::{Kind, StockMapping};
 

@@ -81,23 +81,27 @@ impl<'a> Outside<'a> {
 
     fn secret_file(&self, file: &Text) -> Result<String, Problem> {
         let path = self.path(&self.expand(file)?);
-        let problem = |what: String| {
+        read_secret(&path).map_err(|what| {
             let found = format!("the file {}, {what}", path.display());
             let fix = "put the secret alone into that file, readable for tailstock's user";
             Problem::at(&file.place, found, "a readable file that holds the secret", fix)
-        };
-        let metadata = std::fs::metadata(&path).map_err(|error| problem(reason(&error)))?;
-        if !metadata.is_file() || metadata.len() > SECRET_BYTES_MAX {
-            return Err(problem("which is no file of at most 64 KiB".to_owned()));
-        }
-        let text = std::fs::read_to_string(&path).map_err(|error| problem(reason(&error)))?;
-        let secret = text.strip_suffix('\n').unwrap_or(&text);
-        let secret = secret.strip_suffix('\r').unwrap_or(secret);
-        if secret.is_empty() || secret.contains(['\n', '\0']) {
-            return Err(problem("which is empty or has several lines".to_owned()));
-        }
-        Ok(secret.to_owned())
+        })
     }
+}
+
+/// The secret in a file, without the end of its line; or what is wrong with the file.
+pub(super) fn read_secret(path: &Path) -> Result<String, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| reason(&error))?;
+    if !metadata.is_file() || metadata.len() > SECRET_BYTES_MAX {
+        return Err("which is no file of at most 64 KiB".to_owned());
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| reason(&error))?;
+    let secret = text.strip_suffix('\n').unwrap_or(&text);
+    let secret = secret.strip_suffix('\r').unwrap_or(secret);
+    if secret.is_empty() || secret.contains(['\n', '\0']) {
+        return Err("which is empty or has several lines".to_owned());
+    }
+    Ok(secret.to_owned())
 }
 
 pub(super) const FILE: Key = Key {

@@ -17,17 +17,9 @@ pub enum SinkConfig {
 pub struct SqliteConfig {
     /// The file; its folder exists.
     pub path: PathBuf,
-    /// How long events are kept. Levels and checkpoints are kept for ever.
-    pub retention: Retention,
-}
-
-/// What is kept of the events; the tighter bound counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// Days since the event was committed at its source; `None` is for ever.
-    pub days: Option<u32>,
-    /// Newest events; `None` is all.
-    pub rows: Option<u64>,
+    /// Days an event is kept after it was committed at its source; `None` is for ever. Levels and
+    /// checkpoints are kept for ever.
+    pub retention_days: Option<u32>,
 }
 
 pub(super) const SINK: Key = Key {
@@ -47,12 +39,6 @@ const RETENTION_DAYS: Key = Key {
     wanted: "whole days from 0 (keep for ever) to 36500",
     example: "retention_days = 30",
 };
-const RETENTION_ROWS: Key = Key {
-    name: "retention_rows",
-    wanted: "a number of events from 0 (keep all) to 1000000000000",
-    example: "retention_rows = 0",
-};
-
 const RETENTION_DAYS_DEFAULT: u64 = 30;
 
 #[derive(Clone, Copy)]
@@ -69,6 +55,7 @@ pub(super) fn read(section: Section<'_>, outside: &Outside<'_>) -> Option<SinkCo
     let sink = match section.word(&KIND, &kinds) {
         Some(SinkKind::Sqlite) => sqlite(&section, outside).map(SinkConfig::Sqlite),
         Some(SinkKind::Discard) => Some(SinkConfig::Discard),
+        // Which keys belong here depends on the kind, so none is called unknown.
         None => return None,
     };
     section.finish();
@@ -77,7 +64,6 @@ pub(super) fn read(section: Section<'_>, outside: &Outside<'_>) -> Option<SinkCo
 
 fn sqlite(section: &Section<'_>, outside: &Outside<'_>) -> Option<SqliteConfig> {
     let days = section.number(&RETENTION_DAYS, 0..=36_500);
-    let rows = section.number(&RETENTION_ROWS, 0..=1_000_000_000_000);
     let text = section.required_text(&PATH)?;
     let path = outside.path(&text.text);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -89,9 +75,6 @@ fn sqlite(section: &Section<'_>, outside: &Outside<'_>) -> Option<SqliteConfig> 
         return None;
     }
     let days = days.unwrap_or(RETENTION_DAYS_DEFAULT);
-    let retention = Retention {
-        days: u32::try_from(days).ok().filter(|days| *days > 0),
-        rows: rows.filter(|rows| *rows > 0),
-    };
-    Some(SqliteConfig { path, retention })
+    let retention_days = u32::try_from(days).ok().filter(|days| *days > 0);
+    Some(SqliteConfig { path, retention_days })
 }

@@ -26,6 +26,22 @@ pub struct SourceConfig {
     pub place: Place,
 }
 
+impl SourceConfig {
+    /// A source that stands in no file. A password in the URL is taken out of it.
+    pub fn of_url(kind: SourceKind, url: &str, publication: &str) -> Self {
+        let (url, password) = split_password(url);
+        Self {
+            name: SourceName::new(NAME_DEFAULT),
+            kind,
+            url,
+            password: password.map(Secret::new),
+            publication: publication.to_owned(),
+            slot: None,
+            place: Place { file: "--url".into(), line: None, key: String::new() },
+        }
+    }
+}
+
 /// A family of databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceKind {
