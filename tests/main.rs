@@ -1,2 +1,4 @@
-//! x
-fn main() {}
+//! The integration tests of tailstock: one binary, a module for each kind of promise.
+#![allow(clippy::unwrap_used)]
+
+mod sim;

@@ -60,6 +60,7 @@ mod tests {
             position: Position::new("0/10"),
             partial: None,
             capture: Capture::default(),
+            coverage: String::new(),
         };
         Checkpoint::first("acme", "main", point, MappingRevision { number: 1, hash: "".into() })
     }

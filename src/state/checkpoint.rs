@@ -152,6 +152,7 @@ mod tests {
             position: Position::new(position),
             partial: partial.map(|(txid, rows)| Partial { txid, rows }),
             capture: Capture::default(),
+            coverage: String::new(),
         };
         let mapping = MappingRevision { number: 3, hash: "00".repeat(16) };
         Checkpoint { epoch, ..Checkpoint::first("acme", "main", point, mapping) }
