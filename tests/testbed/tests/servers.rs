@@ -116,7 +116,7 @@ fn the_tools_of_each_version_find_their_server() {
             continue;
         };
         let mut create = server.bin("pg_recvlogical").unwrap();
-        create.args(["--create-slot", "--slot=tool", "--plugin=pgoutput"]);
+        create.args(["--dbname=postgres", "--create-slot", "--slot=tool", "--plugin=pgoutput"]);
         assert!(create.output().unwrap().status.success());
         let slots = server.query("select slot_name, plugin from pg_replication_slots").unwrap();
         let wanted = [Some("tool".to_owned()), Some("pgoutput".to_owned())];
@@ -190,14 +190,15 @@ fn it_works_inside_a_runtime_and_outlives_the_thread_that_started_it() {
 
 #[test]
 fn a_killed_process_takes_its_servers_with_it() {
+    let test = "a killed process";
+    if postgres_or_skip(PgVersion::V15, PostgresOptions::default().controlled(), test).is_none() {
+        return;
+    }
     let mut command = Command::new(env!("CARGO_BIN_EXE_testbed"));
     command.args(["postgres", "15"]).stdout(Stdio::piped());
     let mut holder = command.process_group(0).spawn().unwrap();
     let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
-    let (Some(Ok(url)), Some(Ok(_socket))) = (lines.next(), lines.next()) else {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "no server in CI");
-        return;
-    };
+    let url = lines.next().transpose().unwrap().unwrap_or_default();
     let port = url.rsplit(':').next().unwrap().split('/').next().unwrap();
     let marker = format!("\0-p\0{port}\0");
     assert_eq!(processes_of(&marker).len(), 1, "{url}");

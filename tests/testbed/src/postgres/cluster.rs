@@ -118,9 +118,15 @@ impl Cluster {
 
     /// A program of the server's version that talks to this server.
     pub(super) fn command(&self, program: &str) -> Command {
-        let mut command = self.programs.command(program, self.run.directory());
+        let mut command = self.offline(program);
         command.env("PGHOST", self.run.sockets()).env("PGPORT", self.port.to_string());
         command.env("PGUSER", "postgres").env("PGDATABASE", "postgres");
+        command
+    }
+
+    /// A program that knows the data directory only: there is no port yet.
+    fn offline(&self, program: &str) -> Command {
+        let mut command = self.programs.command(program, self.run.directory());
         command.env("PGDATA", self.run.data());
         command
     }
@@ -176,7 +182,7 @@ impl Cluster {
     }
 
     fn copy_template(&self, place: &Place) -> Result<(), ServerError> {
-        let version = finish(self.command("postgres").arg("--version"))?;
+        let version = finish(self.offline("postgres").arg("--version"))?;
         let uid = self.programs.account().map_or(rustix::process::geteuid().as_raw(), |a| a.uid);
         let template = place.templates().join(format!("{}-{uid}", file_name(&version)));
         if !template.is_dir() {
@@ -194,15 +200,21 @@ impl Cluster {
     }
 
     fn initdb(&self) -> Result<(), ServerError> {
-        let mut initdb = self.command("initdb");
+        let mut initdb = self.offline("initdb");
         initdb.args(["--username=postgres", "--encoding=UTF8", "--locale=C", "--auth=trust"]);
         finish(initdb.arg("--no-sync")).map(drop)
     }
 
     fn copy_server(&self, primary: &Cluster) -> Result<(), ServerError> {
-        let mut backup = self.command("pg_basebackup");
+        let mut backup = self.offline("pg_basebackup");
         backup.args(["--host=127.0.0.1", &format!("--port={}", primary.port)]);
-        backup.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--pgdata"]);
+        backup.args([
+            "--username=postgres",
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+            "--no-sync",
+            "--pgdata",
+        ]);
         finish(backup.arg(self.run.data())).map(drop)
     }
 
