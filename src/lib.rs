@@ -31,6 +31,7 @@ pub mod cli;
 pub mod config;
 pub mod http;
 pub mod progress;
+pub mod sink;
 pub mod state;
 pub mod stock;
 pub mod telemetry;
