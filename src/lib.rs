@@ -27,4 +27,5 @@
 //! Pure folders know no clock, no I/O, no logging and no database; a test enforces it.
 //! Invariant, per lineage of a log: confirmed <= checkpointed <= published-durable <= read.
 
+pub mod mapping;
 pub mod stock;

@@ -1,0 +1,3 @@
+//! What a row means.
+
+pub mod expression;
