@@ -1,0 +1,6 @@
+//! What a row means.
+
+mod definition;
+pub mod expression;
+
+pub use definition::{Definition, Kind};

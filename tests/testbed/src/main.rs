@@ -1,0 +1,80 @@
+//! The testbed by hand: `testbed prepare` fetches everything, `testbed postgres 15` runs a server.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use testbed::{PgVersion, Postgres, PostgresOptions, StartError, all_versions};
+
+const USAGE: &str = "usage: testbed prepare
+           fetches and tries every server of TAILSTOCK_TEST_VERSIONS (default: all)
+       testbed postgres VERSION [SETTING=VALUE]...
+           runs one until Ctrl-C and prints its URL";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["prepare"] => prepare(),
+        ["postgres", version, settings @ ..] => match version.parse() {
+            Ok(version) => run(version, settings),
+            Err(error) => Err(io::Error::other(error)),
+        },
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("testbed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Versions are fetched side by side: one downloads while another unpacks.
+fn prepare() -> io::Result<()> {
+    let missing = std::thread::scope(|scope| {
+        let start = |version| scope.spawn(move || try_version(version));
+        let tries: Vec<_> = all_versions().into_iter().map(start).collect();
+        tries.into_iter().filter_map(|tried| tried.join().ok()).filter(|ready| !ready).count()
+    });
+    match missing {
+        0 => Ok(()),
+        _ if std::env::var("CI").as_deref() != Ok("true") => Ok(()),
+        _ => Err(io::Error::other(format!("{missing} servers are missing"))),
+    }
+}
+
+fn try_version(version: PgVersion) -> bool {
+    let begun = Instant::now();
+    let server = Postgres::start(version, PostgresOptions::default());
+    let line = match &server {
+        Ok(server) => {
+            let exact = server.value("show server_version").unwrap_or_default();
+            let seconds = begun.elapsed().as_secs_f32();
+            format!("PostgreSQL {exact}: ready in {seconds:.1} s from {}", server.origin())
+        }
+        Err(StartError::Unavailable(reason)) => format!("PostgreSQL {version}: {reason}"),
+        Err(StartError::Failed(reason)) => format!("PostgreSQL {version} failed: {reason}"),
+    };
+    println!("{line}");
+    server.is_ok()
+}
+
+fn run(version: PgVersion, settings: &[&str]) -> io::Result<()> {
+    let options = settings.iter().try_fold(PostgresOptions::default(), |options, setting| {
+        let (name, value) = setting.split_once('=').ok_or_else(|| io::Error::other(USAGE))?;
+        Ok::<_, io::Error>(options.setting(name, value))
+    })?;
+    let server = Postgres::start(version, options).map_err(io::Error::other)?;
+    println!("{}", server.url("postgres", server.database()));
+    if let Some(directory) = server.socket_dir() {
+        println!("psql -h {} -p {} -U postgres", directory.display(), server.port());
+    }
+    io::stdout().flush()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(tokio::signal::ctrl_c())
+}

@@ -1,0 +1,101 @@
+use std::fmt;
+use std::str::FromStr;
+
+use crate::source::Wanted;
+
+/// A major version of PostgreSQL that tailstock is tested on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PgVersion {
+    /// The oldest one supported: no row filters, no column lists, no `pg_stat_replication_slots`.
+    V13,
+    /// The one most checks run on.
+    V15,
+    /// Failover slots; the `proto_version` up to 4.
+    V17,
+    /// The newest one.
+    V18,
+}
+
+impl PgVersion {
+    const ALL: [PgVersion; 4] = [PgVersion::V13, PgVersion::V15, PgVersion::V17, PgVersion::V18];
+
+    /// The major version as the server says it.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            PgVersion::V13 => 13,
+            PgVersion::V15 => 15,
+            PgVersion::V17 => 17,
+            PgVersion::V18 => 18,
+        }
+    }
+
+    /// The environment variable that names a running server of this version.
+    pub(crate) fn variable(self) -> String {
+        format!("TAILSTOCK_TEST_POSTGRES_{self}")
+    }
+
+    /// Calls `then` with what the sources must look for.
+    pub(crate) fn wanted<T>(self, then: impl FnOnce(&Wanted<'_>) -> T) -> T {
+        then(&Wanted {
+            name: &format!("PostgreSQL {self}"),
+            image: &format!("postgres:{self}"),
+            directory: &format!("usr/lib/postgresql/{self}/bin"),
+            program: "postgres",
+            suite: match self {
+                PgVersion::V13 => "bullseye",
+                PgVersion::V15 => "bookworm",
+                PgVersion::V17 => "trixie",
+                PgVersion::V18 => "sid",
+            },
+            packages: &[&format!("postgresql-{self}")],
+        })
+    }
+}
+
+impl fmt::Display for PgVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.number().fmt(f)
+    }
+}
+
+impl FromStr for PgVersion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = PgVersion::ALL.into_iter().find(|version| version.to_string() == text.trim());
+        found.ok_or_else(|| format!("{text:?} is none of the PostgreSQL versions 13, 15, 17, 18"))
+    }
+}
+
+/// The versions under test: all, or those of `TAILSTOCK_TEST_VERSIONS` (`15,18`).
+///
+/// # Panics
+/// When the variable names anything else: a run must not pass because of a slip of the pen.
+#[must_use]
+pub fn all_versions() -> Vec<PgVersion> {
+    match std::env::var("TAILSTOCK_TEST_VERSIONS") {
+        Ok(list) if !list.is_empty() => match parse(&list) {
+            Ok(versions) => versions,
+            Err(error) => panic!("TAILSTOCK_TEST_VERSIONS: {error}"),
+        },
+        _ => PgVersion::ALL.to_vec(),
+    }
+}
+
+fn parse(list: &str) -> Result<Vec<PgVersion>, String> {
+    list.split(',').map(str::parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PgVersion, parse};
+
+    #[test]
+    fn a_list_of_versions_is_read_and_a_slip_refused() {
+        assert_eq!(parse("15, 18"), Ok(vec![PgVersion::V15, PgVersion::V18]));
+        let refused = parse("15,16");
+        let wanted = "\"16\" is none of the PostgreSQL versions 13, 15, 17, 18";
+        assert_eq!(refused, Err(wanted.to_owned()));
+    }
+}

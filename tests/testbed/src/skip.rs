@@ -1,0 +1,43 @@
+//! What a test does that cannot get its server: fail where `CI=true`, be named as skipped elsewhere.
+
+use std::io::Write;
+
+use crate::{PgVersion, Postgres, PostgresOptions, StartError, all_versions};
+
+/// A private server for the test named `test`, or `None` when there is none to be had here.
+///
+/// `None` was reported on standard error as `skipped: <test>: <reason>`. With `CI=true` a missing
+/// server panics instead, unless `TAILSTOCK_TEST_VERSIONS` leaves that version out.
+///
+/// # Panics
+/// When the server was there but did not start as asked: that is a fault, never a reason to skip.
+#[must_use]
+pub fn postgres_or_skip(
+    version: PgVersion,
+    options: PostgresOptions,
+    test: &str,
+) -> Option<Postgres> {
+    if !all_versions().contains(&version) {
+        report(test, &format!("TAILSTOCK_TEST_VERSIONS leaves PostgreSQL {version} out"));
+        return None;
+    }
+    match Postgres::start(version, options) {
+        Ok(server) => Some(server),
+        Err(StartError::Unavailable(reason)) if !in_ci() => {
+            report(test, &reason);
+            None
+        }
+        Err(error) => panic!("{test}: {error}"),
+    }
+}
+
+/// Whether a missing server is a failure.
+pub(crate) fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true")
+}
+
+fn report(test: &str, reason: &str) {
+    // Not `eprintln!`: the test runner swallows that for tests that pass.
+    let line = format!("skipped: {test}: {reason}\n");
+    drop(std::io::stderr().write_all(line.as_bytes()));
+}
