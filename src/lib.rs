@@ -30,6 +30,7 @@
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod mapping;
 pub mod progress;
 pub mod sink;
 pub mod state;

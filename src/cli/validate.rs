@@ -31,7 +31,7 @@ fn summary(config: &Config) -> String {
     }
     for seller in &config.sellers {
         line("seller", &format!("{} from {}", name(seller), seller.file.display()));
-        for mapping in &seller.stock {
+        for mapping in &seller.definitions {
             line("", &format!("  {} of table {}", mapping.name, mapping.table));
         }
     }
@@ -51,7 +51,7 @@ fn name(seller: &SellerConfig) -> String {
 
 fn described(config: &Config) -> serde_json::Value {
     let seller = |seller: &SellerConfig| {
-        let tables: Vec<_> = seller.stock.iter().map(|one| one.table.to_string()).collect();
+        let tables: Vec<_> = seller.definitions.iter().map(|one| one.table.to_string()).collect();
         json!({
             "seller": seller.seller.as_str(),
             "source": seller.source.name.as_str(),

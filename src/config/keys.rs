@@ -6,7 +6,7 @@
 //! bucket.
 
 use super::problem::{Problem, Text};
-use super::stock::StockMapping;
+use super::stock::Block;
 
 /// What is known of a part of the key before any row is read.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,16 +36,17 @@ impl Known {
     }
 }
 
-/// Every two mappings that can yield one key.
-pub(super) fn check(stock: &[StockMapping]) -> Vec<Problem> {
+/// Every two mappings that can yield one key, or have one name.
+pub(super) fn check(blocks: &[Block]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (nth, later) in stock.iter().enumerate() {
+    for (nth, later) in blocks.iter().enumerate() {
         let of_later = parts(later);
-        for earlier in &stock[..nth] {
-            if earlier.name == later.name {
+        for earlier in &blocks[..nth] {
+            let (here, there) = (&later.places.own, &earlier.places.own);
+            if earlier.definition.name == later.definition.name {
                 problems.push(Problem::at(
-                    &later.place,
-                    format!("the name {:?} again, after {}", later.name, earlier.place),
+                    here,
+                    format!("the name {:?} again, after {there}", later.definition.name),
                     "a name of its own for each mapping",
                     "add name = \"...\" to one of the two",
                 ));
@@ -55,8 +56,8 @@ pub(super) fn check(stock: &[StockMapping]) -> Vec<Problem> {
                 continue;
             }
             problems.push(Problem::at(
-                &later.place,
-                format!("a mapping that can yield the same keys as {}", earlier.place),
+                here,
+                format!("a mapping that can yield the same keys as {there}"),
                 "mappings that differ in a literal, or in the literal beginning, of item, location \
                  or bucket",
                 "give each a literal of its own, as location = \"'store'\" in one and location = \
@@ -67,11 +68,12 @@ pub(super) fn check(stock: &[StockMapping]) -> Vec<Problem> {
     problems
 }
 
-fn parts(mapping: &StockMapping) -> [Known; 3] {
+fn parts(block: &Block) -> [Known; 3] {
+    let [item, location, bucket] = &block.key;
     let known = |text: &Option<Text>, missing: &str| {
         text.as_ref().map_or_else(|| Known::All(missing.to_owned()), Known::of)
     };
-    [Known::of(&mapping.item), known(&mapping.location, "_"), known(&mapping.bucket, "")]
+    [known(item, ""), known(location, "_"), known(bucket, "")]
 }
 
 /// The literal an expression begins with, and what follows it. A literal that is not joined to the

@@ -34,7 +34,6 @@ pub use secret::Secret;
 pub use seller_file::SellerConfig;
 pub use sink::{SinkConfig, SqliteConfig};
 pub use source::{SourceConfig, SourceKind};
-pub use stock::{Kind, StockMapping};
 
 /// A checked configuration.
 #[derive(Debug, Clone)]

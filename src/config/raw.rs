@@ -212,6 +212,19 @@ impl<'d> Section<'d> {
         self.entry(key).is_some_and(|(_, value)| value.get_ref().is_str())
     }
 
+    /// A text that was read before; nothing when the key is missing or holds none.
+    pub(super) fn peek(&self, key: &Key) -> Option<Text> {
+        let (_, value) = self.entry(key.name)?;
+        let text = value.get_ref().as_str()?.to_owned();
+        Some(Text { text, place: self.place(key.name) })
+    }
+
+    /// The places of all known keys that are there.
+    pub(super) fn places(&self) -> Vec<(&'static str, Place)> {
+        let known = self.known.borrow();
+        known.iter().filter(|key| self.has(key)).map(|key| (*key, self.place(key))).collect()
+    }
+
     /// Refuses a key that has a meaning which is not built.
     pub(super) fn refuse(&self, key: &'static str, fix: &str) {
         self.note(key);

@@ -2,58 +2,31 @@ use connector_api::TableName;
 
 use super::problem::{Place, Problem, Text};
 use super::raw::{Key, Section};
+use crate::mapping::expression::Expression;
+use crate::mapping::{Definition, Kind};
 use crate::stock::Measure;
 
-/// What the rows of a table state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// How much there is.
-    Level,
-    /// By how much it changed: a ledger.
-    Movement,
+/// One `[[stock]]` block: what the rows of one table mean, and where it says so.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) definition: Definition,
+    /// The texts of item, location and bucket.
+    pub(super) key: [Option<Text>; 3],
+    pub(super) places: BlockPlaces,
 }
 
-/// One `[[stock]]` block: what the rows of one table mean. Expressions are SQL.
-#[derive(Debug, Clone)]
-pub struct StockMapping {
-    /// Its name in events; the table's when none was given.
-    pub name: String,
-    /// The table.
-    pub table: TableName,
-    /// Level or movement.
-    pub kind: Kind,
-    /// `where`: which rows count.
-    pub filter: Option<Text>,
-    /// Which rows are gone although they are there.
-    pub removed_when: Option<Text>,
-    /// The item's id.
-    pub item: Text,
-    /// What the marketplace knows it by.
-    pub sku: Option<Text>,
-    /// Global trade item number.
-    pub gtin: Option<Text>,
-    /// The item this is a variant of.
-    pub parent: Option<Text>,
-    /// The location's id; `_` when there is none.
-    pub location: Option<Text>,
-    /// Lot, package, owner.
-    pub bucket: Option<Text>,
-    /// The mapped quantities; at least one of a level, none of a movement.
-    pub quantities: Vec<(Measure, Text)>,
-    /// Which quantity is read rather than derived.
-    pub measure: Option<Measure>,
-    /// The change of a movement, and of nothing else.
-    pub delta: Option<Text>,
-    /// Whether the offer is enabled.
-    pub active: Option<Text>,
-    /// Whether the quantities bind.
-    pub tracked: Option<Text>,
-    /// UN/ECE recommendation 20 code.
-    pub unit: String,
-    /// Whether only the last state of a key within a transaction is published.
-    pub coalesce: bool,
-    /// Where the block stands, for messages.
-    pub place: Place,
+/// Where the keys of a block stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BlockPlaces {
+    pub(super) own: Place,
+    keys: Vec<(&'static str, Place)>,
+}
+
+impl BlockPlaces {
+    /// The place of a key, or of the block when it has no such key.
+    pub(super) fn of(&self, key: &str) -> &Place {
+        self.keys.iter().find(|(name, _)| *name == key).map_or(&self.own, |(_, place)| place)
+    }
 }
 
 pub(super) const STOCK: Key = Key {
@@ -123,21 +96,22 @@ const REFUSED: [(&str, &str); 8] = [
     ("location_kind", "remove it"),
 ];
 
-pub(super) fn read(section: Section<'_>) -> Option<StockMapping> {
+pub(super) fn read(section: Section<'_>) -> Option<Block> {
     // Every key is read before anything is given up, so that all problems are found and no known
     // key is taken for an unknown one.
     let table = section.required_text(&TABLE).and_then(|text| table(&section, &text));
-    let item = section.required_text(&ITEM);
     let name = name(&section);
     let kinds = [("level", Kind::Level), ("movement", Kind::Movement)];
     let kind = section.word(&KIND, &kinds).unwrap_or(Kind::Level);
-    let optional = |key: &Key| section.filled_text(key);
+    let item_text = section.required_text(&ITEM);
+    let item = item_text.as_ref().and_then(|text| parsed(&section, text));
+    let optional = |key: &Key| parsed(&section, &section.filled_text(key)?);
     let [filter, removed_when, sku, gtin] = [&WHERE, &REMOVED_WHEN, &SKU, &GTIN].map(optional);
-    let [parent, location, bucket] = [&PARENT, &LOCATION, &BUCKET].map(optional);
-    let [delta, active, tracked] = [&DELTA, &ACTIVE, &TRACKED].map(optional);
+    let [parent, delta, active, tracked] = [&PARENT, &DELTA, &ACTIVE, &TRACKED].map(optional);
+    let [location, bucket] = [&LOCATION, &BUCKET].map(optional);
     let quantities = QUANTITIES
         .iter()
-        .filter_map(|(measure, key)| optional(key).map(|text| (*measure, text)))
+        .filter_map(|(measure, key)| optional(key).map(|expression| (*measure, expression)))
         .collect();
     let measure = section.word(&MEASURE, &QUANTITIES.map(|(measure, key)| (key.name, measure)));
     let unit = unit(&section);
@@ -145,13 +119,13 @@ pub(super) fn read(section: Section<'_>) -> Option<StockMapping> {
     for (key, fix) in REFUSED {
         section.refuse(key, fix);
     }
-    fits_its_kind(&section, kind);
-    let place = section.own_place();
+    fits_its_kind(&section, kind, measure);
+    let [location_text, bucket_text] = [&LOCATION, &BUCKET].map(|key| section.peek(key));
+    let places = BlockPlaces { own: section.own_place(), keys: section.places() };
     section.finish();
     let (table, item) = table.zip(item)?;
-    let name = name.unwrap_or(table.to_string());
-    Some(StockMapping {
-        name,
+    let definition = Definition {
+        name: name.unwrap_or(table.to_string()),
         table,
         kind,
         filter,
@@ -169,18 +143,35 @@ pub(super) fn read(section: Section<'_>) -> Option<StockMapping> {
         tracked,
         unit,
         coalesce,
-        place,
-    })
+    };
+    Some(Block { definition, key: [item_text, location_text, bucket_text], places })
+}
+
+/// An expression, or nothing with its problem reported.
+fn parsed(section: &Section<'_>, text: &Text) -> Option<Expression> {
+    let error = match Expression::parse(&text.text) {
+        Ok(expression) => return Some(expression),
+        Err(error) => error,
+    };
+    let found = format!("{:?}: {error}", text.text);
+    section.report(Problem::at(&text.place, found, EXPRESSION, error.fix()));
+    None
 }
 
 /// A movement is a change and nothing else; a level has something to say.
-fn fits_its_kind(section: &Section<'_>, kind: Kind) {
+fn fits_its_kind(section: &Section<'_>, kind: Kind, measure: Option<Measure>) {
     let quantities = QUANTITIES.iter().filter(|(_, key)| section.has(key.name));
-    let report = |key: &str, found: String, wanted, fix| {
+    let report = |key: &str, found: String, wanted: &str, fix: &str| {
         section.report(Problem::at(&section.place(key), found, wanted, fix));
     };
     match kind {
         Kind::Level => {
+            let mapped = |measure: Measure| quantities.clone().any(|(one, _)| *one == measure);
+            if let Some(measure) = measure.filter(|measure| !mapped(*measure)) {
+                let found = format!("{:?}, which is not mapped", measure.as_str());
+                let fix = format!("add {} = \"...\", or name one that is there", measure.as_str());
+                report(MEASURE.name, found, "a quantity of this level", &fix);
+            }
             if quantities.count() == 0 {
                 let wanted = "at least one of on_hand, available, reserved and incoming";
                 section.report(Problem::at(

@@ -7,10 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::config::{Place, SellerConfig, SourceConfig, SourceKind};
+use crate::config::{Loader, SellerConfig};
 use crate::progress::Lifecycle;
 use crate::state::{Checkpoint, MappingRevision};
-use crate::stock::{SellerId, SourceName};
 use crate::telemetry::{SellerMetrics, names};
 
 struct Server {
@@ -50,23 +49,14 @@ impl Server {
 }
 
 fn acme() -> SellerConfig {
-    let place = Place { file: "acme.toml".into(), line: Some(1), key: String::new() };
-    SellerConfig {
-        seller: SellerId::new("acme"),
-        source: SourceConfig {
-            name: SourceName::new("main"),
-            kind: SourceKind::Postgres,
-            url: "postgresql://nowhere".into(),
-            password: None,
-            publication: "tailstock".into(),
-            slot: None,
-            place: place.clone(),
-        },
-        stock: Vec::new(),
-        mapping_text: String::new(),
-        file: "acme.toml".into(),
-        place,
-    }
+    let folder = tempfile::tempdir().unwrap();
+    let main = "name = 'test'\nsellers = 'acme.toml'\n[sink]\nkind = 'discard'\n";
+    let seller = "seller = 'acme'\n[source]\nkind = 'postgres'\nurl = 'postgresql://nowhere'\n\
+                  [[stock]]\ntable = 'public.stock'\nitem = 'id'\non_hand = 'qty'\n";
+    std::fs::write(folder.path().join("main.toml"), main).unwrap();
+    std::fs::write(folder.path().join("acme.toml"), seller).unwrap();
+    let loader = Loader { variable: &|_| None, check_source: &|_| Ok(()) };
+    loader.load(&folder.path().join("main.toml")).unwrap().sellers.remove(0)
 }
 
 fn head() -> Head {
@@ -79,6 +69,7 @@ fn checkpoint() -> Checkpoint {
         position: Position::new("0/16B3748"),
         partial: None,
         capture: Capture::default(),
+        coverage: String::new(),
     };
     Checkpoint::first("acme", "main", point, MappingRevision { number: 1, hash: "0".into() })
 }
