@@ -1,4 +1,6 @@
 //! The integration tests of tailstock: one binary, a module for each kind of promise.
 #![allow(clippy::unwrap_used)]
 
+mod e2e;
 mod sim;
+mod support;

@@ -10,14 +10,14 @@ use crate::mapping::write_json;
 
 /// What to show.
 #[derive(Debug, Clone)]
-pub struct TailRequest {
+pub(super) struct TailRequest {
     /// `schema.table` patterns in which `*` stands for any run of characters; all when empty.
-    pub tables: Vec<String>,
+    pub(super) tables: Vec<String>,
 }
 
 /// Prints every row change as one line of JSON until shutdown or until `out` is closed. Keeps
 /// nothing on the server but a slot that ends with the connection, and no checkpoint.
-pub async fn tail(
+pub(super) async fn tail(
     connector: &dyn Connector,
     request: &TailRequest,
     out: &mut impl Write,
@@ -33,7 +33,7 @@ pub async fn tail(
     let mut lines = Lines { database: connector.database().to_owned(), ..Lines::default() };
     loop {
         let batch = tokio::select! { biased;
-            _ = shutdown.wait_for(|ending| *ending) => return stream.close().await,
+            () = crate::fleet::ending(&mut shutdown) => return stream.close().await,
             batch = stream.read() => batch?,
         };
         lines.write(&batch);

@@ -13,10 +13,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::config::{Config, SellerConfig};
+use crate::config::Config;
 use crate::progress::{Lifecycle, Next, next_after};
+use crate::seller;
 use crate::shard::{self, Shard};
-use crate::sink::{ShardState, Sink};
+use crate::sink::{self, ShardState, Sink};
 use crate::telemetry::Telemetry;
 
 pub use supervisor::Outcome;
@@ -28,6 +29,15 @@ pub struct Goal {
     pub until_current: bool,
 }
 
+/// Waits until the process is to end.
+pub(crate) async fn ending(shutdown: &mut watch::Receiver<bool>) {
+    // An error means that whoever could ask for the end has gone, which ends it too.
+    drop(shutdown.wait_for(|ending| *ending).await);
+}
+
+/// A seller that needs somebody: `seller/source`, and why.
+pub type Halted = (String, Error);
+
 /// Runs every seller until shutdown, until all are current, or until all are halted. Returns the
 /// errors of those that are halted.
 pub async fn run(
@@ -36,11 +46,11 @@ pub async fn run(
     telemetry: &Telemetry,
     goal: Goal,
     shutdown: watch::Receiver<bool>,
-) -> Result<Vec<(SellerConfig, Error)>> {
+) -> Result<Vec<Halted>> {
     let mut delays = retry::delays();
     loop {
         let session = Session { config, telemetry, goal, shutdown: shutdown.clone() };
-        let error = match sink.open(shard::ONLY).await {
+        let error = match sink.open(sink::Shard(0)).await {
             Ok((writer, state)) => {
                 delays.reset();
                 match session.run(writer, state).await {
@@ -61,7 +71,7 @@ pub async fn run(
         warn!(error = %crate::telemetry::chain(&error), ?delay, "the sink cannot be used yet");
         let mut shutdown = shutdown.clone();
         tokio::select! {
-            _ = shutdown.wait_for(|ending| *ending) => return Ok(Vec::new()),
+            () = ending(&mut shutdown) => return Ok(Vec::new()),
             () = tokio::time::sleep(delay) => {}
         }
     }
@@ -87,19 +97,19 @@ impl Session<'_> {
     async fn run(
         self,
         writer: Box<dyn crate::sink::ShardWriter>,
-        state: Box<dyn ShardState>,
-    ) -> Result<Vec<(SellerConfig, Error)>> {
-        let state: Arc<dyn ShardState> = Arc::from(state);
+        state: Arc<dyn ShardState>,
+    ) -> Result<Vec<Halted>> {
         let (shard, submissions) = Shard::new();
-        let metrics = self.telemetry.metrics.shard();
+        let metrics = self.telemetry.board.shard();
         let mut writer = tokio::spawn(shard::run(writer, submissions, metrics));
         let mut sellers = JoinSet::new();
-        for seller in &self.config.sellers {
+        for seller_config in &self.config.sellers {
             sellers.spawn(supervisor::supervise(supervisor::Charge {
-                config: seller.clone(),
+                config: seller_config.clone(),
                 shard: shard.clone(),
                 state: Arc::clone(&state),
                 telemetry: self.telemetry.clone(),
+                keep: seller::Keep::of(self.config, seller_config),
                 goal: self.goal,
                 shutdown: self.shutdown.clone(),
                 buffer_bytes: self.config.buffer_bytes,
@@ -117,7 +127,7 @@ impl Session<'_> {
                     };
                 }
                 ended = sellers.join_next(), if !sellers.is_empty() => match ended {
-                    Some(Ok(Outcome::Halted(seller, error))) => halted.push((*seller, error)),
+                    Some(Ok(Outcome::Halted(who, error))) => halted.push((who, error)),
                     Some(Ok(Outcome::Ended)) | None => {}
                     Some(Err(panic)) => return Err(Error::bug("a supervisor panicked").because(panic)),
                 },

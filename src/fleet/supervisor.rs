@@ -18,6 +18,7 @@ pub(super) struct Charge {
     pub(super) shard: Shard,
     pub(super) state: Arc<dyn ShardState>,
     pub(super) telemetry: Telemetry,
+    pub(super) keep: seller::Keep,
     pub(super) goal: Goal,
     pub(super) shutdown: watch::Receiver<bool>,
     pub(super) buffer_bytes: usize,
@@ -29,14 +30,14 @@ pub enum Outcome {
     /// On request, or at the end it was to reach.
     Ended,
     /// It needs somebody.
-    Halted(Box<SellerConfig>, Error),
+    Halted(String, Error),
 }
 
 /// Keeps one seller going: retries what may pass, halts on what a person must change. A panic is
 /// a bug of that seller and of no other.
 pub(super) async fn supervise(charge: Charge) -> Outcome {
     let (seller, source) = (charge.config.seller.clone(), charge.config.source.name.clone());
-    let metrics = charge.telemetry.metrics.seller(&charge.config);
+    let metrics = charge.telemetry.board.seller(&charge.config);
     let mut delays = retry::delays();
     loop {
         charge.telemetry.board.enter(&charge.config, Lifecycle::Starting);
@@ -64,7 +65,7 @@ pub(super) async fn supervise(charge: Charge) -> Outcome {
             error!(%seller, %source, error = %chain(&error), fix, "halted");
             let reason = chain(&error).to_string();
             charge.telemetry.board.enter(&charge.config, Lifecycle::Halted { reason, fix });
-            return Outcome::Halted(Box::new(charge.config), error);
+            return Outcome::Halted(format!("{seller}/{source}"), error);
         }
         let delay = delays.next_delay();
         warn!(%seller, %source, error = %chain(&error), ?delay, "trying again");
@@ -72,7 +73,7 @@ pub(super) async fn supervise(charge: Charge) -> Outcome {
         metrics.restarted();
         let mut shutdown = charge.shutdown.clone();
         tokio::select! {
-            _ = shutdown.wait_for(|ending| *ending) => return Outcome::Ended,
+            () = super::ending(&mut shutdown) => return Outcome::Ended,
             () = tokio::time::sleep(delay) => {}
         }
     }
@@ -82,13 +83,14 @@ pub(super) async fn supervise(charge: Charge) -> Outcome {
 async fn attempt(charge: &Charge) -> Result<Ended> {
     let surroundings = Surroundings {
         config: charge.config.clone(),
+        keep: charge.keep.clone(),
         shard: charge.shard.clone(),
-        metrics: charge.telemetry.metrics.seller(&charge.config),
+        metrics: charge.telemetry.board.seller(&charge.config),
         shutdown: charge.shutdown.clone(),
         until_current: charge.goal.until_current,
         buffer_bytes: charge.buffer_bytes,
     };
-    let (state, board) = (Arc::clone(&charge.state), charge.telemetry.board.clone());
+    let (state, board) = (Arc::clone(&charge.state), Arc::clone(&charge.telemetry.board));
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move {
         let config = &surroundings.config;
@@ -97,7 +99,7 @@ async fn attempt(charge: &Charge) -> Result<Ended> {
         let mut shutdown = surroundings.shutdown.clone();
         let started = tokio::select! {
             started = seller::start(&surroundings, stored) => started?,
-            _ = shutdown.wait_for(|ending| *ending) => return Ok(Ended::Shutdown),
+            () = super::ending(&mut shutdown) => return Ok(Ended::Shutdown),
         };
         board.enter(config, Lifecycle::Streaming);
         Seller::new(surroundings, started).follow().await

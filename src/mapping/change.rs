@@ -39,7 +39,7 @@ impl<'a> Images<'a> {
         images
     }
 
-    fn old(&self) -> Option<Row<'_>> {
+    fn row_before(&self) -> Option<Row<'_>> {
         match (self.before, &self.cached) {
             (Some(image), cached) => Some(self.binding.row(image, cached.as_ref())),
             (None, Some(cached)) => Some(Row::cached(cached)),
@@ -47,13 +47,13 @@ impl<'a> Images<'a> {
         }
     }
 
-    fn new(&self) -> Option<Row<'_>> {
+    fn row_after(&self) -> Option<Row<'_>> {
         self.after.map(|image| self.binding.row(image, self.cached.as_ref()))
     }
 
     /// Writes the row as it is now into the cache.
     pub(super) fn remember(&self, plan: &TablePlan, rows: &mut TableRows) {
-        let new = self.new().zip(self.new_id.as_ref());
+        let new = self.row_after().zip(self.new_id.as_ref());
         if let Some(old) = self.old_id.as_ref().filter(|old| new.is_none_or(|(_, id)| id != *old)) {
             rows.set(old, None);
         }
@@ -87,11 +87,11 @@ impl Change<'_, '_> {
         }
         let images = self.images;
         let arena = &mut self.block.arena;
-        let new = match images.new() {
+        let new = match images.row_after() {
             Some(row) => standing(self.mapping, &row, who, arena),
             None => Ok(Standing::Outside),
         };
-        let old = match images.old() {
+        let old = match images.row_before() {
             Some(row) => standing(self.mapping, &row, who, arena).unwrap_or(Standing::Outside),
             None => Standing::Unknown,
         };
@@ -160,7 +160,7 @@ impl Change<'_, '_> {
                 return None;
             }
         }
-        let sku = match (&self.mapping.sku, self.images.old()) {
+        let sku = match (&self.mapping.sku, self.images.row_before()) {
             (Some(sku), Some(row)) => self.block.arena.field(sku, &row).ok(),
             _ => None,
         };
@@ -181,7 +181,7 @@ impl Change<'_, '_> {
             Some(_) if self.images.cached.is_none() => Basis::BeforeImage,
             _ => Basis::Cache,
         };
-        let number = field.number(&self.images.old()?, &mut Quality::default())?;
+        let number = field.number(&self.images.row_before()?, &mut Quality::default())?;
         Some((number, basis))
     }
 }

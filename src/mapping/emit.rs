@@ -31,8 +31,7 @@ impl Emitter<'_> {
     pub(super) fn level<R>(
         &self,
         touch: &Touch,
-        row: &Row<'_>,
-        owners: usize,
+        (row, owners): (&Row<'_>, usize),
         scratch: &mut Scratch,
         emit: impl FnOnce(&StockEvent<'_>) -> R,
     ) -> R {
@@ -183,6 +182,6 @@ fn read<'b>(field: &Field, row: &Row<'_>, buffer: &'b mut String) -> Option<&'b 
 
 fn change(touch: &Touch, measured: Option<crate::stock::quantity::Decimal>) -> Change {
     let (previous, basis) = touch.previous.unzip();
-    let delta = measured.zip(previous).and_then(|(now, before)| now.checked_sub(before));
+    let delta = measured.zip(previous).and_then(|(now, before)| now.checked_sub(before).ok());
     Change { delta, previous, basis, rows: (touch.rows > 1).then_some(touch.rows) }
 }

@@ -1,4 +1,4 @@
-use super::expression::{Columns, Program, Scalar};
+use super::expression::{Columns, Presence, Program, Scalar};
 use crate::stock::quantity::Decimal;
 use crate::stock::{Quality, QualityFlag};
 
@@ -64,9 +64,9 @@ impl Field {
     /// Appends the field as text to `out`.
     pub(super) fn text(&self, row: &impl Columns, out: &mut String) -> Text {
         match self.program.eval_text(row, out) {
-            Scalar::Null => Text::Null,
-            Scalar::Absent => Text::Absent,
-            _ => Text::Written,
+            Presence::Present => Text::Written,
+            Presence::Null => Text::Null,
+            Presence::Absent => Text::Absent,
         }
     }
 

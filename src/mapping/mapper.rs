@@ -374,7 +374,7 @@ impl Mapper {
                     })
                 }
                 Some((row, owners)) => {
-                    emitter.level(touch, &row, owners, &mut self.scratch, |event| {
+                    emitter.level(touch, (&row, owners), &mut self.scratch, |event| {
                         records.push(encoder, event);
                     });
                 }

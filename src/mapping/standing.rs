@@ -27,7 +27,7 @@ impl Arena {
     }
 
     /// Appends a field's text; `Err` says why there is none.
-    fn field(&mut self, field: &Field, row: &Row<'_>) -> Result<Place, Text> {
+    pub(super) fn field(&mut self, field: &Field, row: &Row<'_>) -> Result<Place, Text> {
         let start = self.text.len();
         match field.text(row, &mut self.text) {
             Text::Written => Ok(Place { start, end: self.text.len() }),

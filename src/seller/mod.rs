@@ -9,12 +9,13 @@
 mod connector;
 mod start;
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use connector_api::{Batch, ChangeStream, Connector, Error, Position, Result};
 use tokio::sync::{mpsc, watch};
 
-pub use connector::{check_source, connect, connect_tail};
+pub use connector::{Keep, check_source, connect};
 pub use start::{Start, start};
 
 use crate::config::SellerConfig;
@@ -34,6 +35,8 @@ const IDLE_PROGRESS: Duration = Duration::from_secs(5);
 pub struct Surroundings {
     /// The seller's file.
     pub config: SellerConfig,
+    /// How its log is kept.
+    pub keep: Keep,
     /// The way to the sink.
     pub shard: Shard,
     /// Numbers of this seller.
@@ -55,6 +58,13 @@ pub enum Ended {
     Current,
 }
 
+/// A part on its way to the sink.
+struct InFlight {
+    bytes: usize,
+    events: usize,
+    dead_letters: usize,
+}
+
 /// One seller between its stream and its shard.
 pub struct Seller {
     surroundings: Surroundings,
@@ -63,7 +73,7 @@ pub struct Seller {
     mapper: Mapper,
     checkpoint: Checkpoint,
     ledger: Ledger,
-    in_flight: std::collections::VecDeque<usize>,
+    in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
     receipts: (mpsc::UnboundedSender<Receipt>, mpsc::UnboundedReceiver<Receipt>),
     /// When the checkpoint moved past the stored one without anything to commit.
@@ -82,7 +92,7 @@ impl Seller {
             mapper: started.mapper,
             checkpoint: started.checkpoint,
             ledger: Ledger::default(),
-            in_flight: std::collections::VecDeque::new(),
+            in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             receipts: mpsc::unbounded_channel(),
             unsaved_since: Some(Instant::now()),
@@ -93,13 +103,14 @@ impl Seller {
     /// Follows the log until shutdown, the end of what was there, or an error.
     pub async fn follow(mut self) -> Result<Ended> {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
+        let mut shutdown = self.surroundings.shutdown.clone();
         loop {
             if self.is_current() {
                 return self.close(Ended::Current).await;
             }
             tokio::select! { biased;
                 // 1. The process is to end: what is read goes out, nothing more is read.
-                _ = self.surroundings.shutdown.wait_for(|ending| *ending) => {
+                () = crate::fleet::ending(&mut shutdown) => {
                     return self.close(Ended::Shutdown).await;
                 }
                 // 2. Durable: the server may forget it.
@@ -121,7 +132,8 @@ impl Seller {
         let mapped = self.mapper.apply(batch);
         self.checkpoint.advance(batch.end(), batch.partial());
         self.remember(&mapped.notices, batch);
-        self.surroundings.metrics.mapped(&mapped.counts);
+        let counts = mapped.counts;
+        self.surroundings.metrics.mapped(counts.rows, counts.filtered, counts.coalesced);
         let idle = mapped.records.is_empty()
             && mapped.rejected.is_empty()
             && mapped.notices.is_empty()
@@ -157,9 +169,10 @@ impl Seller {
     fn submit(&mut self, mapped: Mapped) -> Result<()> {
         let oldest = mapped.oldest_committed_at_us.filter(|_| !mapped.records.is_empty());
         let part = part(&self.checkpoint, mapped, &self.surroundings.config);
+        let (events, dead_letters) = (part.records.len(), part.dead_letters.len());
         let bytes = part.bytes();
         let number = self.ledger.read(self.checkpoint.point.position.clone(), oldest);
-        self.in_flight.push_back(bytes);
+        self.in_flight.push_back(InFlight { bytes, events, dead_letters });
         self.in_flight_bytes += bytes;
         self.unsaved_since = None;
         let receipts = self.receipts.0.clone();
@@ -172,7 +185,10 @@ impl Seller {
         let before = self.ledger.len();
         let confirmed = self.ledger.committed(number);
         for _ in self.ledger.len()..before {
-            self.in_flight_bytes -= self.in_flight.pop_front().expect("one for each batch");
+            let durable = self.in_flight.pop_front().expect("one for each batch");
+            self.in_flight_bytes -= durable.bytes;
+            let (events, letters) = (durable.events as u64, durable.dead_letters as u64);
+            self.surroundings.metrics.committed(events, letters);
         }
         if let Some(oldest) = oldest {
             self.surroundings.metrics.published(now_us() - oldest);
@@ -265,7 +281,7 @@ fn control(notice: &Notice, at_us: i64) -> ControlRecord {
 }
 
 /// The error of a seller that found nothing to do but stop.
-fn blocked(findings: &[connector_api::Finding]) -> Option<Error> {
+pub(crate) fn blocked(findings: &[connector_api::Finding]) -> Option<Error> {
     let blockers: Vec<_> = findings
         .iter()
         .filter(|finding| finding.severity == connector_api::Severity::Blocker)

@@ -1,4 +1,6 @@
-use connector_api::{ChangeStream, Connector, Error, Position, Result, ResumePoint, Survey};
+use connector_api::{
+    Capture, ChangeStream, Connector, Error, Position, Result, ResumePoint, Survey,
+};
 use tracing::{info, warn};
 
 use super::{Surroundings, blocked, connect};
@@ -8,7 +10,7 @@ use crate::progress::{Decision, choose_resume};
 use crate::shard::{Receipt, Submission};
 use crate::sink::{ControlKind, ControlRecord, Part, Stored};
 use crate::state::{Checkpoint, MappingRevision};
-use crate::stock::encode::{Encoder, Records};
+use crate::stock::encode::Encoder;
 use crate::telemetry::now_us;
 
 /// A seller that is ready to follow its log.
@@ -34,7 +36,7 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
         Some(text) => Some(Checkpoint::decode(text, seller, source).map_err(unusable)?),
         None => None,
     };
-    let connector = connect(config)?;
+    let connector = connect(&config.source, &surroundings.keep)?;
     let wanted = Plan::tables_of(&config.definitions);
     let point = remembered.as_ref().map(|checkpoint| &checkpoint.point);
     let survey = connector.survey(&wanted, point).await?;
@@ -44,8 +46,15 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
     }
     let mapping = revision(remembered.as_ref(), &config.mapping_hash);
     let plan = compile(&config.definitions, &survey, &mapping, config)?;
-    let decided = Decided::new(connector.as_ref(), remembered, &survey, &plan, mapping).await?;
-    let Decided { checkpoint, control } = decided;
+    let decider = Decider {
+        connector: connector.as_ref(),
+        survey: &survey,
+        capture: plan.capture(),
+        mapping,
+        who: (seller, source),
+        control: Vec::new(),
+    };
+    let (checkpoint, control) = decider.decide(remembered).await?;
     let capture = plan.capture();
     let identity = SourceIdentity {
         seller: config.seller.clone(),
@@ -66,83 +75,103 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
     Ok(Start { connector, stream, mapper, checkpoint, head: survey.head })
 }
 
-/// What the beginning of a stream leaves in the store.
-struct Decided {
-    checkpoint: Checkpoint,
+/// Makes the checkpoint from which a stream begins.
+struct Decider<'a> {
+    connector: &'a dyn Connector,
+    survey: &'a Survey,
+    capture: Capture,
+    mapping: MappingRevision,
+    who: (&'a str, &'a str),
     control: Vec<ControlRecord>,
 }
 
-impl Decided {
-    async fn new(
-        connector: &dyn Connector,
+impl Decider<'_> {
+    async fn decide(
+        mut self,
         remembered: Option<Checkpoint>,
-        survey: &Survey,
-        plan: &Plan,
-        mapping: MappingRevision,
-    ) -> Result<Self> {
-        let capture = plan.capture();
-        let at = |position: Position| ResumePoint {
-            lineage: survey.lineage.clone(),
-            position,
-            partial: None,
-            capture: capture.clone(),
-            coverage: survey.coverage.clone(),
-        };
-        let decision = choose_resume(remembered.as_ref(), survey.continuity.clone());
-        let mut control = Vec::new();
-        let mut record = |kind, value: serde_json::Value| {
-            control.push(ControlRecord { kind, at_us: now_us(), value: value.to_string() });
-        };
+    ) -> Result<(Checkpoint, Vec<ControlRecord>)> {
+        let decision = choose_resume(remembered.as_ref(), self.survey.continuity.clone());
         let checkpoint = match (decision, remembered) {
-            (Decision::Resume, Some(mut checkpoint)) => {
-                if checkpoint.point.partial.is_none() {
-                    checkpoint.recapture(capture.clone());
-                }
-                checkpoint.mapping = mapping;
-                checkpoint
-            }
+            (Decision::Resume, Some(checkpoint)) => self.resumed(checkpoint),
             (Decision::NewEpoch { reason }, Some(mut checkpoint)) => {
-                let lineage = survey.lineage.clone();
+                let lineage = self.survey.lineage.clone();
                 let point = ResumePoint { lineage, ..checkpoint.point.clone() };
                 checkpoint.begin_epoch(point);
-                warn!(reason, epoch = checkpoint.epoch, "coordinates start anew");
-                let value = serde_json::json!({ "epoch": checkpoint.epoch, "reason": reason });
-                record(ControlKind::EpochBumped, value);
-                checkpoint
+                self.epoch_bumped(&checkpoint, &reason);
+                self.resumed(checkpoint)
             }
-            (Decision::Gap { reason, from }, Some(mut checkpoint)) => {
-                let lost = checkpoint.point.position.clone();
-                let point = match from {
-                    Some(position) => at(position),
-                    None => at(connector.establish(&capture).await?.position),
+            (Decision::Gap { reason, from }, Some(checkpoint)) => {
+                let position = match from {
+                    Some(position) => position,
+                    None => self.establish().await?,
                 };
-                let to = point.position.clone();
-                checkpoint.begin_epoch(point);
-                checkpoint.mapping = mapping;
-                for table in &capture.tables {
-                    checkpoint.dirty_tables.insert(table.name.to_string(), reason.clone());
-                }
-                warn!(reason, from = %lost, to = %to, "changes may be missing: gap");
-                let value = serde_json::json!({
-                    "from": lost.as_str(), "to": to.as_str(), "reason": reason,
-                });
-                record(ControlKind::Gap, value);
-                let value = serde_json::json!({ "epoch": checkpoint.epoch, "reason": reason });
-                record(ControlKind::EpochBumped, value);
-                checkpoint
+                self.gap(checkpoint, position, &reason)
             }
-            (Decision::Adopt(position), remembered) => {
-                debug_assert!(remembered.is_none(), "a checkpoint is never adopted over");
+            (Decision::Adopt(position), _) => {
                 info!(%position, "adopting the slot that exists");
-                Checkpoint::first(who.0, who.1, at(position), mapping)
+                self.first(position)
             }
             (_, _) => {
-                let position = connector.establish(&capture).await?.position;
+                let position = self.establish().await?;
                 info!(%position, "first start: at the current end of the log");
-                Checkpoint::first(who.0, who.1, at(position), mapping)
+                self.first(position)
             }
         };
-        Ok(Self { checkpoint, control })
+        Ok((checkpoint, self.control))
+    }
+
+    async fn establish(&self) -> Result<Position> {
+        Ok(self.connector.establish(&self.capture).await?.position)
+    }
+
+    fn at(&self, position: Position) -> ResumePoint {
+        ResumePoint {
+            lineage: self.survey.lineage.clone(),
+            position,
+            partial: None,
+            capture: self.capture.clone(),
+            coverage: self.survey.coverage.clone(),
+        }
+    }
+
+    fn first(&self, position: Position) -> Checkpoint {
+        Checkpoint::first(self.who.0, self.who.1, self.at(position), self.mapping.clone())
+    }
+
+    /// An open transaction is finished under the capture its changes were counted under.
+    fn resumed(&self, mut checkpoint: Checkpoint) -> Checkpoint {
+        if checkpoint.point.partial.is_none() {
+            checkpoint.recapture(self.capture.clone());
+        }
+        checkpoint.mapping = self.mapping.clone();
+        checkpoint
+    }
+
+    fn gap(&mut self, mut checkpoint: Checkpoint, to: Position, reason: &str) -> Checkpoint {
+        let from = checkpoint.point.position.clone();
+        checkpoint.begin_epoch(self.at(to.clone()));
+        checkpoint.mapping = self.mapping.clone();
+        for table in &self.capture.tables {
+            checkpoint.dirty_tables.insert(table.name.to_string(), reason.to_owned());
+        }
+        let (seller, source) = self.who;
+        warn!(seller, source, reason, %from, %to, "changes may be missing: gap");
+        self.record(
+            ControlKind::Gap,
+            &serde_json::json!({ "from": from.as_str(), "to": to.as_str(), "reason": reason }),
+        );
+        self.epoch_bumped(&checkpoint, reason);
+        checkpoint
+    }
+
+    fn epoch_bumped(&mut self, checkpoint: &Checkpoint, reason: &str) {
+        let value = serde_json::json!({ "epoch": checkpoint.epoch, "reason": reason });
+        self.record(ControlKind::EpochBumped, &value);
+    }
+
+    fn record(&mut self, kind: ControlKind, value: &serde_json::Value) {
+        let value = value.to_string();
+        self.control.push(ControlRecord { kind, at_us: now_us(), value });
     }
 }
 
@@ -152,14 +181,11 @@ async fn commit_first(
     checkpoint: &Checkpoint,
     control: Vec<ControlRecord>,
 ) -> Result<()> {
+    let config = &surroundings.config;
     let part = Part {
-        seller: surroundings.config.seller.clone(),
-        source: surroundings.config.source.name.clone(),
-        records: Records::default(),
         control,
-        dead_letters: Vec::new(),
-        rows: Vec::new(),
         checkpoint: Some(checkpoint.encode()),
+        ..Part::empty(config.seller.clone(), config.source.name.clone())
     };
     let (receipts, mut receipt) = tokio::sync::mpsc::unbounded_channel();
     surroundings.shard.submit(Submission { part, number: 1, receipts })?;

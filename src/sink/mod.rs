@@ -119,9 +119,10 @@ impl Part {
 
     /// Memory held, bytes.
     pub fn bytes(&self) -> usize {
-        let rows = self.rows.iter().map(|row| {
-            row.table.len() + row.pk.len() + row.value.as_ref().map_or(0, String::len)
-        });
+        let rows = self
+            .rows
+            .iter()
+            .map(|row| row.table.len() + row.pk.len() + row.value.as_ref().map_or(0, String::len));
         let letters = self.dead_letters.iter().map(|letter| letter.value.len() + 128);
         let checkpoint = self.checkpoint.as_ref().map_or(0, String::len);
         self.records.bytes() + rows.sum::<usize>() + letters.sum::<usize>() + checkpoint

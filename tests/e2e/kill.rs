@@ -158,9 +158,7 @@ impl Session {
         for (item, quantity) in touched {
             let state = match quantity {
                 None => State::Removed,
-                Some(quantity) => {
-                    State::Level { on_hand: Some(quantity.to_string()), sku: None }
-                }
+                Some(quantity) => State::Level { on_hand: Some(quantity.to_string()), sku: None },
             };
             self.expected.entry(key(item)).or_default().push(state);
         }

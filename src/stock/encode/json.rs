@@ -194,7 +194,8 @@ fn quantities(event: &StockEvent<'_>, records: &mut Records, columns: &mut Colum
 fn change(event: &StockEvent<'_>, out: &mut Vec<u8>) {
     let change = &event.change;
     let mut object = Object::new(b",\"change\":{");
-    for (name, number) in [(&b"\"delta\":\""[..], change.delta), (b"\"previous\":\"", change.previous)]
+    for (name, number) in
+        [(&b"\"delta\":\""[..], change.delta), (b"\"previous\":\"", change.previous)]
     {
         if let Some(number) = number {
             object.name(out, name);

@@ -57,10 +57,7 @@ pub fn json_schema() -> Value {
     let mut schema = object(&required, properties);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("stock event");
-    schema["allOf"] = json!([
-        when("level", &["quantity"]),
-        when("movement", &["change"]),
-    ]);
+    schema["allOf"] = json!([when("level", &["quantity"]), when("movement", &["change"]),]);
     schema
 }
 
