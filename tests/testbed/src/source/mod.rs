@@ -1,6 +1,6 @@
 //! Where the programs of a server come from, in the order in which they are tried.
 
-mod debian;
+pub(crate) mod debian;
 mod docker;
 pub(crate) mod environment;
 mod tree;
@@ -39,7 +39,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) directory: &'a str,
     /// The program that must be there.
     pub(crate) program: &'a str,
-    /// The Debian suite and the packages that have it.
+    /// The Debian or Ubuntu suite and the packages that have it.
     pub(crate) suite: &'a str,
     pub(crate) packages: &'a [&'a str],
 }
@@ -60,7 +60,7 @@ impl Programs {
         }
         match tree::unpacked(wanted, trees) {
             Ok(bin) => {
-                let origin = format!("unpacked packages of Debian {}", wanted.suite);
+                let origin = format!("unpacked packages of {}", wanted.suite);
                 return ready(origin, Kind::Directory(bin));
             }
             Err(reason) => reasons.push(reason),
