@@ -1,4 +1,5 @@
 //! The integration tests of tailstock: one binary, a module for each kind of promise.
 #![allow(clippy::unwrap_used)]
 
+mod config;
 mod sim;
