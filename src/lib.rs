@@ -29,9 +29,13 @@
 
 pub mod cli;
 pub mod config;
+pub mod fleet;
 pub mod http;
 pub mod mapping;
 pub mod progress;
+pub mod seller;
+pub mod shard;
+pub mod sink;
 pub mod state;
 pub mod stock;
 pub mod telemetry;

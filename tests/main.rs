@@ -2,4 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod config;
+mod e2e;
 mod sim;
+mod support;

@@ -6,7 +6,7 @@
 //! | `exit` | exit codes, failures and how they are told |
 //! | `process` | what commands that work until told to stop share: logs, HTTP, signals |
 //! | `source` | the source that the options of `tail` mean |
-//! | `run`, `validate`, `status` | one command each |
+//! | `run`, `tail`, `validate`, `status` | one command each |
 
 mod args;
 mod exit;
@@ -14,6 +14,7 @@ mod process;
 mod run;
 mod source;
 mod status;
+mod tail;
 mod validate;
 
 use std::io::Write;
@@ -25,6 +26,8 @@ use args::{Cli, Command, CompletionsArgs, SchemaArgs, SchemaFormat, TailArgs};
 pub use exit::{Exit, Failure};
 
 use crate::config::{Config, Loader, LogConfig, Problems};
+use crate::seller;
+use crate::stock::encode::json_schema;
 
 /// Does what the command line says. The returned code is one of [`Exit`].
 pub fn main() -> ExitCode {
@@ -50,19 +53,27 @@ fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
 }
 
 fn load(cli: &Cli) -> Result<Config, Problems> {
-    let loader = Loader { variable: &|name| std::env::var(name).ok(), check_source: &|_| Ok(()) };
+    let loader = Loader {
+        variable: &|name| std::env::var(name).ok(),
+        check_source: &crate::seller::check_source,
+    };
     loader.load(&cli.config)
 }
 
 fn tail(cli: &Cli, args: &TailArgs) -> Result<Exit, Failure> {
     process::start_logs(cli, &LogConfig { level: tracing::Level::WARN, ..LogConfig::default() });
-    let source = source::of_options(args)?;
-    Err(Failure::new(Exit::Failed, format!("{} is not followed", source.url), ""))
+    let connector = seller::connect(&source::of_options(args)?, &seller::Keep::Temporarily)?;
+    let request = tail::TailRequest { tables: args.tables.clone() };
+    process::until_signal(async |stop| {
+        let mut out = std::io::stdout();
+        tail::tail(connector.as_ref(), &request, &mut out, stop).await?;
+        Ok(Exit::Done)
+    })
 }
 
 fn schema(args: &SchemaArgs) -> Result<Exit, Failure> {
     match args.format {
-        SchemaFormat::JsonSchema => print("{}\n"),
+        SchemaFormat::JsonSchema => print(&format!("{:#}\n", json_schema())),
     }
 }
 
