@@ -5,8 +5,10 @@
 //! literal, or the literal beginning of an expression (`'used-' || id`), in item, location or
 //! bucket.
 
-use super::problem::{Problem, Text};
+use super::problem::Problem;
 use super::stock::Block;
+use crate::mapping::Definition;
+use crate::mapping::expression::Expression;
 
 /// What is known of a part of the key before any row is read.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,9 +20,11 @@ enum Known {
 }
 
 impl Known {
-    fn of(text: &Text) -> Self {
-        let (start, rest) = leading_literal(&text.text);
-        if rest.is_empty() { Known::All(start) } else { Known::Start(start) }
+    fn of(expression: &Expression) -> Self {
+        match expression.start() {
+            (all, true) => Known::All(all),
+            (start, false) => Known::Start(start),
+        }
     }
 
     fn differs_from(&self, other: &Known) -> bool {
@@ -40,7 +44,7 @@ impl Known {
 pub(super) fn check(blocks: &[Block]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (nth, later) in blocks.iter().enumerate() {
-        let of_later = parts(later);
+        let of_later = parts(&later.definition);
         for earlier in &blocks[..nth] {
             let (here, there) = (&later.places.own, &earlier.places.own);
             if earlier.definition.name == later.definition.name {
@@ -51,7 +55,7 @@ pub(super) fn check(blocks: &[Block]) -> Vec<Problem> {
                     "add name = \"...\" to one of the two",
                 ));
             }
-            let of_earlier = parts(earlier);
+            let of_earlier = parts(&earlier.definition);
             if of_later.iter().zip(&of_earlier).any(|(one, other)| one.differs_from(other)) {
                 continue;
             }
@@ -68,48 +72,21 @@ pub(super) fn check(blocks: &[Block]) -> Vec<Problem> {
     problems
 }
 
-fn parts(block: &Block) -> [Known; 3] {
-    let [item, location, bucket] = &block.key;
-    let known = |text: &Option<Text>, missing: &str| {
-        text.as_ref().map_or_else(|| Known::All(missing.to_owned()), Known::of)
+fn parts(definition: &Definition) -> [Known; 3] {
+    let known = |expression: &Option<Expression>, missing: &str| {
+        expression.as_ref().map_or_else(|| Known::All(missing.to_owned()), Known::of)
     };
-    [known(item, ""), known(location, "_"), known(bucket, "")]
-}
-
-/// The literal an expression begins with, and what follows it. A literal that is not joined to the
-/// rest by `||` says nothing about the beginning.
-fn leading_literal(expression: &str) -> (String, &str) {
-    let text = expression.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return (text.to_owned(), "");
-    }
-    let mut literal = String::new();
-    let Some(mut rest) = text.strip_prefix('\'') else { return (literal, text) };
-    while let Some((before, behind)) = rest.split_once('\'') {
-        literal.push_str(before);
-        if let Some(more) = behind.strip_prefix('\'') {
-            literal.push('\'');
-            rest = more;
-            continue;
-        }
-        let behind = behind.trim_start();
-        if !behind.is_empty() && !behind.starts_with("||") {
-            literal.clear();
-        }
-        return (literal, behind);
-    }
-    (String::new(), text)
+    let Definition { item, location, bucket, .. } = definition;
+    [Known::of(item), known(location, "_"), known(bucket, "")]
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn differ(one: &str, another: &str) -> bool {
-        let known = |text: &str| {
-            let (start, rest) = leading_literal(text);
-            if rest.is_empty() { Known::All(start) } else { Known::Start(start) }
-        };
+        let known = |text: &str| Known::of(&Expression::parse(text).unwrap());
         known(one).differs_from(&known(another))
     }
 
@@ -118,7 +95,7 @@ mod tests {
         assert!(differ("'a'", "'b'"));
         assert!(differ("1", "2"));
         assert!(!differ("'a'", " 'a' "));
-        assert!(!differ("'1'", "1"));
+        assert!(!differ("'1'", "001"));
         assert!(differ("'it''s'", "'it'"));
     }
 
@@ -127,6 +104,7 @@ mod tests {
         assert!(differ("'new-' || id", "'used-' || id"));
         assert!(!differ("'new-' || id", "'new-x-' || id"));
         assert!(differ("'new-' || id", "'used-7'"));
+        assert!(differ("'a' || '-' || id", "'a' || '+' || id"));
         assert!(!differ("'new-' || id", "'new-7'"));
     }
 
@@ -135,6 +113,6 @@ mod tests {
         assert!(!differ("id", "other_id"));
         assert!(!differ("id", "'a'"));
         assert!(!differ("'a' = x", "'b'"));
-        assert!(!differ("'a", "'b"));
+        assert!(!differ("'a' || x = 'b'", "'c' || x = 'd'"));
     }
 }

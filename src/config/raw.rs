@@ -131,7 +131,7 @@ impl<'d> Section<'d> {
 
     pub(super) fn report_missing(&self, key: &Key) {
         let fix = format!("add {}", key.example);
-        self.report(Problem::at(&self.place(key.name), "nothing", key.wanted, fix));
+        self.report(Problem::at(&self.place(key.name), "no such key", key.wanted, fix));
     }
 
     pub(super) fn flag(&self, key: &Key) -> Option<bool> {
@@ -210,13 +210,6 @@ impl<'d> Section<'d> {
     /// Whether the key is there and holds a text.
     pub(super) fn has_text(&self, key: &str) -> bool {
         self.entry(key).is_some_and(|(_, value)| value.get_ref().is_str())
-    }
-
-    /// A text that was read before; nothing when the key is missing or holds none.
-    pub(super) fn peek(&self, key: &Key) -> Option<Text> {
-        let (_, value) = self.entry(key.name)?;
-        let text = value.get_ref().as_str()?.to_owned();
-        Some(Text { text, place: self.place(key.name) })
     }
 
     /// The places of all known keys that are there.
@@ -303,11 +296,17 @@ fn describe(value: &DeValue<'_>) -> String {
     }
 }
 
-/// The known word a mistyped one is most likely to mean.
+/// The known word a mistyped one is most likely to mean: one that differs in few letters, or that
+/// begins with it or is its beginning.
 fn nearest<'w>(typed: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    let distance = |word: &str| {
+        let begins = word.starts_with(typed) || typed.starts_with(word);
+        let letters = strsim::damerau_levenshtein(typed, word);
+        let near = letters <= 1 + word.len() / 4 || (begins && typed.len() >= 3);
+        near.then_some(letters)
+    };
     known
-        .map(|word| (strsim::damerau_levenshtein(typed, word), word))
-        .filter(|(distance, word)| *distance <= 1 + word.len() / 4)
+        .filter_map(|word| distance(word).map(|distance| (distance, word)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
 }

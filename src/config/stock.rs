@@ -10,8 +10,6 @@ use crate::stock::Measure;
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) definition: Definition,
-    /// The texts of item, location and bucket.
-    pub(super) key: [Option<Text>; 3],
     pub(super) places: BlockPlaces,
 }
 
@@ -103,8 +101,7 @@ pub(super) fn read(section: Section<'_>) -> Option<Block> {
     let name = name(&section);
     let kinds = [("level", Kind::Level), ("movement", Kind::Movement)];
     let kind = section.word(&KIND, &kinds).unwrap_or(Kind::Level);
-    let item_text = section.required_text(&ITEM);
-    let item = item_text.as_ref().and_then(|text| parsed(&section, text));
+    let item = section.required_text(&ITEM).and_then(|text| parsed(&section, &text));
     let optional = |key: &Key| parsed(&section, &section.filled_text(key)?);
     let [filter, removed_when, sku, gtin] = [&WHERE, &REMOVED_WHEN, &SKU, &GTIN].map(optional);
     let [parent, delta, active, tracked] = [&PARENT, &DELTA, &ACTIVE, &TRACKED].map(optional);
@@ -120,7 +117,6 @@ pub(super) fn read(section: Section<'_>) -> Option<Block> {
         section.refuse(key, fix);
     }
     fits_its_kind(&section, kind, measure);
-    let [location_text, bucket_text] = [&LOCATION, &BUCKET].map(|key| section.peek(key));
     let places = BlockPlaces { own: section.own_place(), keys: section.places() };
     section.finish();
     let (table, item) = table.zip(item)?;
@@ -144,7 +140,7 @@ pub(super) fn read(section: Section<'_>) -> Option<Block> {
         unit,
         coalesce,
     };
-    Some(Block { definition, key: [item_text, location_text, bucket_text], places })
+    Some(Block { definition, places })
 }
 
 /// An expression, or nothing with its problem reported.
