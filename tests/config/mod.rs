@@ -138,7 +138,7 @@ fn a_configuration_says_the_same_whatever_folder_it_is_named_from() {
     let inner = folder.path().join("etc");
     let case = "### tailstock.toml\nname = 'test'\nsellers = 'sellers/*.toml'\n[sink]\nkind = \
                 'sqlite'\npath = 'stock.db'\n### sellers/acme.toml\nseller = 'acme'\n[source]\n\
-                kind = 'postgres'\nurl = 'postgresql://db/shop'\npassword = { file = '../secret' \
+                kind = 'postgres'\nurl = 'postgresql://tailstock@db/shop'\npassword = { file = '../secret' \
                 }\n[[stock]]\ntable = 'public.stock'\nitem = 'id'\non_hand = 'qty'\n### secret\n\
                 hunter2\n";
     unpack(case, &inner);
