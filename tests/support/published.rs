@@ -72,7 +72,8 @@ impl Published {
     /// Number of rows a query finds.
     pub fn count(&self, from: &str) -> u64 {
         let sql = format!("SELECT count(*) FROM {from}");
-        self.connection.query_row(&sql, [], |row| row.get(0)).unwrap_or(0)
+        let count: i64 = self.connection.query_row(&sql, [], |row| row.get(0)).unwrap();
+        u64::try_from(count).unwrap()
     }
 
     /// The first column of a query, as text.
