@@ -5,3 +5,4 @@ mod config;
 mod e2e;
 mod sim;
 mod support;
+mod tidy;
