@@ -1,8 +1,9 @@
 //! The integration tests of tailstock: one binary, a module for each kind of promise.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod config;
 mod e2e;
+mod expressions;
 mod sim;
 mod support;
 mod tidy;

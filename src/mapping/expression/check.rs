@@ -137,7 +137,7 @@ impl<'a> Checker<'a> {
     }
 
     fn unknown(&self, at: usize, name: &Name) -> ExpressionError {
-        let found = format!("column {} does not exist; found", name.text);
+        let found = format!("there is no column {}, named", name.text);
         if self.columns.is_empty() {
             return ExpressionError::new(Some(at), found, "there are no columns to name here");
         }

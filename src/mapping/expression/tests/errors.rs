@@ -117,7 +117,7 @@ fn an_unknown_column_comes_with_the_nearest_name() {
     };
     assert_eq!(
         fix("1 + qantity"),
-        "column qantity does not exist; found at character 5 of the expression | \
+        "there is no column qantity, named at character 5 of the expression | \
          did you mean quantity? The columns are quantity, sku, warehouse_id"
     );
     assert!(fix("SKU").contains("did you mean sku?"));
