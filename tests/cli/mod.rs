@@ -3,7 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
 
 const MAIN: &str = "\
 name = 'test'
@@ -115,8 +118,8 @@ fn status_without_http_says_what_to_change() {
 fn status_shows_what_the_running_process_answers() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = workspace(&listener.local_addr().unwrap().to_string());
-    let body = r#"[{"seller":"acme","source":"main","state":"streaming",
-        "since":"2026-11-21T00:00:00Z","position":"0/1","lag_bytes":0,"rows":1,"events":1,"dead_letters":0,"restarts":0,
+    let body = r#"[{"seller":"acme","source":"main","state":"streaming","since":"-","rows":1,
+        "position":"0/1","lag_bytes":0,"events":1,"dead_letters":0,"restarts":0,
         "dirty_tables":{}}]"#;
     let server = std::thread::spawn(move || {
         for _ in 0..2 {
@@ -155,4 +158,53 @@ fn a_password_on_the_command_line_and_in_a_file_is_one_too_many() {
     assert_eq!(output.status.code(), Some(2));
     let told = text(&output.stderr);
     assert!(told.contains("fix: give one of the two") && !told.contains("hunter"), "{told}");
+}
+
+/// A running `tailstock`; killed when dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Asks until `wanted` is in the status.
+fn status_with(folder: &Path, wanted: &str) -> String {
+    let started = Instant::now();
+    loop {
+        let output = tailstock(folder, &["status"]);
+        let told = text(&output.stdout).to_owned() + text(&output.stderr);
+        if told.contains(wanted) {
+            return told;
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "never {wanted:?}: {told}");
+    }
+}
+
+#[test]
+fn a_process_whose_server_is_away_says_so_and_ends_as_it_is_asked_to() {
+    for (signal, code) in [(Signal::TERM, 0), (Signal::INT, 130)] {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let folder = workspace(&free.to_string());
+        let child = Command::new(env!("CARGO_BIN_EXE_tailstock"))
+            .args(["--log-format", "json", "run"])
+            .current_dir(folder.path())
+            .env_clear()
+            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut running = Running(child);
+        let told = status_with(folder.path(), "backing_off");
+        assert!(told.contains("because: "), "{told}");
+        let pid = Pid::from_raw(i32::try_from(running.0.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+        assert_eq!(running.0.wait().unwrap().code(), Some(code));
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+        for line in log.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).expect(line);
+            assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
+        }
+    }
 }
