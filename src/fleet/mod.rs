@@ -101,7 +101,8 @@ impl Session<'_> {
     ) -> Result<Vec<Halted>> {
         let (shard, submissions) = Shard::new();
         let metrics = self.telemetry.board.shard();
-        let mut writer = tokio::spawn(shard::run(writer, submissions, metrics));
+        let interval = self.config.min_commit_interval;
+        let mut writer = tokio::spawn(shard::run(writer, submissions, metrics, interval));
         let mut sellers = JoinSet::new();
         for seller_config in &self.config.sellers {
             sellers.spawn(supervisor::supervise(supervisor::Charge {
@@ -121,15 +122,15 @@ impl Session<'_> {
             tokio::select! {
                 ended = &mut writer => {
                     sellers.shutdown().await;
-                    return match ended.map_err(|panic| Error::bug("the writer panicked").because(panic))? {
-                        Ok(()) => Ok(halted),
-                        Err(error) => Err(error),
-                    };
+                    let panicked = |panic| Error::bug("the writer panicked").because(panic);
+                    return ended.map_err(panicked)?.map(|()| halted);
                 }
                 ended = sellers.join_next(), if !sellers.is_empty() => match ended {
                     Some(Ok(Outcome::Halted(who, error))) => halted.push((who, error)),
                     Some(Ok(Outcome::Ended)) | None => {}
-                    Some(Err(panic)) => return Err(Error::bug("a supervisor panicked").because(panic)),
+                    Some(Err(panic)) => {
+                        return Err(Error::bug("a supervisor panicked").because(panic));
+                    }
                 },
             }
             if sellers.is_empty() {

@@ -219,7 +219,7 @@ async fn ask_for_tls(wire: &mut Wire, host: &Host) -> Result<()> {
             Ok(_) => {
                 return Err(Error::operator(
                     format!("{host} does not offer TLS"),
-                    "turn it on there (ssl = on), or write sslmode=disable if you trust the network",
+                    "turn it on there (ssl = on), or write sslmode=disable on a trusted network",
                 ));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

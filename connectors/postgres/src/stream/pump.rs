@@ -102,7 +102,9 @@ impl Pump {
                     outcome.map_err(broken)?;
                     self.receive(&mut clock)?;
                 }
-                () = tokio::time::sleep_until(clock.backlog.since + BACKLOG_TICK), if tick => self.receive(&mut clock)?,
+                () = tokio::time::sleep_until(clock.backlog.since + BACKLOG_TICK), if tick => {
+                    self.receive(&mut clock)?;
+                }
             }
         }
     }
