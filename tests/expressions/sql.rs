@@ -211,10 +211,10 @@ fn chosen(kind: Kind, depth: u32) -> BoxedStrategy<Sql> {
 fn number(depth: u32) -> BoxedStrategy<Sql> {
     let Some(less) = depth.checked_sub(1) else { return leaf(Kind::Number) };
     let sums = (prop::sample::select(vec!["+", "-"]), [number(less), number(less)]);
-    // By one leaf at a time, or the products outgrow what PostgreSQL casts to bigint.
+    // By one leaf at a time, or the products outgrow the 29 digits of a decimal.
     let products = [number(less), leaf(Kind::Number)];
     let rounded = |x: Sql| {
-        let theirs = format!("CAST(CAST({} AS bigint) AS numeric)", x.theirs);
+        let theirs = format!("CAST({} AS numeric(40))", x.theirs);
         Sql::differing(Kind::Number, format!("CAST({} AS integer)", x.ours), theirs)
     };
     let read = |x: Sql| {
@@ -237,7 +237,8 @@ fn number(depth: u32) -> BoxedStrategy<Sql> {
         1 => number(less).prop_map(|x| {
             Sql::new(Kind::Number, ATOM, |of| format!("CAST({} AS numeric(30, 1))", of(&x)))
         }),
-        1 => text(less).prop_map(read),
+        // Not of texts joined to numerals of any length.
+        1 => prop_oneof![leaf(Kind::Text), chosen(Kind::Text, 0)].prop_map(read),
         1 => condition(less).prop_map(truth),
         4 => chosen(Kind::Number, less),
     ]
