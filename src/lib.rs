@@ -27,5 +27,15 @@
 //! Pure folders know no clock, no I/O, no logging and no database; a test enforces it.
 //! Invariant, per lineage of a log: confirmed <= checkpointed <= published-durable <= read.
 
+pub mod cli;
+pub mod config;
+pub mod fleet;
+pub mod http;
 pub mod mapping;
+pub mod progress;
+pub mod seller;
+pub mod shard;
+pub mod sink;
+pub mod state;
 pub mod stock;
+pub mod telemetry;

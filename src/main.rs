@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The program `tailstock`: see `tailstock --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tailstock::cli::main()
+}

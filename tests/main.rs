@@ -1,3 +1,8 @@
-//! tailstock against real servers: one binary, one module for each thing that is promised.
+//! The integration tests of tailstock: one binary, a module for each kind of promise.
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod config;
+mod e2e;
 mod expressions;
+mod sim;
+mod support;

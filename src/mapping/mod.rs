@@ -1,3 +1,37 @@
-//! What a row means.
+//! What a row means: a seller's definition of its stock, compiled against the tables that exist
+//! ([`Plan`]), applied to batches of row changes ([`Mapper`]).
+//!
+//! ```text
+//! definition (config) --compile--> Plan --+
+//!                                         +--> Mapper: Batch -> events, dead letters, control
+//! cached rows and owners (state) ---------+
+//! ```
+//!
+//! | file | owns |
+//! |---|---|
+//! | `expression` | the checked SQL subset and its evaluation |
+//! | `definition`, `plan` | from words to compiled fields and the columns to capture |
+//! | `field`, `row` | reading one value out of a row image, completed from the cache |
+//! | `standing` | what one image says of its key: live, outside, removed |
+//! | `change` | from what a row said before and says now to the keys it touches |
+//! | `block` | the last touch of every key within one block of a transaction |
+//! | `held` | removals that wait for the end of a large transaction |
+//! | `mapper` | a batch in, everything that follows out |
+//! | `emit` | one surviving touch to one stock event |
 
+mod block;
+mod change;
+mod definition;
+mod emit;
 pub mod expression;
+mod field;
+mod held;
+mod mapper;
+mod plan;
+mod row;
+mod standing;
+
+pub use definition::{Definition, Kind};
+pub use mapper::{Counts, Mapped, Mapper, Notice, Rejected, SourceIdentity};
+pub use plan::{Plan, PlanError};
+pub use row::write_json;

@@ -45,8 +45,8 @@ name!(SellerId);
 name!(SourceName);
 
 /// What an event states.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EventKind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind<'a> {
     /// The state of the key after the change.
     Level,
     /// A change of the key by a ledger row; no state.
@@ -54,7 +54,7 @@ pub enum EventKind {
     /// The source no longer has the key. Not the same as a quantity of zero.
     Removed {
         /// The record key that the row has now, when its key changed.
-        successor: Option<String>,
+        successor: Option<&'a str>,
     },
 }
 
@@ -79,27 +79,27 @@ pub enum SkuState {
 }
 
 /// The thing in stock.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Item {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Item<'a> {
     /// Source-native and stable.
-    pub id: String,
+    pub id: &'a str,
     /// What the marketplace knows it by.
-    pub sku: Option<String>,
+    pub sku: Option<&'a str>,
     /// How sure `sku` is; `None` when the mapping has no SKU.
     pub sku_state: Option<SkuState>,
     /// Global trade item number.
-    pub gtin: Option<String>,
+    pub gtin: Option<&'a str>,
     /// The item this is a variant of.
-    pub parent: Option<String>,
+    pub parent: Option<&'a str>,
 }
 
 /// Where it is in stock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Location {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location<'a> {
     /// Source-native; `_` when the source has a single stock.
-    pub id: String,
+    pub id: &'a str,
     /// `warehouse`, `store`, `channel`, `aggregate`, `unknown`.
-    pub kind: Option<String>,
+    pub kind: Option<&'a str>,
 }
 
 /// One of the core quantities.
@@ -110,6 +110,18 @@ pub enum Measure {
     Available,
     Reserved,
     Incoming,
+}
+
+impl Measure {
+    /// The name in events and in seller files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Measure::OnHand => "on_hand",
+            Measure::Available => "available",
+            Measure::Reserved => "reserved",
+            Measure::Incoming => "incoming",
+        }
+    }
 }
 
 /// The core quantities by [`Measure`]; `None` is unknown.
@@ -123,6 +135,28 @@ pub struct Quantities {
     pub reserved: Option<Decimal>,
     /// Expected.
     pub incoming: Option<Decimal>,
+}
+
+impl Quantities {
+    /// One of them.
+    pub fn get(&self, measure: Measure) -> Option<Decimal> {
+        match measure {
+            Measure::OnHand => self.on_hand,
+            Measure::Available => self.available,
+            Measure::Reserved => self.reserved,
+            Measure::Incoming => self.incoming,
+        }
+    }
+
+    /// Sets one of them.
+    pub fn set(&mut self, measure: Measure, quantity: Option<Decimal>) {
+        match measure {
+            Measure::OnHand => self.on_hand = quantity,
+            Measure::Available => self.available = quantity,
+            Measure::Reserved => self.reserved = quantity,
+            Measure::Incoming => self.incoming = quantity,
+        }
+    }
 }
 
 /// Where `previous` and `delta` come from.
@@ -178,13 +212,13 @@ pub struct Origin<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct StockEvent<'a> {
     /// What it states.
-    pub kind: EventKind,
+    pub kind: EventKind<'a>,
     /// How it came to be known.
     pub capture: Provenance,
     /// The thing.
-    pub item: &'a Item,
+    pub item: Item<'a>,
     /// The place.
-    pub location: &'a Location,
+    pub location: Location<'a>,
     /// Lot, package, owner.
     pub bucket: Option<&'a str>,
     /// How much.

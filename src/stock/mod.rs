@@ -1,7 +1,12 @@
 //! What we say: the canonical stock event.
 
+/// From an event to the bytes that are published.
+pub mod encode;
 mod event;
+/// Record keys.
+pub mod key;
 mod quality;
+/// Exact decimals.
 pub mod quantity;
 mod version;
 
@@ -10,4 +15,4 @@ pub use event::{
     SellerId, SkuState, SourceName, StockEvent,
 };
 pub use quality::{Quality, QualityFlag};
-pub use version::{SYNTHETIC_ORDINAL, Version};
+pub use version::{NotAVersion, SYNTHETIC_ORDINAL, Version};

@@ -95,6 +95,12 @@ impl Quality {
         self.0 |= other.0;
     }
 
+    /// The set without a flag.
+    #[must_use]
+    pub fn without(self, flag: QualityFlag) -> Quality {
+        Quality(self.0 & !(1 << flag as u8))
+    }
+
     /// Whether a flag is in the set.
     pub fn has(self, flag: QualityFlag) -> bool {
         self.0 & (1 << flag as u8) != 0

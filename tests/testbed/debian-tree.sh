@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Unpacks packages of a Debian suite, with all they depend on, into a directory of their own.
+# Unpacks packages of a Debian or Ubuntu suite, with all they depend on, into a directory of their own.
 #
 #   debian-tree.sh SUITE DEST PACKAGE... -- PROGRAMS...
 #
@@ -21,28 +21,32 @@ programs=("$@")
 refuse() { echo "debian-tree.sh: $*" >&2; exit 1; }
 
 for tool in apt-get apt-config dpkg dpkg-deb; do
-  command -v "$tool" >/dev/null || refuse "$tool is missing: trees can be unpacked on Debian and its kin only"
+  command -v "$tool" >/dev/null || refuse "$tool is missing: trees can be unpacked on Debian and Ubuntu only"
 done
-keyring=${TAILSTOCK_TESTBED_KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}
-[ -r "$keyring" ] || refuse "$keyring is missing: install the package debian-archive-keyring"
+case $suite in
+  jammy | noble) archive=ubuntu components="main universe" others=security ;;
+  *) archive=debian components=main others='debian-security|ubuntu' ;;
+esac
+keyring=${TAILSTOCK_TESTBED_KEYRING:-/usr/share/keyrings/$archive-archive-keyring.gpg}
+[ -r "$keyring" ] || refuse "$keyring is missing: install the package ${archive/debian/debian-archive}-keyring"
 
-# The archive the machine itself uses: its first source of a Debian suite that is not a security one.
+# The archive the machine itself uses: its first source that is not one of security updates.
 machines_mirror() {
   local files=() file
   for file in /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
     if [ -r "$file" ]; then files+=("$file"); fi
   done
   [ "${#files[@]}" -gt 0 ] || return 0
-  awk '
-    function debian(uri) { return uri ~ /:/ && uri ~ /debian/ && uri !~ /debian-security|ubuntu/ }
+  awk -v archive="$archive" -v others="$others" '
+    function fits(uri) { return uri ~ /:/ && uri ~ archive && uri !~ others }
     found { next }
-    $1 == "URIs:" { for (i = 2; i <= NF; i++) if (debian($i)) { print $i; found = 1; next } }
+    $1 == "URIs:" { for (i = 2; i <= NF; i++) if (fits($i)) { print $i; found = 1; next } }
     $1 == "deb" {
-      for (i = 2; i < NF; i++) if (debian($i) && $i !~ /^\[/) { print $i; found = 1; next }
+      for (i = 2; i < NF; i++) if (fits($i) && $i !~ /^\[/) { print $i; found = 1; next }
     }' "${files[@]}"
 }
 mirror=${TAILSTOCK_TESTBED_MIRROR:-$(machines_mirror)}
-[ -n "$mirror" ] || refuse "no Debian archive among this machine's apt sources:" \
+[ -n "$mirror" ] || refuse "no archive of $archive among this machine's apt sources:" \
   "name one in TAILSTOCK_TESTBED_MIRROR"
 
 part=$dest.part
@@ -52,7 +56,7 @@ rm -rf "$part"
 mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$apt/log" "$root"
 # An empty status file: apt then takes the whole closure, the C library included.
 : > "$apt/state/status"
-echo "deb [signed-by=$keyring] $mirror $suite main" > "$apt/sources.list"
+echo "deb [signed-by=$keyring] $mirror $suite $components" > "$apt/sources.list"
 {
   # Proxies and certificates of the machine stay in force; the rest of its configuration does not.
   apt-config dump --no-empty --format '%F "%v";%n' Acquire::http Acquire::https

@@ -40,6 +40,9 @@ pub struct Survey {
     pub lineage: Lineage,
     /// The end of the log at the time of the survey.
     pub head: Position,
+    /// What the server is set to send of the captured tables (operations, row filters, column
+    /// lists), in a stable text.
+    pub coverage: String,
     /// Whether the checkpoint's position can be continued.
     pub continuity: Continuity,
     /// The captured tables that exist.
@@ -98,4 +101,7 @@ pub trait ChangeStream: Send {
 
     /// How the stream stands towards its server.
     fn head(&self) -> Head;
+
+    /// Tells the server what was confirmed and ends the connection.
+    async fn close(self: Box<Self>) -> Result<()>;
 }

@@ -74,4 +74,7 @@ pub struct ResumePoint {
     /// What was captured when the position was written: an open transaction is finished under it,
     /// because its rows were counted under it.
     pub capture: Capture,
+    /// What the server was set to send when the position was written, as the connector prints it
+    /// ([`crate::Survey::coverage`]). Another coverage means that changes may have been left out.
+    pub coverage: String,
 }

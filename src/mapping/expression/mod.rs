@@ -89,6 +89,12 @@ impl Expression {
         self.names.iter().map(|name| name.text.as_str()).collect()
     }
 
+    /// The text that every value begins with whatever a row holds, and whether it is the whole of
+    /// every value: `('used-', false)` of `'used-' || id`.
+    pub fn start(&self) -> (String, bool) {
+        self.root.start()
+    }
+
     /// Holds the expression against the columns there are. Their places in `columns` are what
     /// [`Columns::get`] is asked for.
     pub fn compile(&self, columns: &[ColumnInfo]) -> Result<Program, ExpressionError> {

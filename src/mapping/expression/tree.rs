@@ -97,6 +97,24 @@ impl Node {
         Self { at, what }
     }
 
+    /// The text every value begins with, and whether it is the whole of every value.
+    pub(super) fn start(&self) -> (String, bool) {
+        match &self.what {
+            What::Text(text) => (text.to_string(), true),
+            What::Number(number) => (number.to_string(), true),
+            What::Concat(of) => {
+                let (mut start, whole) = of[0].start();
+                if !whole {
+                    return (start, false);
+                }
+                let (rest, whole) = of[1].start();
+                start.push_str(&rest);
+                (start, whole)
+            }
+            _ => (String::new(), false),
+        }
+    }
+
     /// Calls `visit` with every column of this tree.
     pub(super) fn columns_mut(&mut self, visit: &mut impl FnMut(&mut usize)) {
         let mut each = |nodes: &mut [Node]| nodes.iter_mut().for_each(|n| n.columns_mut(visit));

@@ -8,7 +8,7 @@ use testbed::{PgVersion, Postgres, PostgresOptions, StartError, all_versions};
 
 const USAGE: &str = "usage: testbed prepare
            fetches and tries every server of TAILSTOCK_TEST_VERSIONS (default: all)
-       testbed postgres VERSION [SETTING=VALUE]...
+       testbed postgres [VERSION [SETTING=VALUE]...]
            runs one until Ctrl-C and prints its URL";
 
 fn main() -> ExitCode {
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         ["prepare"] => prepare(),
+        ["postgres"] => run(PgVersion::at_hand(), &[]),
         ["postgres", version, settings @ ..] => match version.parse() {
             Ok(version) => run(version, settings),
             Err(error) => Err(io::Error::other(error)),

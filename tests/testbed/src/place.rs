@@ -125,6 +125,12 @@ impl Run {
         self.directory.join("log")
     }
 
+    /// All that the server and its programs write: the directory itself, first, and the socket's.
+    pub(crate) fn directories(&self) -> Vec<&Path> {
+        let sockets = self.sockets.as_ref().map(|sockets| sockets.path());
+        std::iter::once(self.directory()).chain(sockets).collect()
+    }
+
     /// The directory of the server's socket, short enough for one.
     pub(crate) fn sockets(&self) -> &Path {
         self.sockets.as_ref().map_or(&self.directory, |sockets| sockets.path())

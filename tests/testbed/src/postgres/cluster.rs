@@ -126,7 +126,7 @@ impl Cluster {
 
     /// A program that knows the data directory only: there is no port yet.
     fn offline(&self, program: &str) -> Command {
-        let mut command = self.programs.command(program, self.run.directory());
+        let mut command = self.programs.command(program, &self.run);
         command.env("PGDATA", self.run.data());
         command
     }
@@ -138,7 +138,7 @@ impl Cluster {
             return Err(ServerError("the server runs already".to_owned()));
         }
         let log = OpenOptions::new().create(true).append(true).open(self.run.log())?;
-        let mut command = self.programs.server("postgres", self.run.directory());
+        let mut command = self.programs.server("postgres", &self.run);
         command.arg("-D").arg(self.run.data()).args(["-p", &self.port.to_string()]);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         // A Ctrl-C at the terminal is for the test; the server follows when the test ends.

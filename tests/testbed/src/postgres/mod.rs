@@ -288,7 +288,7 @@ fn given(
 
 /// Looked for once a process: a source that failed is not asked again by every test.
 fn programs(version: PgVersion) -> Result<Programs, String> {
-    static FOUND: [OnceLock<Result<Programs, String>>; 4] = [const { OnceLock::new() }; 4];
+    static FOUND: [OnceLock<Result<Programs, String>>; 6] = [const { OnceLock::new() }; 6];
     let look = || {
         let place = Place::find()?;
         version.wanted(|wanted| Programs::find(wanted, &place.trees()))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Wanted;
 
 /// The directory with the installed programs.
-pub(super) fn installed(wanted: &Wanted<'_>) -> Result<PathBuf, String> {
+pub(crate) fn installed(wanted: &Wanted<'_>) -> Result<PathBuf, String> {
     let bin = Path::new("/").join(wanted.directory);
     if bin.join(wanted.program).is_file() {
         return Ok(bin);

@@ -1,6 +1,6 @@
 //! Programs inside an image, run by a Docker engine as if they were installed.
 //!
-//! The container shares the host's network and one directory at the host's own path, and runs as
+//! The container shares the host's network and the server's directory at the host's path, and runs as
 //! the servers' account, so data, sockets, certificates and signals are those of a local process.
 
 use std::path::Path;
@@ -33,16 +33,18 @@ fn succeeds(arguments: &[&str]) -> bool {
 pub(super) struct Container<'a> {
     pub(super) image: &'a str,
     pub(super) program: &'a str,
-    /// Shared with the host, at the same path.
-    pub(super) directory: &'a Path,
+    /// Shared with the host, at the same paths; the program runs in the first.
+    pub(super) directories: &'a [&'a Path],
     pub(super) account: Option<Account>,
 }
 
 impl Container<'_> {
     /// Completes `docker`, the client without arguments; the program's own arguments may follow.
     pub(super) fn complete(&self, docker: &mut Command) {
-        let mount = format!("{0}:{0}", self.directory.display());
-        docker.args(["run", "--rm", "--interactive", "--network=host", "--volume", &mount]);
+        docker.args(["run", "--rm", "--interactive", "--network=host"]);
+        for directory in self.directories {
+            docker.args(["--volume", &format!("{0}:{0}", directory.display())]);
+        }
         let (uid, gid) = self.account.map_or_else(
             || (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
             |account| (account.uid, account.gid),
@@ -52,7 +54,9 @@ impl Container<'_> {
         for name in PASSED_ON {
             docker.args(["--env", name]);
         }
-        docker.arg("--workdir").arg(self.directory);
+        if let Some(directory) = self.directories.first() {
+            docker.arg("--workdir").arg(directory);
+        }
         docker.args(["--entrypoint", self.program, self.image]);
     }
 }
@@ -70,11 +74,11 @@ mod tests {
     use crate::account::Account;
 
     #[test]
-    fn a_container_shares_one_directory_and_the_account_and_ends_with_the_image() {
+    fn a_container_shares_the_directory_and_the_account_and_ends_with_the_image() {
         let mut docker = Command::new("docker");
         let account = Some(Account { uid: 101, gid: 104 });
-        let directory = Path::new("/b/run/1-1");
-        Container { image: "postgres:15", program: "initdb", directory, account }
+        let directories = &[Path::new("/b/run/1-1")];
+        Container { image: "postgres:15", program: "initdb", directories, account }
             .complete(&mut docker);
         let arguments: Vec<_> =
             docker.get_args().filter_map(|argument| argument.to_str()).collect();

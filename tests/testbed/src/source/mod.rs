@@ -1,6 +1,6 @@
 //! Where the programs of a server come from, in the order in which they are tried.
 
-mod debian;
+pub(crate) mod debian;
 mod docker;
 pub(crate) mod environment;
 mod tree;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::account::Account;
+use crate::place::Run;
 use crate::process::bound;
 use docker::Container;
 
@@ -38,7 +39,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) directory: &'a str,
     /// The program that must be there.
     pub(crate) program: &'a str,
-    /// The Debian suite and the packages that have it.
+    /// The Debian or Ubuntu suite and the packages that have it.
     pub(crate) suite: &'a str,
     pub(crate) packages: &'a [&'a str],
 }
@@ -59,7 +60,7 @@ impl Programs {
         }
         match tree::unpacked(wanted, trees) {
             Ok(bin) => {
-                let origin = format!("unpacked packages of Debian {}", wanted.suite);
+                let origin = format!("unpacked packages of {}", wanted.suite);
                 return ready(origin, Kind::Directory(bin));
             }
             Err(reason) => reasons.push(reason),
@@ -72,17 +73,17 @@ impl Programs {
         self.account
     }
 
-    /// `program`, run in `directory`, which is all of the file system it may need.
-    pub(crate) fn command(&self, program: &str, directory: &Path) -> Command {
-        self.complete(program, directory, |name| Command::new(name))
+    /// `program`, run in the directories of `run`, which are all of the file system it may need.
+    pub(crate) fn command(&self, program: &str, run: &Run) -> Command {
+        self.complete(program, run, |name| Command::new(name))
     }
 
     /// Like [`Programs::command`], for a server: it ends with this process.
-    pub(crate) fn server(&self, program: &str, directory: &Path) -> Command {
-        self.complete(program, directory, bound)
+    pub(crate) fn server(&self, program: &str, run: &Run) -> Command {
+        self.complete(program, run, bound)
     }
 
-    fn complete(&self, program: &str, directory: &Path, new: fn(&OsStr) -> Command) -> Command {
+    fn complete(&self, program: &str, run: &Run, new: fn(&OsStr) -> Command) -> Command {
         let mut command = match &self.kind {
             Kind::Directory(bin) => {
                 let mut command = new(bin.join(program).as_os_str());
@@ -93,11 +94,12 @@ impl Programs {
             }
             Kind::Image(image) => {
                 let mut command = new(OsStr::new("docker"));
-                let account = self.account;
-                Container { image, program, directory, account }.complete(&mut command);
+                let (directories, account) = (&*run.directories(), self.account);
+                Container { image, program, directories, account }.complete(&mut command);
                 command
             }
         };
+        let directory = run.directory();
         command.current_dir(directory).env("HOME", directory).env("LC_ALL", "C");
         // What the developer's shell says about servers is not about these.
         let names = std::env::vars_os().map(|(name, _)| name);

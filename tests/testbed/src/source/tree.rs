@@ -1,4 +1,4 @@
-//! Packages of any Debian suite, unpacked beside the machine's own and run from there.
+//! Packages of any Debian or Ubuntu suite, unpacked beside the machine's own and run from there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,5 +41,5 @@ fn fetch(wanted: &Wanted<'_>, tree: &Path) -> Result<(), String> {
     let text = String::from_utf8_lossy(&output.stderr);
     let last: Vec<&str> = text.lines().rev().take(3).collect();
     let last: Vec<&str> = last.into_iter().rev().collect();
-    Err(format!("unpacking Debian {} failed: {}", wanted.suite, last.join(" | ")))
+    Err(format!("unpacking {} failed: {}", wanted.suite, last.join(" | ")))
 }

@@ -1,0 +1,96 @@
+//! The byte stream under a replication connection, and how much must arrive before it wakes us.
+//!
+//! A walsender sends each message of the log with a system call of its own. A reader that is as
+//! fast as the server is woken for each of them and slows it down; with `SO_RCVLOWAT` the kernel
+//! wakes it once for 64 KiB (measured on 1-row transactions: 1.3 times the throughput with an
+//! eighth of the CPU). Data below the mark is invisible to readiness, also to tokio's `try_read`,
+//! which asks nobody while epoll is silent; so a tick has to ask the kernel itself.
+#![allow(unsafe_code, reason = "no well-kept crate sets SO_RCVLOWAT")]
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use tokio::io::Interest;
+use tokio::net::{TcpStream, UnixStream};
+
+/// Bytes that wake the reader while a backlog drains.
+pub(crate) const BACKLOG_MARK: usize = 64 << 10;
+
+/// A connected socket of either family.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// How many bytes must be there before the socket counts as readable.
+    pub(crate) fn set_low_water_mark(&self, bytes: usize) -> io::Result<()> {
+        let fd = match self {
+            Socket::Tcp(stream) => stream.as_raw_fd(),
+            Socket::Unix(stream) => stream.as_raw_fd(),
+        };
+        let mark = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+        let len = libc::socklen_t::try_from(size_of_val(&mark)).expect("four bytes");
+        // SAFETY: `fd` is open for as long as `self` is borrowed, and the pointer is to a live
+        // integer of the length given.
+        let outcome = unsafe {
+            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, (&raw const mark).cast(), len)
+        };
+        if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Waits until the mark is reached, or the stream has ended. Cancel-safe.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Socket::Tcp(stream) => stream.readable().await,
+            Socket::Unix(stream) => stream.readable().await,
+        }
+    }
+
+    /// Waits until something can be sent. Cancel-safe.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        match self {
+            Socket::Tcp(stream) => stream.writable().await,
+            Socket::Unix(stream) => stream.writable().await,
+        }
+    }
+
+    /// Takes what is there, below the mark too. `WouldBlock` when there is nothing.
+    pub(crate) fn receive(&self, into: &mut [u8]) -> io::Result<usize> {
+        let asked =
+            match self {
+                Socket::Tcp(stream) => stream
+                    .try_io(Interest::READABLE, || socket2::SockRef::from(stream).recv_into(into)),
+                Socket::Unix(stream) => stream
+                    .try_io(Interest::READABLE, || socket2::SockRef::from(stream).recv_into(into)),
+            };
+        match asked {
+            // Either nothing is there, or readiness hides it: only the kernel knows.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self {
+                Socket::Tcp(stream) => socket2::SockRef::from(stream).recv_into(into),
+                Socket::Unix(stream) => socket2::SockRef::from(stream).recv_into(into),
+            },
+            other => other,
+        }
+    }
+
+    /// Sends what fits. `WouldBlock` when nothing does.
+    pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.try_write(bytes),
+            Socket::Unix(stream) => stream.try_write(bytes),
+        }
+    }
+}
+
+/// Receiving into initialised memory without `MaybeUninit` at each caller.
+trait ReceiveInto {
+    fn recv_into(&self, into: &mut [u8]) -> io::Result<usize>;
+}
+
+impl ReceiveInto for socket2::SockRef<'_> {
+    fn recv_into(&self, into: &mut [u8]) -> io::Result<usize> {
+        io::Read::read(&mut &**self, into)
+    }
+}

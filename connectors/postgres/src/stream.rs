@@ -1,0 +1,145 @@
+//! The open stream. A task owns the socket: it reads, decodes, and answers the server on its own
+//! timer whatever happens downstream. Batches go through a channel for one; while it is occupied
+//! the task goes on decoding into the next batch, and stops reading when that is full, which leaves
+//! the log on the server.
+
+pub mod frame;
+mod pump;
+mod read_buffer;
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use connector_api::{
+    Batch, BatchBuilder, Capture, ChangeStream, Error, Head, Position, Result, ResumePoint,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::config::PostgresConfig;
+use crate::decode::Decoder;
+use crate::position::Lsn;
+use crate::session::Session;
+use pump::Pump;
+use read_buffer::ReadBuffer;
+
+/// What the task and the stream both know.
+#[derive(Debug)]
+struct Shared {
+    server_end: Lsn,
+    last_contact: Instant,
+}
+
+/// What the stream asks of the task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wish {
+    confirmed: Lsn,
+    closing: bool,
+}
+
+/// A replication stream of one slot.
+pub(crate) struct PostgresStream {
+    batches: mpsc::Receiver<Batch>,
+    wishes: watch::Sender<Wish>,
+    shared: Arc<Mutex<Shared>>,
+    task: Option<JoinHandle<Result<()>>>,
+}
+
+/// Where to read, and what.
+pub(crate) struct Opening {
+    /// The slot's name.
+    pub(crate) slot: String,
+    /// Where to begin; for a temporary slot, where it begins.
+    pub(crate) from: ResumePoint,
+    /// What to decode.
+    pub(crate) capture: Capture,
+    /// Whether the server is told what is durable.
+    pub(crate) confirms: bool,
+}
+
+impl PostgresStream {
+    /// Starts streaming on an open session.
+    pub(crate) async fn open(
+        session: Session,
+        opening: Opening,
+        config: &PostgresConfig,
+    ) -> Result<Self> {
+        let start = Lsn::from_position(&opening.from.position)?;
+        let (wire, arrived) = session.start_replication(&opening.slot, start).await?;
+        let (sender, batches) = mpsc::channel(1);
+        let (wishes, wished) = watch::channel(Wish { confirmed: start, closing: false });
+        let now = Instant::now();
+        let shared = Arc::new(Mutex::new(Shared { server_end: start, last_contact: now }));
+        let pump = Pump {
+            wire,
+            buffer: ReadBuffer::starting_with(&arrived),
+            builder: BatchBuilder::new(&opening.from.position),
+            decoder: Decoder::new(&opening.from, opening.capture),
+            batches: sender,
+            wished,
+            shared: Arc::clone(&shared),
+            config: config.clone(),
+            confirms: opening.confirms,
+            end: start,
+        };
+        let task = Some(tokio::spawn(pump.run()));
+        Ok(Self { batches, wishes, shared, task })
+    }
+}
+
+#[async_trait]
+impl ChangeStream for PostgresStream {
+    async fn read(&mut self) -> Result<Batch> {
+        if let Some(batch) = self.batches.recv().await {
+            return Ok(batch);
+        }
+        let Some(task) = &mut self.task else {
+            return Err(Error::bug("a stream is read after its end"));
+        };
+        let ended = task.await;
+        self.task = None;
+        match ended {
+            Ok(Ok(())) => Err(Error::transient("the stream has ended")),
+            Ok(Err(error)) => Err(error),
+            Err(panic) => Err(Error::bug("the task of the stream ended").because(panic)),
+        }
+    }
+
+    fn confirm(&mut self, position: &Position) {
+        let confirmed = Lsn::from_position(position).expect("positions come from this stream");
+        self.wishes.send_if_modified(|wish| {
+            let moves = confirmed > wish.confirmed;
+            wish.confirmed = wish.confirmed.max(confirmed);
+            moves
+        });
+    }
+
+    fn head(&self) -> Head {
+        let shared = self.shared.lock().expect("no holder panics");
+        let confirmed = self.wishes.borrow().confirmed;
+        Head {
+            position: shared.server_end.to_position(),
+            lag_bytes: shared.server_end.0.saturating_sub(confirmed.0),
+            last_contact: shared.last_contact,
+        }
+    }
+
+    async fn close(mut self: Box<Self>) -> Result<()> {
+        self.wishes.send_modify(|wish| wish.closing = true);
+        // What is still coming is not wanted any more; it comes again.
+        self.batches.close();
+        match self.task.take() {
+            Some(task) => task.await.unwrap_or(Ok(())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for PostgresStream {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,88 @@
+/// Usual size, bytes.
+const USUAL: usize = 256 << 10;
+
+/// What has arrived and is not decoded yet. Grows for a frame that is larger than usual, and
+/// shrinks when it has been taken.
+#[derive(Debug)]
+pub(super) struct ReadBuffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl ReadBuffer {
+    pub(super) fn starting_with(arrived: &[u8]) -> Self {
+        let mut bytes = vec![0; USUAL.max(arrived.len())];
+        bytes[..arrived.len()].copy_from_slice(arrived);
+        Self { bytes, start: 0, end: arrived.len() }
+    }
+
+    pub(super) fn filled(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    pub(super) fn consume(&mut self, count: usize) {
+        self.start += count;
+        debug_assert!(self.start <= self.end, "consumed more than there is");
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+            if self.bytes.len() > USUAL {
+                self.bytes = vec![0; USUAL];
+            }
+        }
+    }
+
+    /// Room for what comes next, with space for a frame of `wanted` bytes in all.
+    pub(super) fn room(&mut self, wanted: usize) -> &mut [u8] {
+        let len = self.end - self.start;
+        let wanted = wanted.max(len + 1);
+        if self.start > 0 && (self.start + wanted > self.bytes.len() || len < 4096) {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.start = 0;
+            self.end = len;
+        }
+        if self.bytes.len() < wanted {
+            // In steps, so that an announced length alone costs nothing.
+            let target = wanted.min(self.bytes.len() * 2);
+            self.bytes.resize(target.max(len + 1), 0);
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    pub(super) fn received(&mut self, count: usize) {
+        self.end += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn bytes_come_out_in_the_order_they_went_in(
+            steps in prop::collection::vec((0usize..200_000, 0usize..200_000), 1..40),
+        ) {
+            let mut buffer = ReadBuffer::starting_with(&[]);
+            let (mut written, mut read) = (0_u64, 0_u64);
+            for (fill, take) in steps {
+                let room = buffer.room(fill);
+                let count = fill.min(room.len());
+                for byte in &mut room[..count] {
+                    *byte = (written % 251) as u8;
+                    written += 1;
+                }
+                buffer.received(count);
+                let take = take.min(buffer.filled().len());
+                for byte in &buffer.filled()[..take] {
+                    prop_assert_eq!(*byte, (read % 251) as u8);
+                    read += 1;
+                }
+                buffer.consume(take);
+            }
+        }
+    }
+}

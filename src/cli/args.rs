@@ -1,0 +1,159 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::config::LogFormat;
+
+/// Follows sellers' shop databases and publishes every change of their stock as one stream of
+/// events.
+///
+/// A main file says where events go and where the sellers' files are; each of those says where one
+/// database is and what its rows mean. `tailstock validate` checks all of them offline.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tailstock",
+    version,
+    arg_required_else_help = true,
+    after_help = "Example:\n  tailstock --config tailstock.toml validate\n  \
+                  tailstock --config tailstock.toml run"
+)]
+pub(super) struct Cli {
+    /// The main file; everything it names is relative to its folder
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "TAILSTOCK_CONFIG",
+        default_value = "tailstock.toml"
+    )]
+    pub(super) config: PathBuf,
+
+    /// Form of the log lines on standard error, instead of the main file's [log] format
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub(super) log_format: Option<LogFormat>,
+
+    /// Least severe log lines, instead of the main file's [log] level
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(super) log_level: Option<LogLevel>,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the words of every logger")]
+pub(super) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl From<LogLevel> for tracing::Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => tracing::Level::ERROR,
+            LogLevel::Warn => tracing::Level::WARN,
+            LogLevel::Info => tracing::Level::INFO,
+            LogLevel::Debug => tracing::Level::DEBUG,
+            LogLevel::Trace => tracing::Level::TRACE,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Follow every seller and publish what changes, until told to stop
+    ///
+    /// The first start of a seller begins at the current end of its log. SIGTERM ends it once all
+    /// that was read is committed; a process that was killed goes on where its last commit ended.
+    #[command(after_help = "Example:\n  tailstock --config tailstock.toml run\n  \
+                            tailstock --config tailstock.toml run --until-current")]
+    Run(RunArgs),
+
+    /// Check all configuration files without connecting to anything
+    #[command(after_help = "Example:\n  tailstock --config tailstock.toml validate")]
+    Validate(JsonArgs),
+
+    /// Print every row change of a database as one line of JSON, from now on
+    ///
+    /// Needs no configuration file. It uses a temporary slot that goes with the connection, keeps
+    /// no checkpoint and writes nothing to the database.
+    #[command(after_help = "Example:\n  tailstock tail --url \
+                            postgresql://tailstock@db.example/shop \\\n    --password-file \
+                            /run/secrets/shop --table 'public.*'")]
+    Tail(TailArgs),
+
+    /// Show how every seller of the running process stands
+    #[command(after_help = "Example:\n  tailstock --config tailstock.toml status")]
+    Status(JsonArgs),
+
+    /// Print the machine-readable description of an event
+    #[command(after_help = "Example:\n  tailstock schema > stock-event.schema.json")]
+    Schema(SchemaArgs),
+
+    /// Print a script that completes this program's words in a shell
+    #[command(after_help = "Example:\n  tailstock completions bash > \
+                            ~/.local/share/bash-completion/completions/tailstock")]
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Stop, with exit code 0, once everything that was in the log at the start is committed
+    #[arg(long)]
+    pub(super) until_current: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct JsonArgs {
+    /// Print JSON for programs instead of text for people
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TailArgs {
+    /// Where the database is: postgresql://user@host:port/database
+    #[arg(long, env = "TAILSTOCK_URL", hide_env_values = true)]
+    pub(super) url: String,
+
+    /// Only these tables: schema.table, in which * stands for any characters; may be repeated
+    #[arg(long = "table", value_name = "PATTERN")]
+    pub(super) tables: Vec<String>,
+
+    /// The publication that says which tables the server sends
+    #[arg(long, value_name = "NAME", default_value = "tailstock")]
+    pub(super) publication: String,
+
+    /// A file that holds the password
+    #[arg(long, value_name = "FILE", conflicts_with = "password_env")]
+    pub(super) password_file: Option<PathBuf>,
+
+    /// An environment variable that holds the password
+    #[arg(long, value_name = "NAME")]
+    pub(super) password_env: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// The language of the description
+    #[arg(long, value_enum, default_value_t = SchemaFormat::JsonSchema)]
+    pub(super) format: SchemaFormat,
+}
+
+/// A language that describes events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SchemaFormat {
+    /// JSON Schema 2020-12
+    JsonSchema,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    pub(super) shell: Shell,
+}

@@ -1,0 +1,103 @@
+use std::future::Future;
+use std::sync::Arc;
+
+use connector_api::{Error, Result};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::args::Cli;
+use super::{Exit, Failure};
+use crate::config::{Config, LogConfig};
+use crate::http;
+use crate::telemetry::{Telemetry, chain, start_logging};
+
+/// Starts writing log lines, as the command line says or else the configuration.
+pub(super) fn start_logs(cli: &Cli, log: &LogConfig) {
+    let level = cli.log_level.map_or(log.level, Into::into);
+    start_logging(cli.log_format.unwrap_or(log.format), level);
+}
+
+/// Does `work` until it ends by itself, or until a signal asks for the end: then the channel it
+/// was given turns true, and it may finish what it has begun. A second signal ends the process.
+pub(super) fn until_signal<W, F>(work: W) -> std::result::Result<Exit, Failure>
+where
+    W: FnOnce(watch::Receiver<bool>) -> F,
+    F: Future<Output = std::result::Result<Exit, Failure>>,
+{
+    let runtime = Runtime::new()
+        .map_err(|error| Error::transient("threads cannot be started").because(error))?;
+    let (stop, stopped) = watch::channel(false);
+    runtime.block_on(async move {
+        let mut signals = Signals::new()
+            .map_err(|error| Error::transient("signals cannot be caught").because(error))?;
+        let mut interrupted = false;
+        let mut work = std::pin::pin!(work(stopped));
+        loop {
+            tokio::select! {
+                done = &mut work => {
+                    let done = done?;
+                    return Ok(if interrupted { Exit::Interrupted } else { done });
+                }
+                exit = signals.next() => {
+                    if *stop.borrow() {
+                        warn!("ending at once: a second signal");
+                        return Ok(Exit::Interrupted);
+                    }
+                    info!("ending: what was read is committed first");
+                    interrupted = exit == Exit::Interrupted;
+                    stop.send_replace(true);
+                }
+            }
+        }
+    })
+}
+
+/// Serves HTTP, if the configuration wants it, for as long as `work` lasts.
+pub(super) async fn with_http<F>(
+    config: &Config,
+    telemetry: &Telemetry,
+    work: F,
+) -> std::result::Result<Exit, Failure>
+where
+    F: Future<Output = std::result::Result<Exit, Failure>>,
+{
+    let Some(address) = config.http else { return work.await };
+    let listener = http::bind(address).await?;
+    info!(%address, "serving /metrics, /healthz, /readyz and /v1/sellers");
+    let (end, ended) = watch::channel(false);
+    let server = tokio::spawn(http::serve(listener, Arc::clone(&telemetry.board), ended));
+    let done = work.await;
+    end.send_replace(true);
+    let served: Result<()> = match server.await {
+        Ok(served) => served.map_err(|error| Error::transient("HTTP failed").because(error)),
+        Err(panic) => Err(Error::bug("HTTP panicked").because(panic)),
+    };
+    if let Err(error) = served {
+        warn!(error = %chain(&error), "status was not served to the end");
+    }
+    done
+}
+
+/// The signals that ask for the end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { interrupt, terminate })
+    }
+
+    /// The next one, as the exit code it asks for.
+    async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Done,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+use tokio::sync::watch;
+
+use super::args::{Cli, RunArgs};
+use super::{Exit, Failure, process};
+use crate::config::{Config, SinkConfig};
+use crate::fleet::{self, Goal};
+use crate::sink::sqlite::{Sqlite, SqliteOptions};
+use crate::sink::{Discard, Sink};
+use crate::telemetry::Telemetry;
+
+/// Follows every seller until told to stop.
+pub(super) fn run(cli: &Cli, config: &Config, args: &RunArgs) -> Result<Exit, Failure> {
+    process::start_logs(cli, &config.log);
+    let telemetry = Telemetry::default();
+    process::until_signal(|stop| {
+        process::with_http(config, &telemetry, follow(config, &telemetry, args, stop))
+    })
+}
+
+async fn follow(
+    config: &Config,
+    telemetry: &Telemetry,
+    args: &RunArgs,
+    stop: watch::Receiver<bool>,
+) -> Result<Exit, Failure> {
+    for seller in &config.sellers {
+        telemetry.board.seller(seller);
+    }
+    let goal = Goal { until_current: args.until_current };
+    let halted = fleet::run(config, sink(config), telemetry, goal, stop).await?;
+    if halted.is_empty() {
+        return Ok(Exit::Done);
+    }
+    Err(Failure::of_sources(halted.iter().map(|(who, error)| (who.clone(), error))))
+}
+
+fn sink(config: &Config) -> Box<dyn Sink> {
+    match &config.sink {
+        SinkConfig::Discard => Box::new(Discard::default()),
+        SinkConfig::Sqlite(sqlite) => Box::new(Sqlite::new(SqliteOptions {
+            path: sqlite.path.clone(),
+            retention_days: sqlite.retention_days,
+        })),
+    }
+}

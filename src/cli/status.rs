@@ -1,0 +1,150 @@
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::{Exit, Failure, print};
+use crate::config::Config;
+use crate::http::SELLERS_PATH;
+use crate::telemetry::SourceStatus;
+
+/// How long a running process may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Tells how every seller of the running process stands.
+pub(super) fn status(config: &Config, json: bool) -> Result<Exit, Failure> {
+    let Some(address) = config.http else {
+        let what = "the running process cannot be asked: its HTTP server is turned off";
+        let fix = "give it an address: [http] listen = \"127.0.0.1:8642\"";
+        return Err(Failure::new(Exit::Failed, what, fix));
+    };
+    let answer = get(reachable(address), SELLERS_PATH).map_err(|error| {
+        let what = format!("no running tailstock answers on {address}: {error}");
+        let fix = format!("start it: tailstock --config {} run", config.file.display());
+        Failure::new(Exit::Failed, what, &fix)
+    })?;
+    if json {
+        return print(&format!("{answer}\n"));
+    }
+    let statuses: Vec<SourceStatus> = serde_json::from_str(&answer).map_err(|error| {
+        let what = format!("what answers on {address} is no tailstock of this version: {error}");
+        Failure::new(Exit::Failed, what, "ask with the version that runs")
+    })?;
+    print(&table(&statuses))
+}
+
+/// Where a listener on `address` is reached from this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// The body of a successful answer. HTTP/1.0: the answer ends with its connection.
+fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let first = head.lines().next().unwrap_or("");
+    if first.split(' ').nth(1) != Some("200") {
+        return Err(std::io::Error::other(format!("it says {first:?}")));
+    }
+    Ok(body.to_owned())
+}
+
+fn table(statuses: &[SourceStatus]) -> String {
+    let mut rows = vec![
+        ["SELLER", "STATE", "LAG", "HEARD", "ROWS", "EVENTS", "DEAD LETTERS", "POSITION"]
+            .map(str::to_owned),
+    ];
+    rows.extend(statuses.iter().map(|status| {
+        let unknown = || "-".to_owned();
+        [
+            format!("{}/{}", status.seller, status.source),
+            status.state.clone(),
+            status.lag_bytes.map_or_else(unknown, bytes),
+            status.last_contact_ms.map_or_else(unknown, |ms| format!("{} s ago", ms / 1000)),
+            status.rows.to_string(),
+            status.events.to_string(),
+            status.dead_letters.to_string(),
+            status.position.clone().unwrap_or_else(unknown),
+        ]
+    }));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..rows[0].len()).filter_map(width).collect();
+    let mut text = String::new();
+    for (nth, row) in rows.iter().enumerate() {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let mut line = |indent: &str, words: &str| {
+            writeln!(text, "{indent}{}", words.trim_end()).expect("writing to memory");
+        };
+        line("", &cells.join("  "));
+        let Some(status) = nth.checked_sub(1).map(|nth| &statuses[nth]) else { continue };
+        if let Some(reason) = &status.reason {
+            line("  because: ", reason);
+        }
+        for fix in status.fix.iter().flat_map(|fix| fix.lines()) {
+            line("  fix: ", fix);
+        }
+        for (table, reason) in &status.dirty_tables {
+            line("  not to be trusted: ", &format!("{table} ({reason})"));
+        }
+    }
+    text
+}
+
+/// Bytes for people: `184 B`, `16.0 MiB`.
+fn bytes(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let mut tenths = bytes.saturating_mul(10);
+    let mut unit = "B";
+    for larger in units {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths /= 1024;
+        unit = larger;
+    }
+    match unit {
+        "B" => format!("{bytes} B"),
+        unit => format!("{}.{} {unit}", tenths / 10, tenths % 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_halted_seller_is_shown_with_its_reason_and_fix() {
+        let json = r#"[{"seller":"acme","source":"main","state":"halted",
+            "since":"2026-11-21T00:00:00.000Z","reason":"no publication",
+            "fix":"CREATE PUBLICATION tailstock","lag_bytes":1536,"rows":3,"events":2,
+            "dead_letters":0,"restarts":0,"dirty_tables":{"public.stock":"truncated"}}]"#;
+        let statuses: Vec<SourceStatus> = serde_json::from_str(json).unwrap();
+        let wanted = "\
+SELLER     STATE   LAG      HEARD  ROWS  EVENTS  DEAD LETTERS  POSITION
+acme/main  halted  1.5 KiB  -      3     2       0             -
+  because: no publication
+  fix: CREATE PUBLICATION tailstock
+  not to be trusted: public.stock (truncated)
+";
+        assert_eq!(table(&statuses), wanted);
+    }
+
+    #[test]
+    fn bytes_are_shown_in_the_unit_a_person_reads() {
+        assert_eq!([bytes(0), bytes(1023), bytes(1024)], ["0 B", "1023 B", "1.0 KiB"]);
+        assert_eq!(bytes(16 << 20), "16.0 MiB");
+        assert_eq!(bytes(u64::MAX), "1677721.5 TiB");
+    }
+}

@@ -1,0 +1,312 @@
+//! Reading TOML strictly, and to the end: a section hands out checked values by key, notes every
+//! problem with its line, and when it is finished reports each key nobody asked for.
+//!
+//! Deserializing into structs would stop at the first problem of a file, and would name no
+//! neighbouring key for a mistyped one; here the known keys are the ones that were asked for.
+
+use std::cell::RefCell;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Place, Problem, Text};
+
+/// One option of a file.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// What it takes, for messages: `a text like ...`.
+    pub(super) wanted: &'static str,
+    /// A line that is right.
+    pub(super) example: &'static str,
+}
+
+/// A file that is being read, with the problems found so far.
+pub(super) struct Document {
+    file: Arc<str>,
+    line_starts: Vec<usize>,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl Document {
+    pub(super) fn new(file: Arc<str>, text: &str) -> Self {
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let line_starts = newlines.map(|(at, _)| at + 1).collect();
+        Self { file, line_starts, problems: RefCell::default() }
+    }
+
+    /// Parses `text`, the document's own. A file that is not TOML has this one problem only: what
+    /// stands behind it cannot be told from its consequences.
+    pub(super) fn parse<'t>(&self, text: &'t str) -> Option<Spanned<DeTable<'t>>> {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        let Some(error) = errors.into_iter().next() else { return Some(root) };
+        let line = error.span().map(|span| self.line_of(span.start));
+        let place = Place { file: Arc::clone(&self.file), line, key: String::new() };
+        self.report(Problem::at(
+            &place,
+            format!("text that is not TOML ({})", error.message()),
+            "a TOML file",
+            "mend that line; texts stand in quotes, sections in [brackets]; see https://toml.io",
+        ));
+        None
+    }
+
+    pub(super) fn report(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// The problems so far, in the order of their lines.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|problem| problem.place.line);
+        problems
+    }
+
+    fn line_of(&self, offset: usize) -> u32 {
+        let line = self.line_starts.partition_point(|start| *start <= offset) + 1;
+        u32::try_from(line).unwrap_or(u32::MAX)
+    }
+}
+
+/// A table of a file, read key by key.
+pub(super) struct Section<'d> {
+    document: &'d Document,
+    table: &'d DeTable<'d>,
+    /// `source.`, `stock[2].`; empty at the top of the file.
+    prefix: String,
+    line: u32,
+    known: RefCell<Vec<&'static str>>,
+}
+
+impl<'d> Section<'d> {
+    pub(super) fn root(document: &'d Document, root: &'d Spanned<DeTable<'d>>) -> Self {
+        let known = RefCell::default();
+        Self { document, table: root.get_ref(), prefix: String::new(), line: 1, known }
+    }
+
+    /// The place of a key, or of the section's beginning when it has no such key.
+    pub(super) fn place(&self, key: &str) -> Place {
+        let line = self.entry(key).map_or(self.line, |(name, _)| self.line_at(name));
+        self.place_at(line, key)
+    }
+
+    /// The place of the section itself.
+    pub(super) fn own_place(&self) -> Place {
+        let key = self.prefix.trim_end_matches('.').to_owned();
+        Place { file: Arc::clone(&self.document.file), line: Some(self.line), key }
+    }
+
+    pub(super) fn report(&self, problem: Problem) {
+        self.document.report(problem);
+    }
+
+    /// A text, or nothing when the key is missing or, with a problem reported, no text.
+    pub(super) fn text(&self, key: &Key) -> Option<Text> {
+        match self.value(key)? {
+            DeValue::String(text) => {
+                Some(Text { text: text.clone().into_owned(), place: self.place(key.name) })
+            }
+            other => self.wrong_type(key, other),
+        }
+    }
+
+    /// A text that must be there and not be empty.
+    pub(super) fn required_text(&self, key: &Key) -> Option<Text> {
+        if !self.has(key.name) {
+            self.report_missing(key);
+        }
+        self.filled_text(key)
+    }
+
+    /// A text that may be missing, but not be empty.
+    pub(super) fn filled_text(&self, key: &Key) -> Option<Text> {
+        let text = self.text(key)?;
+        if text.text.trim().is_empty() {
+            self.report(text.problem(key.wanted, key.example));
+            return None;
+        }
+        Some(text)
+    }
+
+    pub(super) fn report_missing(&self, key: &Key) {
+        let fix = format!("add {}", key.example);
+        self.report(Problem::at(&self.place(key.name), "no such key", key.wanted, fix));
+    }
+
+    pub(super) fn flag(&self, key: &Key) -> Option<bool> {
+        match self.value(key)? {
+            DeValue::Boolean(flag) => Some(*flag),
+            other => self.wrong_type(key, other),
+        }
+    }
+
+    /// A whole number within `bounds`.
+    pub(super) fn number(&self, key: &Key, bounds: RangeInclusive<u64>) -> Option<u64> {
+        match self.value(key)? {
+            DeValue::Integer(number) => {
+                let digits = number.as_str();
+                let value = u64::from_str_radix(digits, number.radix()).ok();
+                let inside = value.filter(|value| bounds.contains(value));
+                if inside.is_none() {
+                    let fix = key.example;
+                    let place = self.place(key.name);
+                    self.report(Problem::at(&place, number.to_string(), key.wanted, fix));
+                }
+                inside
+            }
+            other => self.wrong_type(key, other),
+        }
+    }
+
+    /// One of a closed set of words.
+    pub(super) fn word<T: Copy>(&self, key: &Key, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(key)?;
+        let chosen = words.iter().find(|(word, _)| *word == text.text).map(|(_, value)| *value);
+        if chosen.is_none() {
+            let near = nearest(&text.text, words.iter().map(|(word, _)| *word));
+            let fix = near.map(|near| format!("did you mean {near:?}?"));
+            self.report(text.problem(key.wanted, fix.unwrap_or(key.example.to_owned())));
+        }
+        chosen
+    }
+
+    /// A sub-section, or nothing when it is missing or, with a problem reported, no section.
+    pub(super) fn section(&self, key: &Key) -> Option<Section<'d>> {
+        self.note(key.name);
+        let (_, value) = self.entry(key.name)?;
+        match value.get_ref() {
+            DeValue::Table(table) => Some(self.within(key.name, table, self.line_at(value))),
+            other => self.wrong_type(key, other),
+        }
+    }
+
+    /// The sections of an array of tables, in their order.
+    pub(super) fn sections(&self, key: &Key) -> Vec<Section<'d>> {
+        self.note(key.name);
+        let Some((_, value)) = self.entry(key.name) else { return Vec::new() };
+        let DeValue::Array(array) = value.get_ref() else {
+            self.wrong_type::<()>(key, value.get_ref());
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for (nth, element) in array.iter().enumerate() {
+            match element.get_ref() {
+                DeValue::Table(table) => {
+                    let name = format!("{}[{}]", key.name, nth + 1);
+                    sections.push(self.within(&name, table, self.line_at(element)));
+                }
+                other => drop(self.wrong_type::<()>(key, other)),
+            }
+        }
+        sections
+    }
+
+    /// Whether the key is there, whatever it holds.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entry(key).is_some()
+    }
+
+    /// Whether the key is there and holds a text.
+    pub(super) fn has_text(&self, key: &str) -> bool {
+        self.entry(key).is_some_and(|(_, value)| value.get_ref().is_str())
+    }
+
+    /// The places of all known keys that are there.
+    pub(super) fn places(&self) -> Vec<(&'static str, Place)> {
+        let known = self.known.borrow();
+        known.iter().filter(|key| self.has(key)).map(|key| (*key, self.place(key))).collect()
+    }
+
+    /// Refuses a key that has a meaning which is not built.
+    pub(super) fn refuse(&self, key: &'static str, fix: &str) {
+        self.note(key);
+        if self.has(key) {
+            let wanted = "only what this version can do";
+            self.report(Problem::at(&self.place(key), format!("`{key}`"), wanted, fix));
+        }
+    }
+
+    /// Reports every key that nobody asked for.
+    pub(super) fn finish(self) {
+        let known = self.known.take();
+        for name in self.table.keys() {
+            let key = name.get_ref().as_ref();
+            if known.contains(&key) {
+                continue;
+            }
+            let fix = match nearest(key, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("remove it; known here: {}", known.join(", ")),
+            };
+            let place = self.place_at(self.line_at(name), key);
+            self.report(Problem::at(&place, "an unknown key", "a known one", fix));
+        }
+    }
+
+    fn within(&self, name: &str, table: &'d DeTable<'d>, line: u32) -> Section<'d> {
+        let prefix = format!("{}{name}.", self.prefix);
+        Section { document: self.document, table, prefix, line, known: RefCell::default() }
+    }
+
+    fn note(&self, key: &'static str) {
+        let mut known = self.known.borrow_mut();
+        if !known.contains(&key) {
+            known.push(key);
+        }
+    }
+
+    fn entry(&self, key: &str) -> Option<(&'d Spanned<toml::de::DeString<'d>>, &'d Value<'d>)> {
+        self.table.iter().find(|(name, _)| name.get_ref() == key)
+    }
+
+    fn value(&self, key: &Key) -> Option<&'d DeValue<'d>> {
+        self.note(key.name);
+        self.entry(key.name).map(|(_, value)| value.get_ref())
+    }
+
+    fn wrong_type<T>(&self, key: &Key, value: &DeValue<'_>) -> Option<T> {
+        let place = self.place(key.name);
+        self.report(Problem::at(&place, describe(value), key.wanted, key.example));
+        None
+    }
+
+    fn line_at<T>(&self, spanned: &Spanned<T>) -> u32 {
+        self.document.line_of(spanned.span().start)
+    }
+
+    fn place_at(&self, line: u32, key: &str) -> Place {
+        let key = format!("{}{key}", self.prefix);
+        Place { file: Arc::clone(&self.document.file), line: Some(line), key }
+    }
+}
+
+type Value<'d> = Spanned<DeValue<'d>>;
+
+/// A value for messages. A text is not shown: what stands in the wrong place may be a password.
+fn describe(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(_) => "a text".to_owned(),
+        DeValue::Integer(number) => format!("the number {number}"),
+        DeValue::Float(number) => format!("the number {number}"),
+        DeValue::Boolean(flag) => format!("{flag} without quotes"),
+        DeValue::Datetime(time) => format!("the time {time}"),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a section".to_owned(),
+    }
+}
+
+/// The known word a mistyped one is most likely to mean: one that differs in few letters, or that
+/// begins with it or is its beginning.
+fn nearest<'w>(typed: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    let distance = |word: &str| {
+        let begins = word.starts_with(typed) || typed.starts_with(word);
+        let letters = strsim::damerau_levenshtein(typed, word);
+        let near = letters <= 1 + word.len() / 4 || (begins && typed.len() >= 3);
+        near.then_some(letters)
+    };
+    known
+        .filter_map(|word| distance(word).map(|distance| (distance, word)))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}

@@ -1,0 +1,149 @@
+use std::path::{Path, PathBuf};
+
+use super::main_file::checked_name;
+use super::outside::{self, Outside};
+use super::problem::{Place, Problem};
+use super::raw::{Document, Key, Section};
+use super::source::{self, SOURCE, SourceConfig};
+use super::stock::{self, Block, BlockPlaces, STOCK};
+use super::{Loader, keys};
+use crate::mapping::Definition;
+use crate::stock::SellerId;
+
+/// One seller's file: one database of that seller and what its rows mean.
+#[derive(Debug, Clone)]
+pub struct SellerConfig {
+    /// The tenant.
+    pub seller: SellerId,
+    /// The database.
+    pub source: SourceConfig,
+    /// What its rows mean; never empty.
+    pub definitions: Vec<Definition>,
+    /// 32 hex digits that change when a `[[stock]]` block says something else. Comments, layout,
+    /// the order of keys and everything outside those blocks do not count.
+    pub mapping_hash: String,
+    /// The file.
+    pub file: PathBuf,
+    /// Where `seller` stands, for messages.
+    pub place: Place,
+    /// Where the keys of each definition stand.
+    places: Vec<BlockPlaces>,
+}
+
+impl SellerConfig {
+    /// Where a definition's key stands; the definition itself when it has no such key.
+    pub fn place_of(&self, definition: usize, key: &str) -> &Place {
+        self.places.get(definition).map_or(&self.place, |places| places.of(key))
+    }
+}
+
+const SELLER: Key = Key {
+    name: "seller",
+    wanted: "the seller's name, the first part of every key",
+    example: "seller = \"acme\"",
+};
+
+pub(super) fn load(loader: &Loader<'_>, file: &Path) -> Result<SellerConfig, Vec<Problem>> {
+    let (name, text) = outside::read(file).map_err(|problem| vec![problem])?;
+    let document = Document::new(name, &text);
+    let outside = Outside::of(loader, file);
+    let root = document.parse(&text);
+    let seller = root
+        .as_ref()
+        .and_then(|root| read(Section::root(&document, root), &outside, file, mapping_hash(&text)));
+    let problems = document.into_problems();
+    seller.filter(|_| problems.is_empty()).ok_or(problems)
+}
+
+fn read(
+    root: Section<'_>,
+    outside: &Outside<'_>,
+    file: &Path,
+    mapping_hash: String,
+) -> Option<SellerConfig> {
+    let seller = root.required_text(&SELLER).and_then(|name| checked_name(&root, name));
+    if !root.has(SOURCE.name) {
+        root.report_missing(&SOURCE);
+    }
+    let source = root.section(&SOURCE).and_then(|section| source::read(section, outside));
+    if !root.has(STOCK.name) {
+        root.report_missing(&STOCK);
+    }
+    let sections = root.sections(&STOCK);
+    let count = sections.len();
+    let blocks: Vec<Block> = sections.into_iter().filter_map(stock::read).collect();
+    if count == blocks.len() {
+        keys::check(&blocks).into_iter().for_each(|problem| root.report(problem));
+    }
+    let (definitions, places) =
+        blocks.into_iter().map(|block| (block.definition, block.places)).unzip();
+    root.refuse("preset", "write the mapping itself in [[stock]] blocks");
+    let config = seller.zip(source).map(|(seller, source)| SellerConfig {
+        seller: SellerId::new(&seller.text),
+        source,
+        definitions,
+        mapping_hash,
+        file: file.to_owned(),
+        place: seller.place,
+        places,
+    });
+    root.finish();
+    config
+}
+
+/// See [`SellerConfig::mapping_hash`].
+fn mapping_hash(text: &str) -> String {
+    let table: toml::Table = toml::from_str(text).unwrap_or_default();
+    let stock = table.get(STOCK.name).cloned().unwrap_or(toml::Value::Array(Vec::new()));
+    let alone = toml::Table::from_iter([(STOCK.name.to_owned(), stock)]);
+    let canonical = toml::to_string(&alone).expect("what was parsed can be written");
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(canonical.as_bytes()))
+}
+
+/// A seller's source that is described twice.
+pub(super) fn twice(sellers: &[SellerConfig]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (nth, later) in sellers.iter().enumerate() {
+        let same = |earlier: &&SellerConfig| {
+            earlier.seller == later.seller && earlier.source.name == later.source.name
+        };
+        if let Some(earlier) = sellers[..nth].iter().find(same) {
+            let (seller, source) = (&later.seller, &later.source.name);
+            problems.push(Problem::at(
+                &later.place,
+                format!("seller {seller} with source {source} again, after {}", earlier.place),
+                "one file for each source of a seller",
+                "remove one of the two files, or name another source: [source] name = \"second\"",
+            ));
+        }
+        let same_slot = |earlier: &&SellerConfig| {
+            later.source.slot.is_some()
+                && earlier.source.slot == later.source.slot
+                && earlier.source.url == later.source.url
+        };
+        if let Some(earlier) = sellers[..nth].iter().find(same_slot) {
+            problems.push(Problem::at(
+                &later.source.place,
+                format!("the slot and URL of {} again", earlier.source.place),
+                "a slot of its own for each source",
+                "give one of the two another slot, or leave `slot` out",
+            ));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mapping_hash;
+
+    #[test]
+    fn the_hash_of_a_mapping_is_of_what_it_says_and_not_of_how() {
+        let one = "seller = 'a'\n[[stock]]\ntable = 'public.t'\nitem = 'id'\n";
+        let same = "seller = 'b'\n# new\n[[stock]]\nitem = \"id\" # the id\ntable='public.t'\n";
+        let other = "seller = 'a'\n[[stock]]\ntable = 'public.t'\nitem = 'sku'\n";
+        assert_eq!(mapping_hash(one), mapping_hash(same));
+        assert_ne!(mapping_hash(one), mapping_hash(other));
+        assert_eq!(mapping_hash(one).len(), 32);
+    }
+}

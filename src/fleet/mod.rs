@@ -1,0 +1,140 @@
+//! Starts, restarts and stops sellers. It never sees a row.
+//!
+//! One process holds one shard of a sink: it opens the sink (which fences any earlier owner), runs
+//! the writer and one task a seller, and begins anew from what is stored when the writer ends.
+
+pub mod retry;
+mod supervisor;
+
+use std::sync::Arc;
+
+use connector_api::{Error, Fault, Result};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::progress::{Lifecycle, Next, next_after};
+use crate::seller;
+use crate::shard::{self, Shard};
+use crate::sink::{self, ShardState, Sink};
+use crate::telemetry::Telemetry;
+
+pub use supervisor::Outcome;
+
+/// What the process is to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Goal {
+    /// Stop when everything that was in the log at the start is committed.
+    pub until_current: bool,
+}
+
+/// Waits until the process is to end.
+pub(crate) async fn ending(shutdown: &mut watch::Receiver<bool>) {
+    // An error means that whoever could ask for the end has gone, which ends it too.
+    drop(shutdown.wait_for(|ending| *ending).await);
+}
+
+/// A seller that needs somebody: `seller/source`, and why.
+pub type Halted = (String, Error);
+
+/// Runs every seller until shutdown, until all are current, or until all are halted. Returns the
+/// errors of those that are halted.
+pub async fn run(
+    config: &Config,
+    sink: Box<dyn Sink>,
+    telemetry: &Telemetry,
+    goal: Goal,
+    shutdown: watch::Receiver<bool>,
+) -> Result<Vec<Halted>> {
+    let mut delays = retry::delays();
+    loop {
+        let session = Session { config, telemetry, goal, shutdown: shutdown.clone() };
+        let error = match sink.open(sink::Shard(0)).await {
+            Ok((writer, state)) => {
+                delays.reset();
+                match session.run(writer, state).await {
+                    Ok(halted) => return Ok(halted),
+                    Err(error) => error,
+                }
+            }
+            Err(error) => error,
+        };
+        let next = next_after(error.fault());
+        if next == Next::Halt || (next == Next::StandBy && goal.until_current) {
+            return Err(error);
+        }
+        for seller in &config.sellers {
+            telemetry.board.enter(seller, waiting(&error));
+        }
+        let delay = delays.next_delay();
+        warn!(error = %crate::telemetry::chain(&error), ?delay, "the sink cannot be used yet");
+        let mut shutdown = shutdown.clone();
+        tokio::select! {
+            () = ending(&mut shutdown) => return Ok(Vec::new()),
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+}
+
+fn waiting(error: &Error) -> Lifecycle {
+    match error.fault() {
+        Fault::Held { by } => Lifecycle::StandingBy { holder: by.clone() },
+        _ => Lifecycle::BackingOff { reason: error.to_string() },
+    }
+}
+
+/// The time between one opening of the sink and the next.
+struct Session<'a> {
+    config: &'a Config,
+    telemetry: &'a Telemetry,
+    goal: Goal,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Session<'_> {
+    /// Ends when every seller has ended, or with the error of the writer.
+    async fn run(
+        self,
+        writer: Box<dyn crate::sink::ShardWriter>,
+        state: Arc<dyn ShardState>,
+    ) -> Result<Vec<Halted>> {
+        let (shard, submissions) = Shard::new();
+        let metrics = self.telemetry.board.shard();
+        let mut writer = tokio::spawn(shard::run(writer, submissions, metrics));
+        let mut sellers = JoinSet::new();
+        for seller_config in &self.config.sellers {
+            sellers.spawn(supervisor::supervise(supervisor::Charge {
+                config: seller_config.clone(),
+                shard: shard.clone(),
+                state: Arc::clone(&state),
+                telemetry: self.telemetry.clone(),
+                keep: seller::Keep::of(self.config, seller_config),
+                goal: self.goal,
+                shutdown: self.shutdown.clone(),
+                buffer_bytes: self.config.buffer_bytes,
+            }));
+        }
+        drop(shard);
+        let mut halted = Vec::new();
+        loop {
+            tokio::select! {
+                ended = &mut writer => {
+                    sellers.shutdown().await;
+                    return match ended.map_err(|panic| Error::bug("the writer panicked").because(panic))? {
+                        Ok(()) => Ok(halted),
+                        Err(error) => Err(error),
+                    };
+                }
+                ended = sellers.join_next(), if !sellers.is_empty() => match ended {
+                    Some(Ok(Outcome::Halted(who, error))) => halted.push((who, error)),
+                    Some(Ok(Outcome::Ended)) | None => {}
+                    Some(Err(panic)) => return Err(Error::bug("a supervisor panicked").because(panic)),
+                },
+            }
+            if sellers.is_empty() {
+                info!("every seller has ended");
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+use std::sync::Arc;
+
+use connector_api::{Error, Result};
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use super::{Goal, retry};
+use crate::config::SellerConfig;
+use crate::progress::{Lifecycle, Next, next_after};
+use crate::seller::{self, Ended, Seller, Surroundings};
+use crate::shard::Shard;
+use crate::sink::ShardState;
+use crate::telemetry::{Telemetry, chain};
+
+/// One seller in the care of a supervisor.
+pub(super) struct Charge {
+    pub(super) config: SellerConfig,
+    pub(super) shard: Shard,
+    pub(super) state: Arc<dyn ShardState>,
+    pub(super) telemetry: Telemetry,
+    pub(super) keep: seller::Keep,
+    pub(super) goal: Goal,
+    pub(super) shutdown: watch::Receiver<bool>,
+    pub(super) buffer_bytes: usize,
+}
+
+/// How a seller ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// On request, or at the end it was to reach.
+    Ended,
+    /// It needs somebody.
+    Halted(String, Error),
+}
+
+/// Keeps one seller going: retries what may pass, halts on what a person must change. A panic is
+/// a bug of that seller and of no other.
+pub(super) async fn supervise(charge: Charge) -> Outcome {
+    let (seller, source) = (charge.config.seller.clone(), charge.config.source.name.clone());
+    let metrics = charge.telemetry.board.seller(&charge.config);
+    let mut delays = retry::delays();
+    loop {
+        charge.telemetry.board.enter(&charge.config, Lifecycle::Starting);
+        let rows_before = metrics.rows_read();
+        let error = match attempt(&charge).await {
+            Ok(ended) => {
+                info!(%seller, %source, ?ended, "stopped");
+                charge.telemetry.board.enter(&charge.config, Lifecycle::Stopped);
+                return Outcome::Ended;
+            }
+            Err(error) => error,
+        };
+        if metrics.rows_read() > rows_before {
+            delays.reset();
+        }
+        let next = match next_after(error.fault()) {
+            Next::StandBy if charge.goal.until_current => Next::Halt,
+            next => next,
+        };
+        if next == Next::Halt {
+            let fix = match error.fault() {
+                connector_api::Fault::Operator { fix } => Some(fix.clone()),
+                _ => None,
+            };
+            error!(%seller, %source, error = %chain(&error), fix, "halted");
+            let reason = chain(&error).to_string();
+            charge.telemetry.board.enter(&charge.config, Lifecycle::Halted { reason, fix });
+            return Outcome::Halted(format!("{seller}/{source}"), error);
+        }
+        let delay = delays.next_delay();
+        warn!(%seller, %source, error = %chain(&error), ?delay, "trying again");
+        charge.telemetry.board.enter(&charge.config, super::waiting(&error));
+        metrics.restarted();
+        let mut shutdown = charge.shutdown.clone();
+        tokio::select! {
+            () = super::ending(&mut shutdown) => return Outcome::Ended,
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+}
+
+/// One try, in a task of its own so that a panic ends only the try.
+async fn attempt(charge: &Charge) -> Result<Ended> {
+    let surroundings = Surroundings {
+        config: charge.config.clone(),
+        keep: charge.keep.clone(),
+        shard: charge.shard.clone(),
+        metrics: charge.telemetry.board.seller(&charge.config),
+        shutdown: charge.shutdown.clone(),
+        until_current: charge.goal.until_current,
+        buffer_bytes: charge.buffer_bytes,
+    };
+    let (state, board) = (Arc::clone(&charge.state), Arc::clone(&charge.telemetry.board));
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        let config = &surroundings.config;
+        surroundings.shard.settle(&config.seller, &config.source.name).await?;
+        let stored = state.load(&config.seller, &config.source.name).await?;
+        let mut shutdown = surroundings.shutdown.clone();
+        let started = tokio::select! {
+            started = seller::start(&surroundings, stored) => started?,
+            () = super::ending(&mut shutdown) => return Ok(Ended::Shutdown),
+        };
+        board.enter(config, Lifecycle::Streaming);
+        Seller::new(surroundings, started).follow().await
+    });
+    match tasks.join_next().await.expect("one task was spawned") {
+        Ok(ended) => ended,
+        Err(panic) => Err(Error::bug("the seller's task panicked").because(panic)),
+    }
+}

@@ -1,0 +1,115 @@
+//! Metrics, health and status over HTTP, on loopback unless configured otherwise.
+//!
+//! | path | answers |
+//! |---|---|
+//! | `/metrics` | Prometheus' text format |
+//! | `/healthz` | 200 while the process is alive |
+//! | `/readyz` | 200 when every source streams and no table is dirty, else 503 and who is not, why, and the fix |
+//! | `/v1/sellers` | how every source stands, a JSON array |
+//!
+//! It only reads; there is nothing to protect but names and numbers.
+
+#[cfg(test)]
+mod tests;
+
+use std::future::{Ready, ready};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use connector_api::{Error, Result};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::telemetry::StatusBoard;
+
+/// The path of the status of every source.
+pub const SELLERS_PATH: &str = "/v1/sellers";
+
+/// How long requests may finish after the end was called.
+const GRACE: Duration = Duration::from_secs(1);
+
+const INDEX: &str = "tailstock\n\n/metrics\n/healthz\n/readyz\n/v1/sellers\n";
+
+/// Takes the address, before anything else starts.
+///
+/// # Errors
+/// An operator's, when the address is taken or is none of this machine's.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let (found, fix) = match error.kind() {
+            std::io::ErrorKind::AddrInUse => (
+                "another process listens there",
+                "end it, or give this one another port: [http] listen = \"127.0.0.1:8643\"; \"\" \
+                 turns HTTP off",
+            ),
+            std::io::ErrorKind::AddrNotAvailable => (
+                "this machine has no such address",
+                "use one it has: [http] listen = \"127.0.0.1:8642\"",
+            ),
+            std::io::ErrorKind::PermissionDenied => (
+                "the system does not allow it",
+                "use a port above 1023: [http] listen = \"127.0.0.1:8642\"",
+            ),
+            _ => ("the system refused", "use another address: [http] listen = \"127.0.0.1:8642\""),
+        };
+        Error::operator(format!("cannot listen on {address}: {found}"), fix).because(error)
+    })
+}
+
+/// Answers requests until `stop` turns true, and a second longer those that have begun.
+///
+/// # Errors
+/// When the listener itself fails.
+pub async fn serve(
+    listener: TcpListener,
+    board: Arc<StatusBoard>,
+    stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let finished = stopped(stop.clone());
+    let server = axum::serve(listener, router(board)).with_graceful_shutdown(finished);
+    let too_late = async {
+        stopped(stop).await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = server => served,
+        () = too_late => Ok(()),
+    }
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that nobody is left who could say it.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+fn router(board: Arc<StatusBoard>) -> Router {
+    Router::new()
+        .route("/", get(async || INDEX))
+        .route("/healthz", get(async || "alive\n"))
+        .route("/metrics", get(metrics))
+        .route("/readyz", get(readiness))
+        .route(SELLERS_PATH, get(sellers))
+        .fallback(async || (StatusCode::NOT_FOUND, INDEX))
+        .with_state(board)
+}
+
+fn metrics(State(board): State<Arc<StatusBoard>>) -> Ready<Response> {
+    let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    ready((content_type, board.render_metrics()).into_response())
+}
+
+fn readiness(State(board): State<Arc<StatusBoard>>) -> Ready<Response> {
+    let readiness = board.readiness();
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    ready((status, Json(readiness)).into_response())
+}
+
+fn sellers(State(board): State<Arc<StatusBoard>>) -> Ready<Response> {
+    ready(Json(board.statuses()).into_response())
+}

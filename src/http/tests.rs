@@ -1,0 +1,187 @@
+#![allow(clippy::unwrap_used)]
+
+use std::time::Instant;
+
+use connector_api::{Capture, Fault, Head, Lineage, Position, ResumePoint};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::config::{Loader, SellerConfig};
+use crate::progress::Lifecycle;
+use crate::state::{Checkpoint, MappingRevision};
+use crate::telemetry::{SellerMetrics, names};
+
+struct Server {
+    address: SocketAddr,
+    board: Arc<StatusBoard>,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let board = Arc::new(StatusBoard::default());
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(serve(listener, Arc::clone(&board), stopped));
+        Self { address, board, stop, task }
+    }
+
+    fn metrics(&self) -> SellerMetrics {
+        self.board.seller(&acme())
+    }
+
+    fn enter(&self, state: Lifecycle) {
+        self.board.enter(&acme(), state);
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.0\r\nHost: here\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    }
+}
+
+fn acme() -> SellerConfig {
+    let folder = tempfile::tempdir().unwrap();
+    let main = "name = 'test'\nsellers = 'acme.toml'\n[sink]\nkind = 'discard'\n";
+    let seller = "seller = 'acme'\n[source]\nkind = 'postgres'\nurl = 'postgresql://nowhere'\n\
+                  [[stock]]\ntable = 'public.stock'\nitem = 'id'\non_hand = 'qty'\n";
+    std::fs::write(folder.path().join("main.toml"), main).unwrap();
+    std::fs::write(folder.path().join("acme.toml"), seller).unwrap();
+    let loader = Loader { variable: &|_| None, check_source: &|_| Ok(()) };
+    loader.load(&folder.path().join("main.toml")).unwrap().sellers.remove(0)
+}
+
+fn head() -> Head {
+    Head { position: Position::new("0/16B3800"), lag_bytes: 184, last_contact: Instant::now() }
+}
+
+fn checkpoint() -> Checkpoint {
+    let point = ResumePoint {
+        lineage: Lineage::new("7/1"),
+        position: Position::new("0/16B3748"),
+        partial: None,
+        capture: Capture::default(),
+        coverage: String::new(),
+    };
+    Checkpoint::first("acme", "main", point, MappingRevision { number: 1, hash: "0".into() })
+}
+
+fn halted() -> Lifecycle {
+    Lifecycle::Halted { reason: "no publication".into(), fix: Some("CREATE PUBLICATION".into()) }
+}
+
+#[tokio::test]
+async fn a_process_is_alive_before_anything_streams_but_not_ready() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/healthz").await, (200, "alive\n".to_owned()));
+    assert_eq!(server.get("/readyz").await.0, 503);
+    assert_eq!(server.get("/nowhere").await.0, 404);
+}
+
+#[tokio::test]
+async fn ready_means_that_every_source_streams_and_no_table_is_dirty() {
+    let server = Server::start().await;
+    server.enter(Lifecycle::Starting);
+    assert_eq!(server.get("/readyz").await.0, 503);
+    server.enter(Lifecycle::Streaming);
+    assert_eq!(server.get("/readyz").await.0, 200);
+    let mut dirty = checkpoint();
+    dirty.dirty_tables.insert("public.stock".into(), "truncated".into());
+    server.metrics().follows(&head(), None, &dirty);
+    let (status, body) = server.get("/readyz").await;
+    assert!(status == 503 && body.contains("public.stock"), "{body}");
+    server.metrics().follows(&head(), None, &checkpoint());
+    server.enter(halted());
+    let (status, body) = server.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(body.contains("no publication") && body.contains("CREATE PUBLICATION"), "{body}");
+}
+
+#[tokio::test]
+async fn the_status_of_a_source_tells_what_is_known_and_nothing_else() {
+    let server = Server::start().await;
+    server.enter(Lifecycle::Streaming);
+    let (_, body) = server.get(SELLERS_PATH).await;
+    assert!(!body.contains("position") && !body.contains("lag_bytes"), "{body}");
+    let metrics = server.metrics();
+    metrics.mapped(3, 1, 0);
+    metrics.committed(2, 1);
+    metrics.follows(&head(), Some(crate::telemetry::now_us() - 60_000_000), &checkpoint());
+    let (status, body) = server.get(SELLERS_PATH).await;
+    assert_eq!(status, 200);
+    let all: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let acme = &all[0];
+    assert_eq!((&acme["seller"], &acme["state"]), (&"acme".into(), &"streaming".into()));
+    assert_eq!((&acme["position"], &acme["lag_bytes"]), (&"0/16B3748".into(), &184.into()));
+    assert_eq!((&acme["rows"], &acme["events"]), (&3.into(), &2.into()));
+    assert!(acme["oldest_unconfirmed_ms"].as_u64().unwrap() >= 60_000);
+}
+
+#[tokio::test]
+async fn metrics_carry_seller_and_source_and_every_name_is_there() {
+    let server = Server::start().await;
+    server.enter(Lifecycle::Streaming);
+    let metrics = server.metrics();
+    let unknown = [names::LAG_BYTES, names::WAL_RETAINED_BYTES, names::LAST_CONTACT_SECONDS];
+    let (_, body) = server.get("/metrics").await;
+    for name in unknown {
+        assert!(!body.contains(name.name), "{} is unknown, so it is not there", name.name);
+    }
+    metrics.mapped(7, 0, 0);
+    metrics.published(4_000);
+    metrics.follows(&head(), None, &checkpoint());
+    metrics.wal_retained(Some(16 << 20));
+    server.board.shard().committed(Duration::from_millis(1));
+    let (status, body) = server.get("/metrics").await;
+    assert_eq!(status, 200);
+    let line = format!(r#"{}{{seller="acme",source="main"}} 7"#, names::ROWS_READ.name);
+    assert!(body.lines().any(|found| found == line), "{body}");
+    for name in names::ALL {
+        assert!(body.contains(&format!("# HELP {} ", name.name)), "{} is missing", name.name);
+    }
+}
+
+#[tokio::test]
+async fn every_state_of_the_lifecycle_has_a_gauge() {
+    let server = Server::start().await;
+    let states = [
+        Lifecycle::Starting,
+        Lifecycle::Streaming,
+        Lifecycle::BackingOff { reason: String::new() },
+        Lifecycle::StandingBy { holder: String::new() },
+        halted(),
+        Lifecycle::Stopped,
+    ];
+    for state in states {
+        let gauge = format!(r#"state="{}"}} 1"#, state.as_str());
+        server.enter(state);
+        let body = server.get("/metrics").await.1;
+        assert_eq!(body.matches("tailstock_seller_state{").count(), 6);
+        assert!(body.contains(&gauge) && body.matches("\"} 1\n").count() == 2, "{gauge}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_told_with_its_fix() {
+    let server = Server::start().await;
+    let error = bind(server.address).await.unwrap_err();
+    assert!(error.to_string().contains("another process listens there"), "{error}");
+    assert!(matches!(error.fault(), Fault::Operator { fix } if fix.contains("listen =")));
+}
+
+#[tokio::test]
+async fn a_client_that_keeps_its_connection_does_not_hold_up_the_end() {
+    let server = Server::start().await;
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost:").await.unwrap();
+    server.stop.send(true).unwrap();
+    tokio::time::timeout(Duration::from_secs(10), server.task).await.unwrap().unwrap().unwrap();
+}

@@ -1,0 +1,95 @@
+use std::collections::HashMap;
+
+use connector_api::RowChange;
+
+use super::standing::{Arena, Key, Place};
+use crate::stock::quantity::Decimal;
+use crate::stock::{Basis, Operation};
+
+/// What a touch leaves of its key.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum After {
+    /// A row stands behind it.
+    Live,
+    /// Its row is gone, or went on under another key.
+    Gone {
+        /// The record key the row has now.
+        successor: Option<Place>,
+        /// The SKU it last had, as far as known.
+        sku: Option<Place>,
+    },
+}
+
+/// The last change of one key within a block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Touch {
+    pub(super) key: Key,
+    pub(super) table: usize,
+    pub(super) mapping: usize,
+    pub(super) row: RowChange,
+    pub(super) after: After,
+    /// The measure before the block, and how it is known.
+    pub(super) previous: Option<(Decimal, Basis)>,
+    /// Row changes folded into this one, itself included.
+    pub(super) rows: u32,
+}
+
+impl Touch {
+    pub(super) fn operation(&self) -> Operation {
+        match self.row.op {
+            connector_api::Op::Insert => Operation::Insert,
+            connector_api::Op::Update => Operation::Update,
+            connector_api::Op::Delete => Operation::Delete,
+        }
+    }
+}
+
+/// The touches of one block of a transaction, the last for each key, in the order they came.
+///
+/// A block, not a batch, is the unit of folding: where a block ends depends on the log alone, so
+/// a replay folds the same rows.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    pub(super) arena: Arena,
+    touches: Vec<Option<Touch>>,
+    by_key: HashMap<u128, usize>,
+}
+
+impl Block {
+    /// Adds a touch; an earlier one of the same key and mapping is folded into it. Returns how
+    /// many rows were folded away.
+    pub(super) fn touch(&mut self, mut touch: Touch) -> u32 {
+        let record = self.arena.get(touch.key.record).as_bytes();
+        let hash = xxhash_rust::xxh3::xxh3_128_with_seed(record, touch.mapping as u64);
+        let place = self.touches.len();
+        let earlier = self.by_key.insert(hash, place).and_then(|at| self.touches[at].take());
+        let folded = earlier.map_or(0, |earlier| earlier.rows);
+        if let Some(earlier) = earlier {
+            touch.previous = earlier.previous;
+            touch.rows += earlier.rows;
+        }
+        self.touches.push(Some(touch));
+        folded
+    }
+
+    /// The touches left, oldest first.
+    pub(super) fn touches(&self) -> impl Iterator<Item = &Touch> {
+        self.touches.iter().flatten()
+    }
+
+    /// Forgets the touches of a table: its rows went all at once.
+    pub(super) fn forget(&mut self, table: usize) {
+        for touch in &mut self.touches {
+            if touch.as_ref().is_some_and(|touch| touch.table == table) {
+                *touch = None;
+            }
+        }
+        self.by_key.clear();
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.arena.clear();
+        self.touches.clear();
+        self.by_key.clear();
+    }
+}

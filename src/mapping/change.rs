@@ -1,0 +1,187 @@
+use connector_api::{Batch, Op, RowChange};
+
+use super::block::{After, Block, Touch};
+use super::definition::Kind;
+use super::plan::{MappingPlan, TablePlan};
+use super::row::{Binding, Row};
+use super::standing::{Key, Standing, Unusable, standing};
+use crate::state::{CachedRow, Owners, RowId, TableRows};
+use crate::stock::quantity::Decimal;
+use crate::stock::{Basis, Quality, SellerId, SourceName};
+
+/// A row before and after its change, completed from the cache.
+pub(super) struct Images<'a> {
+    binding: &'a Binding,
+    before: Option<connector_api::RowImage<'a>>,
+    after: Option<connector_api::RowImage<'a>>,
+    old_id: Option<RowId>,
+    new_id: Option<RowId>,
+    cached: Option<CachedRow>,
+}
+
+impl<'a> Images<'a> {
+    pub(super) fn of(
+        batch: &'a Batch,
+        row: &RowChange,
+        binding: &'a Binding,
+        plan: &TablePlan,
+        rows: &TableRows,
+    ) -> Self {
+        let (before, after) = (batch.before(row), batch.after(row));
+        let mut images = Self { binding, before, after, old_id: None, new_id: None, cached: None };
+        if plan.cached || plan.mappings.iter().any(|mapping| mapping.owned) {
+            let id = |image| binding.row(image, None).id(plan.identity_width);
+            images.new_id = after.and_then(id);
+            // An update without an old image kept its identity.
+            images.old_id = before.and_then(id).or_else(|| images.new_id.clone());
+            images.cached = images.old_id.as_ref().and_then(|id| rows.get(id)).cloned();
+        }
+        images
+    }
+
+    fn row_before(&self) -> Option<Row<'_>> {
+        match (self.before, &self.cached) {
+            (Some(image), cached) => Some(self.binding.row(image, cached.as_ref())),
+            (None, Some(cached)) => Some(Row::cached(cached)),
+            (None, None) => None,
+        }
+    }
+
+    fn row_after(&self) -> Option<Row<'_>> {
+        self.after.map(|image| self.binding.row(image, self.cached.as_ref()))
+    }
+
+    /// Writes the row as it is now into the cache.
+    pub(super) fn remember(&self, plan: &TablePlan, rows: &mut TableRows) {
+        let new = self.row_after().zip(self.new_id.as_ref());
+        if let Some(old) = self.old_id.as_ref().filter(|old| new.is_none_or(|(_, id)| id != *old)) {
+            rows.set(old, None);
+        }
+        if let Some((row, id)) = new {
+            rows.set(id, Some(row.to_cached(plan.columns.len())));
+        }
+    }
+}
+
+/// One row change under one mapping.
+pub(super) struct Change<'a, 'b> {
+    pub(super) place: usize,
+    pub(super) mapping: &'a MappingPlan,
+    pub(super) table: usize,
+    pub(super) row: &'a RowChange,
+    pub(super) images: &'a Images<'a>,
+    pub(super) block: &'b mut Block,
+    pub(super) owners: &'b mut Owners,
+}
+
+impl Change<'_, '_> {
+    /// Touches the keys the change concerns. Returns how many earlier rows were folded away, or
+    /// `None` when it concerns no key.
+    pub(super) fn apply(&mut self, who: (&SellerId, &SourceName)) -> Result<Option<u32>, Unusable> {
+        if self.mapping.kind == Kind::Movement && self.row.op != Op::Insert {
+            // Ledgers are tidied up: deleting settled rows is no movement. Rewriting one is.
+            return match self.row.op {
+                Op::Update => Err(Unusable("a ledger row was changed after the fact".to_owned())),
+                _ => Ok(None),
+            };
+        }
+        let images = self.images;
+        let arena = &mut self.block.arena;
+        let new = match images.row_after() {
+            Some(row) => standing(self.mapping, &row, who, arena),
+            None => Ok(Standing::Outside),
+        };
+        let old = match images.row_before() {
+            Some(row) => standing(self.mapping, &row, who, arena).unwrap_or(Standing::Outside),
+            None => Standing::Unknown,
+        };
+        let (new, unusable) = match new {
+            Ok(new) => (new, None),
+            Err(unusable) => (Standing::Outside, Some(unusable)),
+        };
+        let outcome = self.transition(old, new)?;
+        unusable.map_or(Ok(outcome), Err)
+    }
+
+    fn transition(&mut self, old: Standing, new: Standing) -> Result<Option<u32>, Unusable> {
+        match (old, new) {
+            (_, Standing::Unknown) => Err(Unusable(
+                "a column that decides about the row is not in its image, and the row was not \
+                 seen before"
+                    .to_owned(),
+            )),
+            (Standing::Live(old), Standing::Live(new)) if self.same(old, new) => {
+                Ok(Some(self.live(new, true)))
+            }
+            (Standing::Live(old), Standing::Live(new)) => {
+                let folded = self.gone(old, Some(new)).unwrap_or(0);
+                Ok(Some(folded + self.live(new, false)))
+            }
+            (Standing::Live(old), _) => Ok(self.gone(old, None)),
+            // The key is what identifies the row, so an update without an old image kept it.
+            (_, Standing::Live(new)) => Ok(Some(self.live(new, false))),
+            // Marked as gone: what it was before can only have been this key.
+            (Standing::Unknown, Standing::Removed(key)) if self.row.op == Op::Update => {
+                Ok(self.gone(key, None))
+            }
+            (Standing::Unknown, _) if self.row.op == Op::Delete => Err(Unusable(
+                "the key of the deleted row is not known: the row was not seen before, and the \
+                 table's replica identity does not hold the key"
+                    .to_owned(),
+            )),
+            _ => Ok(None),
+        }
+    }
+
+    fn same(&self, a: Key, b: Key) -> bool {
+        self.block.arena.get(a.record) == self.block.arena.get(b.record)
+    }
+
+    /// The row stands behind `key` now.
+    fn live(&mut self, key: Key, kept: bool) -> u32 {
+        if let Some(id) = self.images.new_id.as_ref().filter(|_| self.mapping.owned) {
+            self.owners.add(self.block.arena.get(key.record).as_bytes(), id);
+        }
+        let previous = if kept { self.previous() } else { None };
+        self.touch(key, After::Live, previous)
+    }
+
+    /// The row no longer stands behind `key`. A row that did not speak for the key says nothing
+    /// by leaving it.
+    fn gone(&mut self, key: Key, successor: Option<Key>) -> Option<u32> {
+        if self.mapping.owned {
+            let record = self.block.arena.get(key.record).as_bytes();
+            let id = self.images.old_id.as_ref();
+            let spoke = self.owners.of(record).is_none_or(|(owner, _)| Some(owner) == id);
+            if let Some(id) = id {
+                self.owners.remove(record, id);
+            }
+            if !spoke {
+                return None;
+            }
+        }
+        let sku = match (&self.mapping.sku, self.images.row_before()) {
+            (Some(sku), Some(row)) => self.block.arena.field(sku, &row).ok(),
+            _ => None,
+        };
+        let successor = successor.map(|key| key.record);
+        Some(self.touch(key, After::Gone { successor, sku }, self.previous()))
+    }
+
+    fn touch(&mut self, key: Key, after: After, previous: Option<(Decimal, Basis)>) -> u32 {
+        let (table, mapping, row) = (self.table, self.place, *self.row);
+        self.block.touch(Touch { key, table, mapping, row, after, previous, rows: 1 })
+    }
+
+    /// The measure as it was, when the log or the cache says.
+    fn previous(&self) -> Option<(Decimal, Basis)> {
+        let measure = self.mapping.measure?;
+        let (_, field) = self.mapping.quantities.iter().find(|(name, _)| *name == measure)?;
+        let basis = match self.images.before {
+            Some(_) if self.images.cached.is_none() => Basis::BeforeImage,
+            _ => Basis::Cache,
+        };
+        let number = field.number(&self.images.row_before()?, &mut Quality::default())?;
+        Some((number, basis))
+    }
+}

@@ -1,0 +1,187 @@
+use super::block::{After, Touch};
+use super::field::{Field, Text};
+use super::mapper::{SourceIdentity, Transaction};
+use super::plan::{MappingPlan, TablePlan};
+use super::row::Row;
+use super::standing::{Arena, Place};
+use crate::stock::{
+    Basis, Change, EventKind, Item, Location, Origin, Provenance, Quality, QualityFlag, Quantities,
+    SkuState, StockEvent, Version,
+};
+
+/// Buffers for texts that are read only when an event is made.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    sku: String,
+    gtin: String,
+    parent: String,
+}
+
+/// What all events of one transaction share.
+pub(super) struct Emitter<'a> {
+    pub(super) source: &'a SourceIdentity,
+    pub(super) transaction: &'a Transaction,
+    pub(super) table: &'a TablePlan,
+    pub(super) mapping: &'a MappingPlan,
+    pub(super) arena: &'a Arena,
+}
+
+impl Emitter<'_> {
+    /// The state of a key, read from `row`; `owners` live rows stand behind it.
+    pub(super) fn level<R>(
+        &self,
+        touch: &Touch,
+        (row, owners): (&Row<'_>, usize),
+        scratch: &mut Scratch,
+        emit: impl FnOnce(&StockEvent<'_>) -> R,
+    ) -> R {
+        let mut quality = Quality::default();
+        let mut quantity = Quantities::default();
+        for (measure, field) in &self.mapping.quantities {
+            quantity.set(*measure, field.number(row, &mut quality));
+        }
+        if owners > 1 {
+            quality.set(QualityFlag::SkuDuplicate);
+        }
+        if self.table.identity_width == 0 {
+            quality.set(QualityFlag::NoPrimaryKey);
+        }
+        let measured = self.mapping.measure.and_then(|measure| quantity.get(measure));
+        let change = change(touch, measured);
+        let truth = |field: &Option<Field>| field.as_ref().and_then(|field| field.flag(row));
+        let (active, tracked) = (truth(&self.mapping.active), truth(&self.mapping.tracked));
+        if tracked == Some(false) {
+            quality.set(QualityFlag::Untracked);
+        }
+        let item = self.item(touch.key.item, row, scratch, &mut quality);
+        let event = StockEvent {
+            kind: EventKind::Level,
+            item,
+            quantity,
+            measure: self.mapping.measure,
+            active,
+            tracked,
+            change,
+            quality,
+            ..self.bare(touch)
+        };
+        emit(&event)
+    }
+
+    /// A key that is gone.
+    pub(super) fn removed<R>(
+        &self,
+        touch: &Touch,
+        early: bool,
+        emit: impl FnOnce(&StockEvent<'_>) -> R,
+    ) -> R {
+        let (successor, sku) = match touch.after {
+            After::Gone { successor, sku } => (successor, sku),
+            After::Live => (None, None),
+        };
+        let mut quality = Quality::default();
+        if early {
+            quality.set(QualityFlag::Partial);
+        }
+        let successor = successor.map(|place| self.arena.get(place));
+        let sku = sku.map(|place| self.arena.get(place));
+        let item = Item { sku, ..self.bare(touch).item };
+        let kind = EventKind::Removed { successor };
+        let change = change(touch, None);
+        emit(&StockEvent { kind, item, change, quality, ..self.bare(touch) })
+    }
+
+    /// A ledger row.
+    pub(super) fn movement<R>(
+        &self,
+        touch: &Touch,
+        row: &Row<'_>,
+        scratch: &mut Scratch,
+        emit: impl FnOnce(&StockEvent<'_>) -> R,
+    ) -> R {
+        let mut quality = Quality::default();
+        let delta = self.mapping.delta.as_ref().and_then(|delta| {
+            let mut sign = Quality::default();
+            let delta = delta.number(row, &mut sign);
+            quality.merge(sign.without(QualityFlag::Negative));
+            delta
+        });
+        let item = self.item(touch.key.item, row, scratch, &mut quality);
+        let basis = Some(Basis::SourceLedger);
+        let change = Change { delta, basis, ..Change::default() };
+        emit(&StockEvent { kind: EventKind::Movement, item, change, quality, ..self.bare(touch) })
+    }
+
+    /// Everything that needs no row.
+    fn bare<'b>(&'b self, touch: &Touch) -> StockEvent<'b> {
+        let text = |place: Place| self.arena.get(place);
+        StockEvent {
+            kind: EventKind::Level,
+            capture: Provenance::Stream,
+            item: Item { id: text(touch.key.item), ..Item::default() },
+            location: Location { id: text(touch.key.location), kind: None },
+            bucket: touch.key.bucket.map(text),
+            quantity: Quantities::default(),
+            measure: None,
+            unit: &self.mapping.unit,
+            active: None,
+            tracked: None,
+            change: Change::default(),
+            version: Version {
+                epoch: self.source.epoch,
+                coordinate: self.transaction.coordinate,
+                ordinal: touch.row.ordinal,
+            },
+            committed_at_us: Some(self.transaction.committed_at_us),
+            origin: Origin {
+                table: &self.table.text,
+                operation: touch.operation(),
+                transaction: Some(&self.transaction.txid),
+                position: &self.transaction.position,
+                row: touch.row.ordinal,
+                mapping: &self.mapping.label,
+            },
+            quality: Quality::default(),
+        }
+    }
+
+    fn item<'b>(
+        &'b self,
+        id: Place,
+        row: &Row<'_>,
+        scratch: &'b mut Scratch,
+        quality: &mut Quality,
+    ) -> Item<'b> {
+        let mut item = Item { id: self.arena.get(id), ..Item::default() };
+        let Scratch { sku, gtin, parent } = scratch;
+        if let Some(field) = &self.mapping.sku {
+            match read(field, row, sku) {
+                Some(text) if !text.is_empty() => {
+                    item.sku = Some(text);
+                    item.sku_state = Some(SkuState::Resolved);
+                }
+                _ => {
+                    item.sku_state = Some(SkuState::Missing);
+                    quality.set(QualityFlag::SkuMissing);
+                }
+            }
+        }
+        item.gtin = self.mapping.gtin.as_ref().and_then(|field| read(field, row, gtin));
+        item.parent = self.mapping.parent.as_ref().and_then(|field| read(field, row, parent));
+        item
+    }
+}
+
+fn read<'b>(field: &Field, row: &Row<'_>, buffer: &'b mut String) -> Option<&'b str> {
+    buffer.clear();
+    match field.text(row, buffer) {
+        Text::Written => Some(buffer),
+        Text::Null | Text::Absent => None,
+    }
+}
+
+fn change(touch: &Touch, measured: Option<crate::stock::quantity::Decimal>) -> Change {
+    let (previous, basis) = touch.previous.unzip();
+    let delta = measured.zip(previous).and_then(|(now, before)| now.checked_sub(before).ok());
+    Change { delta, previous, basis, rows: (touch.rows > 1).then_some(touch.rows) }
+}

@@ -1,0 +1,90 @@
+use super::expression::{Columns, Presence, Program, Scalar};
+use crate::stock::quantity::Decimal;
+use crate::stock::{Quality, QualityFlag};
+
+/// A truth value as SQL knows it, and one more: the image does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Truth {
+    True,
+    /// FALSE or NULL: a condition that is not true.
+    NotTrue,
+    Absent,
+}
+
+/// What a text field of an image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Text {
+    /// Written to the buffer.
+    Written,
+    Null,
+    Absent,
+}
+
+/// One compiled field of a mapping.
+#[derive(Debug, Clone)]
+pub(super) struct Field {
+    program: Program,
+}
+
+impl Field {
+    pub(super) fn new(program: Program) -> Self {
+        Self { program }
+    }
+
+    /// The column this field is, if it is nothing but a column.
+    pub(super) fn column(&self) -> Option<usize> {
+        self.program.column()
+    }
+
+    /// Whether the field is the same for every row.
+    pub(super) fn is_constant(&self) -> bool {
+        self.program.is_constant()
+    }
+
+    /// The field as a quantity. What is wrong with it goes into `quality`.
+    pub(super) fn number(&self, row: &impl Columns, quality: &mut Quality) -> Option<Decimal> {
+        match self.program.eval_number(row, quality) {
+            Scalar::Number(number) => {
+                if number.is_negative() {
+                    quality.set(QualityFlag::Negative);
+                }
+                Some(number)
+            }
+            Scalar::Absent => {
+                quality.set(QualityFlag::Partial);
+                None
+            }
+            _ => {
+                quality.set(QualityFlag::NonNumeric);
+                None
+            }
+        }
+    }
+
+    /// Appends the field as text to `out`.
+    pub(super) fn text(&self, row: &impl Columns, out: &mut String) -> Text {
+        match self.program.eval_text(row, out) {
+            Presence::Present => Text::Written,
+            Presence::Null => Text::Null,
+            Presence::Absent => Text::Absent,
+        }
+    }
+
+    /// The field as a yes or no; `None` when it is NULL or not in the image.
+    pub(super) fn flag(&self, row: &impl Columns) -> Option<bool> {
+        match self.program.eval(row, &mut Quality::default()) {
+            Scalar::Bool(value) => Some(value),
+            Scalar::Number(number) => Some(!number.is_zero()),
+            _ => None,
+        }
+    }
+
+    /// The field as a condition.
+    pub(super) fn truth(&self, row: &impl Columns) -> Truth {
+        match self.program.eval(row, &mut Quality::default()) {
+            Scalar::Bool(true) => Truth::True,
+            Scalar::Absent => Truth::Absent,
+            _ => Truth::NotTrue,
+        }
+    }
+}

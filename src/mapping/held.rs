@@ -1,0 +1,78 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::state::RowsDelta;
+use crate::stock::encode::Records;
+
+/// Removals inside a transaction of several blocks wait for its commit: a shop that deletes and
+/// re-inserts its stock in one large transaction never had it gone.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    by_key: BTreeMap<String, Records>,
+    changed: BTreeSet<String>,
+    bytes: usize,
+}
+
+/// Bytes of held removals past which they go out at once.
+const LIMIT_BYTES: usize = 64 << 20;
+
+impl Held {
+    /// The name under which held removals are stored beside the cached rows.
+    pub(super) const TABLE: &'static str = "tailstock:held";
+
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= LIMIT_BYTES
+    }
+
+    /// Where the removal of `key` is to be written.
+    pub(super) fn hold(&mut self, key: &str) -> &mut Records {
+        self.bytes += key.len() * 4;
+        self.changed.insert(key.to_owned());
+        self.by_key.entry(key.to_owned()).or_default()
+    }
+
+    /// A later event of `key` makes its held removal void.
+    pub(super) fn supersede(&mut self, key: &str) {
+        if self.by_key.is_empty() {
+            return;
+        }
+        if let Some(records) = self.by_key.remove(key) {
+            self.bytes = self.bytes.saturating_sub(records.bytes());
+            self.changed.insert(key.to_owned());
+        }
+    }
+
+    /// The transaction is complete: what was held is true.
+    pub(super) fn release(&mut self, out: &mut Records) {
+        for (key, records) in std::mem::take(&mut self.by_key) {
+            out.append(&records);
+            self.changed.insert(key);
+        }
+        self.bytes = 0;
+    }
+
+    /// Takes back a stored removal.
+    pub(super) fn load(&mut self, key: &str, stored: &str) -> Result<(), String> {
+        let records = Records::decode(key, stored)
+            .map_err(|error| format!("a held removal is damaged: {key}: {error}"))?;
+        self.bytes += records.bytes();
+        self.by_key.insert(key.to_owned(), records);
+        Ok(())
+    }
+
+    /// What changed since the last call, for the commit.
+    pub(super) fn take_delta(&mut self) -> RowsDelta {
+        let stored = |key: &String| {
+            let records = self.by_key.get(key)?;
+            let value = records.values().next().expect("a held removal is one record");
+            Some(String::from_utf8_lossy(value).into_owned())
+        };
+        let changed = std::mem::take(&mut self.changed);
+        changed
+            .into_iter()
+            .map(|key| {
+                let value = stored(&key);
+                (key, value)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,440 @@
+use connector_api::{Batch, Begin, ClearCause, RowChange, SourceEvent, TableName};
+
+use super::block::{After, Block};
+use super::change::{Change, Images};
+use super::definition::Kind;
+use super::emit::{Emitter, Scratch};
+use super::held::Held;
+use super::plan::{Plan, TablePlan};
+use super::row::{Binding, Row, write_json};
+use super::standing::{Standing, Unusable, standing};
+use crate::state::{Owners, RowsDelta, TableRows};
+use crate::stock::encode::{Encoder, Records};
+use crate::stock::{SellerId, SourceName};
+
+/// Whose events are made.
+#[derive(Debug, Clone)]
+pub struct SourceIdentity {
+    /// Tenant.
+    pub seller: SellerId,
+    /// Database of the tenant.
+    pub source: SourceName,
+    /// High part of every version.
+    pub epoch: u32,
+}
+
+/// The transaction being mapped.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    pub(super) coordinate: u64,
+    pub(super) committed_at_us: i64,
+    pub(super) txid: String,
+    pub(super) position: String,
+    /// Whether more of it follows in a later batch.
+    continues: bool,
+}
+
+impl Transaction {
+    /// The row as a dead letter: mapped columns only.
+    fn reject(&self, batch: &Batch, row: &RowChange, reason: String) -> Rejected {
+        let schema = batch.table(row.table);
+        let image = batch.after(row).or_else(|| batch.before(row));
+        let mut columns = vec![b'{'];
+        let values = image.iter().flat_map(|image| image.values());
+        for (column, value) in schema.columns.iter().zip(values) {
+            if value == connector_api::Value::Absent {
+                continue;
+            }
+            if columns.len() > 1 {
+                columns.push(b',');
+            }
+            write_json(connector_api::Value::Text(&column.name), &mut columns);
+            columns.push(b':');
+            write_json(value, &mut columns);
+        }
+        columns.push(b'}');
+        Rejected {
+            table: schema.name.to_string(),
+            position: self.position.clone(),
+            row: row.ordinal,
+            reason,
+            columns: String::from_utf8(columns).expect("JSON is text"),
+        }
+    }
+}
+
+/// A row that could not be mapped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// `schema.table`.
+    pub table: String,
+    /// Its transaction's place in the log.
+    pub position: String,
+    /// Its ordinal in the transaction.
+    pub row: u32,
+    /// Why, for people.
+    pub reason: String,
+    /// The mapped columns as a JSON object.
+    pub columns: String,
+}
+
+/// Something that happened to a table as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Every row went at once.
+    ScopeCleared {
+        /// The table.
+        table: TableName,
+        /// The transaction's place in the log.
+        position: String,
+        /// How.
+        cause: ClearCause,
+    },
+    /// A change could not be read as rows.
+    Unreadable {
+        /// The table.
+        table: TableName,
+        /// The transaction's place in the log.
+        position: String,
+        /// Why.
+        reason: String,
+    },
+    /// The table's rows have another shape now.
+    SchemaChanged {
+        /// The table.
+        table: TableName,
+        /// Its captured columns.
+        columns: Vec<String>,
+    },
+}
+
+/// What happened to the rows of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Captured row changes.
+    pub rows: u64,
+    /// Of them, those that changed nothing a mapping speaks of.
+    pub filtered: u64,
+    /// Of them, those folded into a later state of their key.
+    pub coalesced: u64,
+}
+
+/// Everything that follows from one batch.
+#[derive(Debug, Default)]
+pub struct Mapped {
+    /// Encoded events.
+    pub records: Records,
+    /// Rows for the dead letters.
+    pub rejected: Vec<Rejected>,
+    /// For the control topic.
+    pub notices: Vec<Notice>,
+    /// Changed cached rows by table.
+    pub rows: Vec<(String, RowsDelta)>,
+    /// Numbers for metrics.
+    pub counts: Counts,
+    /// The source's commit time of the oldest transaction in the batch.
+    pub oldest_committed_at_us: Option<i64>,
+}
+
+/// What is remembered of one table.
+#[derive(Debug, Default)]
+struct TableState {
+    rows: TableRows,
+    /// By mapping.
+    owners: Vec<Owners>,
+}
+
+/// Maps batches to events. It changes its own state as it goes: a commit that fails is resent as
+/// it is, and where that is impossible the mapper is thrown away and loaded anew from the store.
+#[derive(Debug)]
+pub struct Mapper {
+    source: SourceIdentity,
+    encoder: Encoder,
+    plan: Plan,
+    tables: Vec<TableState>,
+    bindings: Vec<Binding>,
+    transaction: Transaction,
+    folding: Block,
+    immediate: Block,
+    held: Held,
+    scratch: Scratch,
+}
+
+impl Mapper {
+    /// A mapper that remembers nothing yet.
+    pub fn new(source: SourceIdentity, encoder: Encoder, plan: Plan) -> Self {
+        let state = |table: &TablePlan| TableState {
+            rows: TableRows::default(),
+            owners: table.mappings.iter().map(|_| Owners::default()).collect(),
+        };
+        let tables = plan.tables.iter().map(state).collect();
+        Self {
+            source,
+            encoder,
+            plan,
+            tables,
+            bindings: Vec::new(),
+            transaction: Transaction::default(),
+            folding: Block::default(),
+            immediate: Block::default(),
+            held: Held::default(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Takes back a stored row of the cache. Rows of tables no longer mapped are passed over.
+    pub fn load(&mut self, table: &str, key: &str, stored: &str) -> Result<(), String> {
+        if table == Held::TABLE {
+            return self.held.load(key, stored);
+        }
+        let Some(index) = self.plan.tables.iter().position(|plan| plan.text == table) else {
+            return Ok(());
+        };
+        let plan = &self.plan.tables[index];
+        if !plan.cached {
+            return Ok(());
+        }
+        let row = crate::state::CachedRow::decode(stored, &plan.columns)
+            .map_err(|error| format!("{error}: {table}, row {key}"))?;
+        let view = Row::cached(&row);
+        let Some(id) = view.id(plan.identity_width) else {
+            return Err(format!("a cached row without its key: {table}, row {key}"));
+        };
+        let who = (&self.source.seller, &self.source.source);
+        for (mapping, owners) in plan.mappings.iter().zip(&mut self.tables[index].owners) {
+            let arena = &mut self.folding.arena;
+            if let (true, Ok(Standing::Live(key))) =
+                (mapping.owned, standing(mapping, &view, who, arena))
+            {
+                owners.add(arena.get(key.record).as_bytes(), &id);
+            }
+        }
+        self.folding.arena.clear();
+        self.tables[index].rows.load(id, row);
+        Ok(())
+    }
+
+    /// Maps one batch.
+    pub fn apply(&mut self, batch: &Batch) -> Mapped {
+        let mut out = Mapped::default();
+        let mut open = false;
+        for event in batch.events() {
+            match event {
+                SourceEvent::Begin(begin) => {
+                    self.begin(batch, begin);
+                    out.oldest_committed_at_us.get_or_insert(begin.committed_at_us);
+                    open = true;
+                }
+                SourceEvent::Row(row) => self.row(batch, row, &mut out),
+                SourceEvent::Commit => {
+                    self.flush(batch, Which::Folding, &mut out);
+                    open = false;
+                }
+                other => self.table_event(batch, other, &mut out),
+            }
+        }
+        if open {
+            self.flush(batch, Which::Folding, &mut out);
+        }
+        if batch.partial().is_none() {
+            self.held.release(&mut out.records);
+        }
+        self.collect_rows(&mut out);
+        out
+    }
+
+    fn begin(&mut self, batch: &Batch, begin: &Begin) {
+        let txid = batch.text(begin.txid);
+        let transaction = &mut self.transaction;
+        transaction.coordinate = begin.coordinate;
+        transaction.committed_at_us = begin.committed_at_us;
+        transaction.txid.clear();
+        transaction.txid.push_str(txid);
+        transaction.position.clear();
+        transaction.position.push_str(batch.text(begin.position));
+        transaction.continues = batch.partial().is_some_and(|partial| partial.txid == txid);
+    }
+
+    fn table_event(&mut self, batch: &Batch, event: &SourceEvent, out: &mut Mapped) {
+        let position = self.transaction.position.clone();
+        let notice = match event {
+            SourceEvent::TableCleared { table, cause, .. } => {
+                let table = batch.table(*table).name.clone();
+                self.clear(&table);
+                Notice::ScopeCleared { table, position, cause: *cause }
+            }
+            SourceEvent::Unreadable { table, reason, .. } => {
+                let table = batch.table(*table).name.clone();
+                Notice::Unreadable { table, position, reason: reason.to_string() }
+            }
+            SourceEvent::SchemaChanged { table } => {
+                let schema = batch.table(*table);
+                let columns = schema.columns.iter().map(|column| column.name.clone()).collect();
+                Notice::SchemaChanged { table: schema.name.clone(), columns }
+            }
+            SourceEvent::Begin(_) | SourceEvent::Row(_) | SourceEvent::Commit => return,
+        };
+        out.notices.push(notice);
+    }
+
+    /// All rows of a table are gone: what was remembered of them goes too.
+    fn clear(&mut self, name: &TableName) {
+        let Some(table) = self.plan.tables.iter().position(|table| table.name == *name) else {
+            return;
+        };
+        self.folding.forget(table);
+        self.tables[table].rows.clear();
+        self.tables[table].owners.iter_mut().for_each(Owners::clear);
+    }
+
+    fn row(&mut self, batch: &Batch, row: &RowChange, out: &mut Mapped) {
+        out.counts.rows += 1;
+        let Some(binding) = bind(&mut self.bindings, batch, row.table, &self.plan) else {
+            out.counts.filtered += 1;
+            return;
+        };
+        let table = match &binding.table {
+            Ok(table) => *table,
+            Err(missing) => {
+                let reason = format!("column {} is not in the table any more", missing.0);
+                out.rejected.push(self.transaction.reject(batch, row, reason));
+                return;
+            }
+        };
+        let plan = &self.plan.tables[table];
+        let state = &mut self.tables[table];
+        let images = Images::of(batch, row, binding, plan, &state.rows);
+        let mut touched = false;
+        for (mapping, owners) in plan.mappings.iter().enumerate().zip(&mut state.owners) {
+            let (place, mapping) = mapping;
+            let block = if mapping.coalesce && mapping.kind == Kind::Level {
+                &mut self.folding
+            } else {
+                &mut self.immediate
+            };
+            let mut change = Change { place, mapping, table, row, images: &images, block, owners };
+            match change.apply((&self.source.seller, &self.source.source)) {
+                Ok(Some(folded)) => {
+                    out.counts.coalesced += u64::from(folded);
+                    touched = true;
+                }
+                Ok(None) => {}
+                Err(Unusable(reason)) => {
+                    touched = true;
+                    out.rejected.push(self.transaction.reject(batch, row, reason));
+                }
+            }
+        }
+        out.counts.filtered += u64::from(!touched);
+        if plan.cached {
+            images.remember(plan, &mut state.rows);
+        }
+        self.flush(batch, Which::Immediate, out);
+    }
+
+    /// Makes an event of every touch that is left.
+    fn flush(&mut self, batch: &Batch, which: Which, out: &mut Mapped) {
+        let block = match which {
+            Which::Folding => &self.folding,
+            Which::Immediate => &self.immediate,
+        };
+        for touch in block.touches() {
+            let plan = &self.plan.tables[touch.table];
+            let emitter = Emitter {
+                source: &self.source,
+                transaction: &self.transaction,
+                table: plan,
+                mapping: &plan.mappings[touch.mapping],
+                arena: &block.arena,
+            };
+            let key = block.arena.get(touch.key.record);
+            self.held.supersede(key);
+            let state = &self.tables[touch.table];
+            let owner = state.owners[touch.mapping].of(key.as_bytes());
+            let binding = self.bindings.iter().find(|binding| {
+                std::sync::Arc::ptr_eq(&binding.schema, batch.table(touch.row.table))
+            });
+            let after = batch.after(&touch.row).zip(binding);
+            let cached = owner.and_then(|(id, owners)| Some((state.rows.get(id)?, owners)));
+            let row = match (emitter.mapping.owned, touch.after, after, cached) {
+                (true, _, _, Some((row, owners))) => Some((Row::cached(row), owners)),
+                (false, After::Live, Some((image, binding)), _) => {
+                    let view = binding.row(image, None);
+                    let cached = view.id(plan.identity_width).filter(|_| plan.cached);
+                    let cached = cached.and_then(|id| state.rows.get(&id));
+                    Some((binding.row(image, cached), 1))
+                }
+                _ => None,
+            };
+            let (records, encoder) = (&mut out.records, &self.encoder);
+            match row {
+                Some((row, _)) if emitter.mapping.kind == Kind::Movement => {
+                    emitter.movement(touch, &row, &mut self.scratch, |event| {
+                        records.push(encoder, event)
+                    })
+                }
+                Some((row, owners)) => {
+                    emitter.level(touch, (&row, owners), &mut self.scratch, |event| {
+                        records.push(encoder, event);
+                    });
+                }
+                None if which == Which::Folding && self.transaction.continues => {
+                    let early = self.held.is_full();
+                    let held = if early { records } else { self.held.hold(key) };
+                    emitter.removed(touch, early, |event| held.push(encoder, event));
+                }
+                None => emitter.removed(touch, false, |event| records.push(encoder, event)),
+            }
+        }
+        match which {
+            Which::Folding => self.folding.clear(),
+            Which::Immediate => self.immediate.clear(),
+        }
+    }
+
+    fn collect_rows(&mut self, out: &mut Mapped) {
+        for (plan, state) in self.plan.tables.iter().zip(&mut self.tables) {
+            let delta = state.rows.take_delta(&plan.columns);
+            if !delta.is_empty() {
+                out.rows.push((plan.text.clone(), delta));
+            }
+        }
+        let held = self.held.take_delta();
+        if !held.is_empty() {
+            out.rows.push((Held::TABLE.to_owned(), held));
+        }
+    }
+}
+
+/// Which block of touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Folded per key until the block of the transaction ends.
+    Folding,
+    /// Published one by one.
+    Immediate,
+}
+
+/// The binding for a table of `batch`; `None` when no mapping speaks of it.
+fn bind<'a>(
+    bindings: &'a mut Vec<Binding>,
+    batch: &Batch,
+    table: u32,
+    plan: &Plan,
+) -> Option<&'a Binding> {
+    /// Shapes kept; more only pile up when a shop alters its tables all the time.
+    const KEPT: usize = 256;
+    let schema = batch.table(table);
+    let same = |binding: &Binding| std::sync::Arc::ptr_eq(&binding.schema, schema);
+    let place = match bindings.iter().position(same) {
+        Some(place) => place,
+        None => {
+            if bindings.len() >= KEPT {
+                bindings.clear();
+            }
+            bindings.push(Binding::new(schema, &plan.tables)?);
+            bindings.len() - 1
+        }
+    };
+    bindings.get(place)
+}

@@ -1,0 +1,118 @@
+use std::sync::Arc;
+
+use connector_api::{RowImage, TableSchema, Value};
+
+use super::expression::Columns;
+use super::plan::TablePlan;
+use crate::state::{CachedRow, RowId};
+
+/// Where the columns of a plan lie in the row images of one shape of its table.
+#[derive(Debug)]
+pub(super) struct Binding {
+    /// The shape; a changed table gets another.
+    pub(super) schema: Arc<TableSchema>,
+    /// The plan's table, if the shape has every column it needs.
+    pub(super) table: Result<usize, MissingColumn>,
+    cells: Vec<usize>,
+}
+
+/// A column a plan needs that a table no longer has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MissingColumn(pub(super) String);
+
+impl Binding {
+    pub(super) fn new(schema: &Arc<TableSchema>, tables: &[TablePlan]) -> Option<Self> {
+        let table = tables.iter().position(|table| table.name == schema.name)?;
+        let mut cells = Vec::with_capacity(tables[table].columns.len());
+        let mut missing = None;
+        for column in &tables[table].columns {
+            match schema.index_of(column) {
+                Some(cell) => cells.push(cell),
+                None => missing = Some(MissingColumn(column.clone())),
+            }
+        }
+        let table = missing.map_or(Ok(table), Err);
+        Some(Self { schema: Arc::clone(schema), table, cells })
+    }
+
+    /// A row of this shape, completed from what is cached of it.
+    pub(super) fn row<'a>(&'a self, image: RowImage<'a>, cached: Option<&'a CachedRow>) -> Row<'a> {
+        Row { image: Some((image, &self.cells)), cached }
+    }
+}
+
+/// The columns of a plan for one row: from its image, else from the cache.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    image: Option<(RowImage<'a>, &'a [usize])>,
+    cached: Option<&'a CachedRow>,
+}
+
+impl<'a> Row<'a> {
+    /// A row of which only the cache is known.
+    pub(super) fn cached(cached: &'a CachedRow) -> Self {
+        Self { image: None, cached: Some(cached) }
+    }
+
+    /// The row's identity, when all of it is there.
+    pub(super) fn id(&self, identity_width: usize) -> Option<RowId> {
+        if identity_width == 0 {
+            return None;
+        }
+        RowId::of((0..identity_width).map(|index| self.value(index)))
+    }
+
+    /// The row as the cache is to hold it.
+    pub(super) fn to_cached(self, width: usize) -> CachedRow {
+        CachedRow::of((0..width).map(|index| self.value(index)))
+    }
+
+    fn value(&self, index: usize) -> Value<'a> {
+        let logged = self.image.map_or(Value::Absent, |(image, cells)| image.get(cells[index]));
+        match (logged, self.cached) {
+            (Value::Absent, Some(cached)) => cached.get(index),
+            (logged, _) => logged,
+        }
+    }
+}
+
+impl Columns for Row<'_> {
+    fn get(&self, index: usize) -> Value<'_> {
+        self.value(index)
+    }
+}
+
+/// Appends a value as JSON: integers and finite floats as numbers, decimals as strings exactly as
+/// the database prints them, bytes as base64, JSON as it is, everything else as a string.
+/// [`Value::Absent`] has no JSON; leave its member out.
+pub fn write_json(value: Value<'_>, out: &mut Vec<u8>) {
+    match value {
+        Value::Null | Value::Absent => out.extend_from_slice(b"null"),
+        Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+        Value::Int(value) => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+        Value::UInt(value) => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+        Value::Float(value) if value.is_finite() => append(&value, out),
+        Value::Float(value) if value.is_nan() => out.extend_from_slice(b"\"NaN\""),
+        Value::Float(value) if value > 0.0 => out.extend_from_slice(b"\"Infinity\""),
+        Value::Float(_) => out.extend_from_slice(b"\"-Infinity\""),
+        Value::Decimal(text)
+        | Value::Text(text)
+        | Value::Timestamp(text)
+        | Value::TimestampZoned(text) => append(text, out),
+        Value::Json(text) => match serde_json::from_str::<&serde_json::value::RawValue>(text) {
+            Ok(document) => append(document, out),
+            Err(_) => append(text, out),
+        },
+        Value::Bytes(raw) => base64(raw, out),
+    }
+}
+
+fn append(value: &(impl serde::Serialize + ?Sized), out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).expect("a vector takes everything");
+}
+
+/// RFC 4648 with padding, as a JSON string.
+fn base64(raw: &[u8], out: &mut Vec<u8>) {
+    use base64::Engine as _;
+    append(&base64::engine::general_purpose::STANDARD.encode(raw), out);
+}

@@ -1,0 +1,127 @@
+use super::field::{Field, Text, Truth};
+use super::plan::MappingPlan;
+use super::row::Row;
+use crate::stock::key;
+use crate::stock::{SellerId, SourceName};
+
+/// Texts of one block, by place: keys and their parts outlive the rows they came from.
+#[derive(Debug, Default)]
+pub(super) struct Arena {
+    text: String,
+}
+
+/// A place in an [`Arena`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    start: usize,
+    end: usize,
+}
+
+impl Arena {
+    pub(super) fn get(&self, place: Place) -> &str {
+        &self.text[place.start..place.end]
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+    }
+
+    /// Appends a field's text; `Err` says why there is none.
+    pub(super) fn field(&mut self, field: &Field, row: &Row<'_>) -> Result<Place, Text> {
+        let start = self.text.len();
+        match field.text(row, &mut self.text) {
+            Text::Written => Ok(Place { start, end: self.text.len() }),
+            other => {
+                self.text.truncate(start);
+                Err(other)
+            }
+        }
+    }
+
+    fn literal(&mut self, text: &str) -> Place {
+        let start = self.text.len();
+        self.text.push_str(text);
+        Place { start, end: self.text.len() }
+    }
+}
+
+/// A record key and its parts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    pub(super) record: Place,
+    pub(super) item: Place,
+    pub(super) location: Place,
+    pub(super) bucket: Option<Place>,
+}
+
+/// What one image of a row says.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Standing {
+    /// The row stands behind this key.
+    Live(Key),
+    /// The row is there but marked as gone.
+    Removed(Key),
+    /// The row is none of the mapping's business.
+    Outside,
+    /// The image does not say.
+    Unknown,
+}
+
+/// Why a row cannot be mapped, for the dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unusable(pub(super) String);
+
+/// What `row` says under `mapping`.
+pub(super) fn standing(
+    mapping: &MappingPlan,
+    row: &Row<'_>,
+    who: (&SellerId, &SourceName),
+    arena: &mut Arena,
+) -> Result<Standing, Unusable> {
+    match mapping.filter.as_ref().map(|filter| filter.truth(row)) {
+        None | Some(Truth::True) => {}
+        Some(Truth::NotTrue) => return Ok(Standing::Outside),
+        Some(Truth::Absent) => return Ok(Standing::Unknown),
+    }
+    let Some(key) = key_of(mapping, row, who, arena)? else { return Ok(Standing::Unknown) };
+    match mapping.removed_when.as_ref().map(|gone| gone.truth(row)) {
+        None | Some(Truth::NotTrue) => Ok(Standing::Live(key)),
+        Some(Truth::True) => Ok(Standing::Removed(key)),
+        Some(Truth::Absent) => Ok(Standing::Unknown),
+    }
+}
+
+/// The key a row yields; `None` when the image does not say.
+fn key_of(
+    mapping: &MappingPlan,
+    row: &Row<'_>,
+    (seller, source): (&SellerId, &SourceName),
+    arena: &mut Arena,
+) -> Result<Option<Key>, Unusable> {
+    let mut part = |name: &str, field: Option<&Field>| match field {
+        None => Ok(Some(None)),
+        Some(field) => match arena.field(field, row) {
+            Ok(place) if arena.get(place).is_empty() => Err(Unusable(format!("{name} is empty"))),
+            Ok(place) => Ok(Some(Some(place))),
+            Err(Text::Absent) => Ok(None),
+            Err(_) => Err(Unusable(format!("{name} is NULL"))),
+        },
+    };
+    let Some(Some(item)) = part("item", Some(&mapping.item))? else { return Ok(None) };
+    let Some(location) = part("location", mapping.location.as_ref())? else { return Ok(None) };
+    let Some(bucket) = part("bucket", mapping.bucket.as_ref())? else { return Ok(None) };
+    let location = location.unwrap_or_else(|| arena.literal("_"));
+    let mut record = Vec::with_capacity(64);
+    key::write(
+        &key::Parts {
+            seller: seller.as_str(),
+            source: source.as_str(),
+            item: arena.get(item),
+            location: arena.get(location),
+            bucket: bucket.map(|place| arena.get(place)),
+        },
+        &mut record,
+    );
+    let record = arena.literal(std::str::from_utf8(&record).expect("keys are percent-encoded"));
+    Ok(Some(Key { record, item, location, bucket }))
+}

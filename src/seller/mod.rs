@@ -1,0 +1,295 @@
+//! One seller: read, map, submit, confirm. The loop knows neither the database nor the sink.
+//!
+//! | file | owns |
+//! |---|---|
+//! | this one | the stream loop |
+//! | `start` | from what is stored and what the server says to an open stream |
+//! | `connector` | the wiring: which connector a configuration means |
+
+mod connector;
+mod start;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use connector_api::{Batch, ChangeStream, Connector, Error, Position, Result};
+use tokio::sync::{mpsc, watch};
+
+pub use connector::{Keep, check_source, connect};
+pub use start::{Start, start};
+
+use crate::config::SellerConfig;
+use crate::mapping::{Mapped, Mapper, Notice};
+use crate::progress::Ledger;
+use crate::shard::{Receipt, Shard, Submission};
+use crate::sink::{ControlKind, ControlRecord, DeadLetter, Part, RowEntry};
+use crate::state::Checkpoint;
+use crate::telemetry::{SellerMetrics, now_us};
+
+/// Log behind the stored checkpoint after which a checkpoint is committed on its own.
+const IDLE_PROGRESS_BYTES: u64 = 16 << 20;
+/// Time after which a checkpoint that moved is committed on its own.
+const IDLE_PROGRESS: Duration = Duration::from_secs(5);
+
+/// What a seller's loop needs from its surroundings.
+pub struct Surroundings {
+    /// The seller's file.
+    pub config: SellerConfig,
+    /// How its log is kept.
+    pub keep: Keep,
+    /// The way to the sink.
+    pub shard: Shard,
+    /// Numbers of this seller.
+    pub metrics: SellerMetrics,
+    /// Becomes true when the process is to end.
+    pub shutdown: watch::Receiver<bool>,
+    /// Stop when everything that was in the log at the start is committed.
+    pub until_current: bool,
+    /// Bytes this seller may have between socket and sink.
+    pub buffer_bytes: usize,
+}
+
+/// Why a seller's loop ended without an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The process is to end, and everything read is durable.
+    Shutdown,
+    /// Everything that was in the log at the start is durable.
+    Current,
+}
+
+/// A part on its way to the sink.
+struct InFlight {
+    bytes: usize,
+    events: usize,
+    dead_letters: usize,
+}
+
+/// One seller between its stream and its shard.
+pub struct Seller {
+    surroundings: Surroundings,
+    connector: Box<dyn Connector>,
+    stream: Box<dyn ChangeStream>,
+    mapper: Mapper,
+    checkpoint: Checkpoint,
+    ledger: Ledger,
+    in_flight: VecDeque<InFlight>,
+    in_flight_bytes: usize,
+    receipts: (mpsc::UnboundedSender<Receipt>, mpsc::UnboundedReceiver<Receipt>),
+    /// When the checkpoint moved past the stored one without anything to commit.
+    unsaved_since: Option<Instant>,
+    target: Option<Position>,
+}
+
+impl Seller {
+    /// A seller whose stream is open.
+    pub fn new(surroundings: Surroundings, started: Start) -> Self {
+        let target = surroundings.until_current.then_some(started.head);
+        Self {
+            surroundings,
+            connector: started.connector,
+            stream: started.stream,
+            mapper: started.mapper,
+            checkpoint: started.checkpoint,
+            ledger: Ledger::default(),
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            receipts: mpsc::unbounded_channel(),
+            unsaved_since: Some(Instant::now()),
+            target,
+        }
+    }
+
+    /// Follows the log until shutdown, the end of what was there, or an error.
+    pub async fn follow(mut self) -> Result<Ended> {
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        let mut shutdown = self.surroundings.shutdown.clone();
+        loop {
+            if self.is_current() {
+                return self.close(Ended::Current).await;
+            }
+            tokio::select! { biased;
+                // 1. The process is to end: what is read goes out, nothing more is read.
+                () = crate::fleet::ending(&mut shutdown) => {
+                    return self.close(Ended::Shutdown).await;
+                }
+                // 2. Durable: the server may forget it.
+                receipt = self.receipts.1.recv() => self.durable(receipt),
+                // 3. Progress without events is saved now and then.
+                _ = tick.tick() => self.save_idle_progress(IDLE_PROGRESS)?,
+                // 4. The log, as long as there is room for it.
+                batch = self.stream.read(), if self.has_room() => self.take(&batch?)?,
+            }
+            self.report();
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_flight_bytes < self.surroundings.buffer_bytes
+    }
+
+    fn take(&mut self, batch: &Batch) -> Result<()> {
+        let mapped = self.mapper.apply(batch);
+        self.checkpoint.advance(batch.end(), batch.partial());
+        self.remember(&mapped.notices, batch);
+        let counts = mapped.counts;
+        self.surroundings.metrics.mapped(counts.rows, counts.filtered, counts.coalesced);
+        let idle = mapped.records.is_empty()
+            && mapped.rejected.is_empty()
+            && mapped.notices.is_empty()
+            && mapped.rows.is_empty();
+        if idle {
+            self.unsaved_since.get_or_insert_with(Instant::now);
+            if self.stream.head().lag_bytes < IDLE_PROGRESS_BYTES || !self.ledger.is_empty() {
+                return Ok(());
+            }
+        }
+        self.submit(mapped)
+    }
+
+    /// Keeps in the checkpoint what happened to tables as a whole.
+    fn remember(&mut self, notices: &[Notice], batch: &Batch) {
+        for notice in notices {
+            let (table, reason) = match notice {
+                Notice::ScopeCleared { table, cause, .. } => (table, format!("{cause:?}")),
+                Notice::Unreadable { table, reason, .. } => (table, reason.clone()),
+                Notice::SchemaChanged { .. } => continue,
+            };
+            self.checkpoint.dirty_tables.insert(table.to_string(), reason.to_lowercase());
+        }
+        for event in batch.events() {
+            if let connector_api::SourceEvent::SchemaChanged { table } = event {
+                let schema = batch.table(*table);
+                self.checkpoint.schemas.retain(|known| known.name != schema.name);
+                self.checkpoint.schemas.push(connector_api::TableSchema::clone(schema));
+            }
+        }
+    }
+
+    fn submit(&mut self, mapped: Mapped) -> Result<()> {
+        let oldest = mapped.oldest_committed_at_us.filter(|_| !mapped.records.is_empty());
+        let part = part(&self.checkpoint, mapped, &self.surroundings.config);
+        let (events, dead_letters) = (part.records.len(), part.dead_letters.len());
+        let bytes = part.bytes();
+        let number = self.ledger.read(self.checkpoint.point.position.clone(), oldest);
+        self.in_flight.push_back(InFlight { bytes, events, dead_letters });
+        self.in_flight_bytes += bytes;
+        self.unsaved_since = None;
+        let receipts = self.receipts.0.clone();
+        self.surroundings.shard.submit(Submission { part, number, receipts })
+    }
+
+    fn durable(&mut self, receipt: Option<Receipt>) {
+        let Receipt { number } = receipt.expect("this seller holds a sender");
+        let oldest = self.ledger.oldest_committed_at_us();
+        let before = self.ledger.len();
+        let confirmed = self.ledger.committed(number);
+        for _ in self.ledger.len()..before {
+            let durable = self.in_flight.pop_front().expect("one for each batch");
+            self.in_flight_bytes -= durable.bytes;
+            let (events, letters) = (durable.events as u64, durable.dead_letters as u64);
+            self.surroundings.metrics.committed(events, letters);
+        }
+        if let Some(oldest) = oldest {
+            self.surroundings.metrics.published(now_us() - oldest);
+        }
+        if let Some(position) = confirmed {
+            self.stream.confirm(&position);
+        }
+    }
+
+    /// Commits a checkpoint on its own when it has been ahead of the stored one for `age`.
+    fn save_idle_progress(&mut self, age: Duration) -> Result<()> {
+        if self.unsaved_since.is_some_and(|since| since.elapsed() >= age) {
+            self.submit(Mapped::default())?;
+        }
+        Ok(())
+    }
+
+    fn is_current(&self) -> bool {
+        let reached = |target: &Position| {
+            let done = self.checkpoint.point.partial.is_none();
+            done && self.connector.covers(&self.checkpoint.point.position, target)
+        };
+        self.target.as_ref().is_some_and(reached)
+    }
+
+    /// Waits until everything read is durable, confirms it, and closes the stream.
+    async fn close(mut self, ended: Ended) -> Result<Ended> {
+        self.save_idle_progress(Duration::ZERO)?;
+        while !self.ledger.is_empty() {
+            let receipt = self.receipts.1.recv().await;
+            self.durable(receipt);
+        }
+        self.stream.close().await?;
+        Ok(ended)
+    }
+
+    fn report(&self) {
+        let head = self.stream.head();
+        let oldest = self.ledger.oldest_committed_at_us();
+        self.surroundings.metrics.follows(&head, oldest, &self.checkpoint);
+    }
+}
+
+/// Everything that follows from a batch, and the checkpoint behind it, as one part of a commit.
+fn part(checkpoint: &Checkpoint, mapped: Mapped, config: &SellerConfig) -> Part {
+    let at_us = now_us();
+    let dead_letters = mapped.rejected.into_iter().map(|rejected| DeadLetter {
+        table: rejected.table,
+        position: rejected.position,
+        reason: rejected.reason,
+        at_us,
+        value: rejected.columns,
+    });
+    let rows = mapped.rows.into_iter().flat_map(|(table, delta)| {
+        delta.into_iter().map(move |(pk, value)| RowEntry { table: table.clone(), pk, value })
+    });
+    Part {
+        seller: config.seller.clone(),
+        source: config.source.name.clone(),
+        records: mapped.records,
+        control: mapped.notices.iter().map(|notice| control(notice, at_us)).collect(),
+        dead_letters: dead_letters.collect(),
+        rows: rows.collect(),
+        checkpoint: Some(checkpoint.encode()),
+    }
+}
+
+fn control(notice: &Notice, at_us: i64) -> ControlRecord {
+    let (kind, value) = match notice {
+        Notice::ScopeCleared { table, position, cause } => (
+            ControlKind::ScopeCleared,
+            serde_json::json!({
+                "table": table.to_string(),
+                "position": position,
+                "cause": format!("{cause:?}").to_lowercase(),
+            }),
+        ),
+        Notice::Unreadable { table, position, reason } => (
+            ControlKind::Gap,
+            serde_json::json!({
+                "table": table.to_string(), "from": position, "reason": reason,
+            }),
+        ),
+        Notice::SchemaChanged { table, columns } => (
+            ControlKind::SchemaChanged,
+            serde_json::json!({ "table": table.to_string(), "columns": columns }),
+        ),
+    };
+    ControlRecord { kind, at_us, value: value.to_string() }
+}
+
+/// The error of a seller that found nothing to do but stop.
+pub(crate) fn blocked(findings: &[connector_api::Finding]) -> Option<Error> {
+    let blockers: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.severity == connector_api::Severity::Blocker)
+        .collect();
+    let line = |finding: &&connector_api::Finding| {
+        format!("{}: found {}, wanted {}", finding.check, finding.found, finding.wanted)
+    };
+    let what: Vec<String> = blockers.iter().map(line).collect();
+    let fix: Vec<&str> = blockers.iter().map(|finding| finding.fix.as_str()).collect();
+    (!blockers.is_empty()).then(|| Error::operator(what.join("; "), fix.join("\n")))
+}

@@ -1,0 +1,245 @@
+use connector_api::{
+    Capture, ChangeStream, Connector, Error, Position, Result, ResumePoint, Survey,
+};
+use tracing::{info, warn};
+
+use super::{Surroundings, blocked, connect};
+use crate::config::SellerConfig;
+use crate::mapping::{Definition, Mapper, Plan, PlanError, SourceIdentity};
+use crate::progress::{Decision, choose_resume};
+use crate::shard::{Receipt, Submission};
+use crate::sink::{ControlKind, ControlRecord, Part, Stored};
+use crate::state::{Checkpoint, MappingRevision};
+use crate::stock::encode::Encoder;
+use crate::telemetry::now_us;
+
+/// A seller that is ready to follow its log.
+pub struct Start {
+    /// The source.
+    pub connector: Box<dyn Connector>,
+    /// Open behind `checkpoint`.
+    pub stream: Box<dyn ChangeStream>,
+    /// With everything it remembered.
+    pub mapper: Mapper,
+    /// As it is stored.
+    pub checkpoint: Checkpoint,
+    /// The end of the log when the source was looked at.
+    pub head: Position,
+}
+
+/// Brings a seller from what is stored to an open stream: survey, decide, make the checkpoint
+/// durable, load the cached rows, open. The log is never read before its starting point is stored.
+pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start> {
+    let config = &surroundings.config;
+    let (seller, source) = (config.seller.as_str(), config.source.name.as_str());
+    let remembered = match &stored.checkpoint {
+        Some(text) => Some(Checkpoint::decode(text, seller, source).map_err(unusable)?),
+        None => None,
+    };
+    let connector = connect(&config.source, &surroundings.keep)?;
+    let wanted = Plan::tables_of(&config.definitions);
+    let point = remembered.as_ref().map(|checkpoint| &checkpoint.point);
+    let survey = connector.survey(&wanted, point).await?;
+    report(&survey, config);
+    if let Some(error) = blocked(&survey.findings) {
+        return Err(error);
+    }
+    let mapping = revision(remembered.as_ref(), &config.mapping_hash);
+    let plan = compile(&config.definitions, &survey, &mapping, config)?;
+    let decider = Decider {
+        connector: connector.as_ref(),
+        survey: &survey,
+        capture: plan.capture(),
+        mapping,
+        who: (seller, source),
+        control: Vec::new(),
+    };
+    let (checkpoint, control) = decider.decide(remembered).await?;
+    let capture = plan.capture();
+    let identity = SourceIdentity {
+        seller: config.seller.clone(),
+        source: config.source.name.clone(),
+        epoch: checkpoint.epoch,
+    };
+    let encoder =
+        Encoder::new(&config.seller, &config.source.name, connector.engine(), connector.database());
+    let mut mapper = Mapper::new(identity, encoder, plan);
+    for row in &stored.rows {
+        let Some(value) = &row.value else { continue };
+        mapper.load(&row.table, &row.pk, value).map_err(|what| {
+            Error::operator(what, "restore the store from a backup, or remove it to start anew")
+        })?;
+    }
+    commit_first(surroundings, &checkpoint, control).await?;
+    let stream = connector.open(checkpoint.point.clone(), capture).await?;
+    Ok(Start { connector, stream, mapper, checkpoint, head: survey.head })
+}
+
+/// Makes the checkpoint from which a stream begins.
+struct Decider<'a> {
+    connector: &'a dyn Connector,
+    survey: &'a Survey,
+    capture: Capture,
+    mapping: MappingRevision,
+    who: (&'a str, &'a str),
+    control: Vec<ControlRecord>,
+}
+
+impl Decider<'_> {
+    async fn decide(
+        mut self,
+        remembered: Option<Checkpoint>,
+    ) -> Result<(Checkpoint, Vec<ControlRecord>)> {
+        let decision = choose_resume(remembered.as_ref(), self.survey.continuity.clone());
+        let checkpoint = match (decision, remembered) {
+            (Decision::Resume, Some(checkpoint)) => self.resumed(checkpoint),
+            (Decision::NewEpoch { reason }, Some(mut checkpoint)) => {
+                let lineage = self.survey.lineage.clone();
+                let point = ResumePoint { lineage, ..checkpoint.point.clone() };
+                checkpoint.begin_epoch(point);
+                self.epoch_bumped(&checkpoint, &reason);
+                self.resumed(checkpoint)
+            }
+            (Decision::Gap { reason, from }, Some(checkpoint)) => {
+                let position = match from {
+                    Some(position) => position,
+                    None => self.establish().await?,
+                };
+                self.gap(checkpoint, position, &reason)
+            }
+            (Decision::Adopt(position), _) => {
+                info!(%position, "adopting the slot that exists");
+                self.first(position)
+            }
+            (_, _) => {
+                let position = self.establish().await?;
+                info!(%position, "first start: at the current end of the log");
+                self.first(position)
+            }
+        };
+        Ok((checkpoint, self.control))
+    }
+
+    async fn establish(&self) -> Result<Position> {
+        Ok(self.connector.establish(&self.capture).await?.position)
+    }
+
+    fn at(&self, position: Position) -> ResumePoint {
+        ResumePoint {
+            lineage: self.survey.lineage.clone(),
+            position,
+            partial: None,
+            capture: self.capture.clone(),
+            coverage: self.survey.coverage.clone(),
+        }
+    }
+
+    fn first(&self, position: Position) -> Checkpoint {
+        Checkpoint::first(self.who.0, self.who.1, self.at(position), self.mapping.clone())
+    }
+
+    /// An open transaction is finished under the capture its changes were counted under.
+    fn resumed(&self, mut checkpoint: Checkpoint) -> Checkpoint {
+        if checkpoint.point.partial.is_none() {
+            checkpoint.recapture(self.capture.clone());
+        }
+        checkpoint.mapping = self.mapping.clone();
+        checkpoint
+    }
+
+    fn gap(&mut self, mut checkpoint: Checkpoint, to: Position, reason: &str) -> Checkpoint {
+        let from = checkpoint.point.position.clone();
+        checkpoint.begin_epoch(self.at(to.clone()));
+        checkpoint.mapping = self.mapping.clone();
+        for table in &self.capture.tables {
+            checkpoint.dirty_tables.insert(table.name.to_string(), reason.to_owned());
+        }
+        let (seller, source) = self.who;
+        warn!(seller, source, reason, %from, %to, "changes may be missing: gap");
+        self.record(
+            ControlKind::Gap,
+            &serde_json::json!({ "from": from.as_str(), "to": to.as_str(), "reason": reason }),
+        );
+        self.epoch_bumped(&checkpoint, reason);
+        checkpoint
+    }
+
+    fn epoch_bumped(&mut self, checkpoint: &Checkpoint, reason: &str) {
+        let value = serde_json::json!({ "epoch": checkpoint.epoch, "reason": reason });
+        self.record(ControlKind::EpochBumped, &value);
+    }
+
+    fn record(&mut self, kind: ControlKind, value: &serde_json::Value) {
+        let value = value.to_string();
+        self.control.push(ControlRecord { kind, at_us: now_us(), value });
+    }
+}
+
+/// Makes the starting point durable before the first row is read.
+async fn commit_first(
+    surroundings: &Surroundings,
+    checkpoint: &Checkpoint,
+    control: Vec<ControlRecord>,
+) -> Result<()> {
+    let config = &surroundings.config;
+    let part = Part {
+        control,
+        checkpoint: Some(checkpoint.encode()),
+        ..Part::empty(config.seller.clone(), config.source.name.clone())
+    };
+    let (receipts, mut receipt) = tokio::sync::mpsc::unbounded_channel();
+    surroundings.shard.submit(Submission { part, number: 1, receipts })?;
+    match receipt.recv().await {
+        Some(Receipt { .. }) => Ok(()),
+        None => Err(Error::transient("the sink is being opened anew")),
+    }
+}
+
+/// The revision of the mapping: the stored one, or one more when the mapping has changed.
+fn revision(remembered: Option<&Checkpoint>, hash: &str) -> MappingRevision {
+    let number = match remembered {
+        None => 1,
+        Some(checkpoint) if checkpoint.mapping.hash == hash => checkpoint.mapping.number,
+        Some(checkpoint) => checkpoint.mapping.number + 1,
+    };
+    MappingRevision { number, hash: hash.to_owned() }
+}
+
+fn compile(
+    definitions: &[Definition],
+    survey: &Survey,
+    mapping: &MappingRevision,
+    config: &SellerConfig,
+) -> Result<Plan> {
+    Plan::compile(definitions, &survey.tables, mapping.number).map_err(|errors| {
+        let place = |error: &PlanError| {
+            let place = config.place_of(error.definition, error.key);
+            format!("{place}: {}: {}", error.key, error.found)
+        };
+        let what: Vec<String> = errors.iter().map(place).collect();
+        let fix: Vec<&str> = errors.iter().map(|error| error.fix.as_str()).collect();
+        Error::operator(what.join("\n"), fix.join("\n"))
+    })
+}
+
+fn report(survey: &Survey, config: &SellerConfig) {
+    let (seller, source) = (config.seller.as_str(), config.source.name.as_str());
+    info!(seller, source, server = %survey.server, "connected");
+    for finding in &survey.findings {
+        if finding.severity == connector_api::Severity::Warning {
+            let (check, found, fix) = (&finding.check, &finding.found, &finding.fix);
+            warn!(seller, source, check, found, fix, "the server could serve better");
+        }
+    }
+}
+
+fn unusable(error: crate::state::UnusableCheckpoint) -> Error {
+    use crate::state::UnusableCheckpoint as Unusable;
+    let fix = match &error {
+        Unusable::Newer { .. } => "run the version that wrote it, or a later one",
+        Unusable::Damaged(_) | Unusable::Misplaced { .. } => {
+            "restore the store from a backup; without its checkpoint a gap cannot be excluded"
+        }
+    };
+    Error::operator(error.to_string(), fix).because(error)
+}

@@ -1,0 +1,129 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use connector_api::{Error, Result};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::fair::Fair;
+use crate::fleet::retry;
+use crate::sink::{Commit, CommitError, Part, ShardWriter};
+use crate::stock::{SellerId, SourceName};
+use crate::telemetry::ShardMetrics;
+
+/// Bytes of one commit; what does not fit goes into the next.
+const COMMIT_BYTES: usize = 4 << 20;
+
+/// A part on its way to the sink.
+#[derive(Debug)]
+pub struct Submission {
+    /// What is to be committed.
+    pub part: Part,
+    /// The seller's own number of it, handed back when it is durable.
+    pub number: u64,
+    /// Where the receipt goes.
+    pub receipts: mpsc::UnboundedSender<Receipt>,
+}
+
+/// The part of this number, and all of the same source before it, are durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// See [`Submission::number`].
+    pub number: u64,
+}
+
+/// A way to the writer of one shard. Unbounded in count because every seller bounds the bytes it
+/// has under way.
+#[derive(Debug, Clone)]
+pub struct Shard {
+    inbox: mpsc::UnboundedSender<Submission>,
+}
+
+impl Shard {
+    /// A shard and the receiving end for [`run`].
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<Submission>) {
+        let (inbox, submissions) = mpsc::unbounded_channel();
+        (Self { inbox }, submissions)
+    }
+
+    /// Hands a part to the writer. An error means that the writer has stopped: what is stored has
+    /// to be read anew before anything else is submitted.
+    pub fn submit(&self, submission: Submission) -> Result<()> {
+        let stopped = |_| Error::transient("the sink is being opened anew");
+        self.inbox.send(submission).map_err(stopped)
+    }
+
+    /// Waits until everything a source has submitted is durable, whoever submitted it. A seller
+    /// that begins again reads what is stored only after this, or it would read the same log twice.
+    pub async fn settle(&self, seller: &SellerId, source: &SourceName) -> Result<()> {
+        let (receipts, mut receipt) = mpsc::unbounded_channel();
+        let part = Part::empty(seller.clone(), source.clone());
+        self.submit(Submission { part, number: 0, receipts })?;
+        let stopped = || Error::transient("the sink is being opened anew");
+        receipt.recv().await.map(|_| ()).ok_or_else(stopped)
+    }
+}
+
+/// Commits submissions until every [`Shard`] is dropped. An error means that the shard has to be
+/// opened again, because what is stored is not known or belongs to another owner.
+pub async fn run(
+    mut writer: Box<dyn ShardWriter>,
+    mut submissions: mpsc::UnboundedReceiver<Submission>,
+    metrics: ShardMetrics,
+) -> Result<()> {
+    let mut queue = Fair::default();
+    loop {
+        if queue.is_empty() {
+            match submissions.recv().await {
+                Some(submission) => push(&mut queue, submission),
+                None => return Ok(()),
+            }
+        }
+        while let Ok(submission) = submissions.try_recv() {
+            push(&mut queue, submission);
+        }
+        let taken = queue.take(COMMIT_BYTES, |submission| submission.part.bytes());
+        let mut receipts = Vec::with_capacity(taken.len());
+        let mut parts = Vec::with_capacity(taken.len());
+        for submission in taken {
+            receipts.push((submission.receipts, Receipt { number: submission.number }));
+            parts.push(submission.part);
+        }
+        let commit = Arc::new(Commit { parts });
+        let started = Instant::now();
+        commit_until_durable(writer.as_mut(), &commit).await?;
+        metrics.committed(started.elapsed());
+        for (to, receipt) in receipts {
+            // A seller that has gone needs no receipt: it will read what is stored.
+            let _ = to.send(receipt);
+        }
+    }
+}
+
+fn push(queue: &mut Fair<String, Submission>, submission: Submission) {
+    let owner = format!("{}/{}", submission.part.seller, submission.part.source);
+    queue.push(owner, submission);
+}
+
+/// Resends the same commit for as long as the sink says that nothing of it is stored.
+async fn commit_until_durable(writer: &mut dyn ShardWriter, commit: &Arc<Commit>) -> Result<()> {
+    let mut delays = retry::delays();
+    let mut failures = 0_u32;
+    loop {
+        match writer.commit(Arc::clone(commit)).await {
+            Ok(()) => {
+                if failures > 0 {
+                    info!(failures, "the sink takes commits again");
+                }
+                return Ok(());
+            }
+            Err(CommitError::NotCommitted(error)) => {
+                failures += 1;
+                let delay = delays.next_delay();
+                warn!(error = %crate::telemetry::chain(&error), ?delay, "nothing was committed");
+                tokio::time::sleep(delay).await;
+            }
+            Err(CommitError::Unknown(error) | CommitError::Fenced(error)) => return Err(error),
+        }
+    }
+}

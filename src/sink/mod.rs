@@ -1,0 +1,183 @@
+//! The atomic commit: events, levels, control records, dead letters, cached rows and the
+//! checkpoint become durable together or not at all.
+//!
+//! A sink knows nothing about databases. It stores for each source an opaque checkpoint and opaque
+//! cached rows, and hands them back when the shard is opened again.
+
+mod discard;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use connector_api::{Error, Result};
+
+pub use discard::Discard;
+
+use crate::stock::encode::Records;
+use crate::stock::{SellerId, SourceName};
+
+/// One share of the sellers, owned by one process at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shard(pub u32);
+
+/// What a control record tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlKind {
+    /// Changes may be missing.
+    Gap,
+    /// Versions begin a new epoch.
+    EpochBumped,
+    /// All rows of a table went at once.
+    ScopeCleared,
+    /// A table's rows have another shape.
+    SchemaChanged,
+}
+
+impl ControlKind {
+    /// The word in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ControlKind::Gap => "gap",
+            ControlKind::EpochBumped => "epoch_bumped",
+            ControlKind::ScopeCleared => "scope_cleared",
+            ControlKind::SchemaChanged => "schema_changed",
+        }
+    }
+}
+
+/// One record of the control topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlRecord {
+    /// What it tells.
+    pub kind: ControlKind,
+    /// When it was found, microseconds since 1970 UTC.
+    pub at_us: i64,
+    /// The particulars, a JSON object.
+    pub value: String,
+}
+
+/// A row that could not be mapped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// `schema.table`.
+    pub table: String,
+    /// Its transaction's place in the log.
+    pub position: String,
+    /// Why, for people.
+    pub reason: String,
+    /// When it was found, microseconds since 1970 UTC.
+    pub at_us: i64,
+    /// The mapped columns, a JSON object.
+    pub value: String,
+}
+
+/// A cached row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowEntry {
+    /// `schema.table`.
+    pub table: String,
+    /// Its key.
+    pub pk: String,
+    /// Its stored form; `None` forgets it.
+    pub value: Option<String>,
+}
+
+/// One source's share of a commit.
+#[derive(Debug)]
+pub struct Part {
+    /// Tenant.
+    pub seller: SellerId,
+    /// Database of the tenant.
+    pub source: SourceName,
+    /// Events.
+    pub records: Records,
+    /// Control records.
+    pub control: Vec<ControlRecord>,
+    /// Dead letters.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Cached rows that changed.
+    pub rows: Vec<RowEntry>,
+    /// The checkpoint behind all of it.
+    pub checkpoint: Option<String>,
+}
+
+impl Part {
+    /// A part that changes nothing.
+    pub fn empty(seller: SellerId, source: SourceName) -> Self {
+        Self {
+            seller,
+            source,
+            records: Records::default(),
+            control: Vec::new(),
+            dead_letters: Vec::new(),
+            rows: Vec::new(),
+            checkpoint: None,
+        }
+    }
+
+    /// Memory held, bytes.
+    pub fn bytes(&self) -> usize {
+        let rows = self
+            .rows
+            .iter()
+            .map(|row| row.table.len() + row.pk.len() + row.value.as_ref().map_or(0, String::len));
+        let letters = self.dead_letters.iter().map(|letter| letter.value.len() + 128);
+        let checkpoint = self.checkpoint.as_ref().map_or(0, String::len);
+        self.records.bytes() + rows.sum::<usize>() + letters.sum::<usize>() + checkpoint
+    }
+}
+
+/// What one atomic step makes durable. Parts of one source come in order.
+#[derive(Debug)]
+pub struct Commit {
+    /// The shares.
+    pub parts: Vec<Part>,
+}
+
+/// What is stored of one source.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Its checkpoint as it was committed last.
+    pub checkpoint: Option<String>,
+    /// Its cached rows.
+    pub rows: Vec<RowEntry>,
+}
+
+/// Why a commit did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Nothing of it is stored; the same commit may be sent again.
+    #[error("not committed: {0}")]
+    NotCommitted(Error),
+    /// It may be stored or not; only opening the shard again tells.
+    #[error("not known whether committed: {0}")]
+    Unknown(Error),
+    /// Another owner has taken the shard; nothing of it is stored.
+    #[error("another owner has taken over: {0}")]
+    Fenced(Error),
+}
+
+/// Where events go.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Takes the shard: from here on no earlier owner can commit. [`connector_api::Fault::Held`]
+    /// when another process works and cannot be fenced.
+    async fn open(&self, shard: Shard) -> Result<(Box<dyn ShardWriter>, Arc<dyn ShardState>)>;
+}
+
+/// What is stored, as of the last commit.
+#[async_trait]
+pub trait ShardState: Send + Sync {
+    /// What is stored of one source.
+    async fn load(&self, seller: &SellerId, source: &SourceName) -> Result<Stored>;
+}
+
+/// The one writer of a shard.
+#[async_trait]
+pub trait ShardWriter: Send {
+    /// Makes everything in `commit` durable in one step. When this returns `Ok` it is on disk and
+    /// visible to readers; when it returns an error, [`CommitError`] says what is stored.
+    async fn commit(&mut self, commit: Arc<Commit>) -> Result<(), CommitError>;
+}

@@ -1,0 +1,126 @@
+//! The embedded sink: one SQLite file, written by one thread of one process.
+//!
+//! WAL with `synchronous = FULL`, one transaction a commit. A lock file beside the database is held
+//! by the process that works, and a token in the database is checked inside every transaction, so
+//! that neither a second process nor one that slept through a takeover can write.
+
+mod lock;
+mod open;
+mod schema;
+mod write;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use connector_api::{Error, Result};
+use rusqlite::OpenFlags;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Commit, CommitError, RowEntry, Shard, ShardState, ShardWriter, Sink, Stored};
+use crate::stock::{SellerId, SourceName};
+
+/// Where the file is and how long its events are kept.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// The database file; its folder must exist.
+    pub path: PathBuf,
+    /// Days an event is kept after it was committed at its source; `None` for ever.
+    pub retention_days: Option<u32>,
+}
+
+/// The embedded sink.
+#[derive(Debug)]
+pub struct Sqlite {
+    options: SqliteOptions,
+}
+
+impl Sqlite {
+    /// A sink that opens its file when its shard is taken.
+    pub fn new(options: SqliteOptions) -> Self {
+        Self { options }
+    }
+}
+
+#[async_trait]
+impl Sink for Sqlite {
+    async fn open(&self, _: Shard) -> Result<(Box<dyn ShardWriter>, Arc<dyn ShardState>)> {
+        let options = self.options.clone();
+        let path = options.path.clone();
+        let (ready, opened) = oneshot::channel();
+        // One commit is under way and one may wait; the shard's writer sends no more.
+        let (commands, inbox) = mpsc::channel(1);
+        std::thread::Builder::new()
+            .name("sqlite".to_owned())
+            .spawn(move || match open::open(&options) {
+                Ok(database) => {
+                    if ready.send(Ok(())).is_ok() {
+                        write::run(database, inbox);
+                    }
+                }
+                Err(error) => drop(ready.send(Err(error))),
+            })
+            .map_err(|error| Error::transient("a thread cannot be started").because(error))?;
+        opened.await.map_err(|_| Error::bug("the SQLite thread ended while opening"))??;
+        Ok((Box::new(Writer { commands }), Arc::new(Reader { path })))
+    }
+}
+
+/// A commit on its way to the thread, and where the answer goes.
+type Command = (Arc<Commit>, oneshot::Sender<Result<(), CommitError>>);
+
+struct Writer {
+    commands: mpsc::Sender<Command>,
+}
+
+#[async_trait]
+impl ShardWriter for Writer {
+    async fn commit(&mut self, commit: Arc<Commit>) -> Result<(), CommitError> {
+        let gone = || CommitError::Unknown(Error::bug("the SQLite thread has ended"));
+        let (reply, answer) = oneshot::channel();
+        self.commands.send((commit, reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+/// Reads what is stored through a connection of its own, so that a large cache of one seller does
+/// not hold up the commits of the others.
+struct Reader {
+    path: PathBuf,
+}
+
+#[async_trait]
+impl ShardState for Reader {
+    async fn load(&self, seller: &SellerId, source: &SourceName) -> Result<Stored> {
+        let path = self.path.clone();
+        let (seller, source) = (seller.clone(), source.clone());
+        let load = move || {
+            load(&path, seller.as_str(), source.as_str())
+                .map_err(|error| open::classify(&error, &path, "reading what is stored"))
+        };
+        tokio::task::spawn_blocking(load)
+            .await
+            .map_err(|panic| Error::bug("reading what is stored panicked").because(panic))?
+    }
+}
+
+fn load(path: &std::path::Path, seller: &str, source: &str) -> rusqlite::Result<Stored> {
+    let connection = rusqlite::Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(open::BUSY_TIMEOUT)?;
+    let transaction = connection.unchecked_transaction()?;
+    let checkpoint = {
+        let sql = "SELECT value FROM checkpoints WHERE seller = ?1 AND source = ?2";
+        let mut statement = transaction.prepare(sql)?;
+        let mut rows = statement.query([seller, source])?;
+        rows.next()?.map(|row| row.get(0)).transpose()?
+    };
+    let sql = "SELECT table_name, pk, value FROM rows WHERE seller = ?1 AND source = ?2";
+    let mut statement = transaction.prepare(sql)?;
+    let rows = statement.query_map([seller, source], |row| {
+        Ok(RowEntry { table: row.get(0)?, pk: row.get(1)?, value: Some(row.get(2)?) })
+    })?;
+    Ok(Stored { checkpoint, rows: rows.collect::<rusqlite::Result<_>>()? })
+}

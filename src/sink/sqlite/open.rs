@@ -1,0 +1,114 @@
+use std::path::Path;
+use std::time::Duration;
+
+use connector_api::{Error, Result};
+use rusqlite::{Connection, ErrorCode};
+
+use super::SqliteOptions;
+use super::lock::Lock;
+use super::schema::{APPLICATION_ID, FORMAT, TABLES};
+
+/// How long a foreign writer may hold the file before a commit is given up and tried again.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The file, open and ours.
+pub(super) struct Database {
+    pub(super) connection: Connection,
+    pub(super) options: SqliteOptions,
+    /// Written into the file when it was opened. Whoever opens it later writes another.
+    pub(super) token: String,
+    _lock: Lock,
+}
+
+/// Opens the file, or makes it, and takes it over from whoever had it before.
+pub(super) fn open(options: &SqliteOptions) -> Result<Database> {
+    let path = &options.path;
+    let lock = Lock::take(path)?;
+    let explain = |error: rusqlite::Error| classify(&error, path, "opening it");
+    let mut connection = Connection::open(path).map_err(explain)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
+    check_format(&connection, path)?;
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+        .map_err(explain)?;
+    if mode != "wal" {
+        return Err(Error::operator(
+            format!("{} cannot use a write-ahead log (journal mode {mode})", path.display()),
+            "put it on a local file system, not on a network share",
+        ));
+    }
+    // 32 MiB of page cache, and pages folded back from the log every 16 MiB of it: measured as
+    // the point where the two indexed tables of a commit stay in memory.
+    let settings = "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;
+        PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY;";
+    connection.execute_batch(settings).map_err(explain)?;
+    let token = token(&connection).map_err(explain)?;
+    let transaction = connection.transaction().map_err(explain)?;
+    let sql = "INSERT INTO owner VALUES (1, ?1) ON CONFLICT DO UPDATE SET token = ?1";
+    transaction.execute(sql, [&token]).map_err(explain)?;
+    transaction.commit().map_err(explain)?;
+    Ok(Database { connection, options: options.clone(), token, _lock: lock })
+}
+
+/// Makes the tables in a new file; refuses one of another program or of a later version.
+fn check_format(connection: &Connection, path: &Path) -> Result<()> {
+    let explain = |error: rusqlite::Error| classify(&error, path, "reading its header");
+    let number = |pragma: &str| {
+        connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i32>(0))
+    };
+    let application = number("application_id").map_err(explain)?;
+    let format = number("user_version").map_err(explain)?;
+    let objects: u32 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(explain)?;
+    if application == 0 && objects == 0 {
+        let create = format!(
+            "PRAGMA page_size = 8192; BEGIN IMMEDIATE; {TABLES}
+             PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
+        );
+        return connection.execute_batch(&create).map_err(explain);
+    }
+    if application != APPLICATION_ID {
+        return Err(Error::operator(
+            format!("{} is a database of another program", path.display()),
+            "set sink.path to a file of its own",
+        ));
+    }
+    if format > FORMAT {
+        return Err(Error::operator(
+            format!(
+                "{} was written by a later version (format {format}, this one knows {FORMAT})",
+                path.display()
+            ),
+            "run that version or a later one",
+        ));
+    }
+    Ok(())
+}
+
+/// A token no earlier owner can have: SQLite's own random bytes.
+fn token(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))
+}
+
+/// What SQLite's complaint means for the person who runs the process.
+pub(super) fn classify(error: &rusqlite::Error, path: &Path, doing: &str) -> Error {
+    let what = format!("{}: {doing}: {error}", path.display());
+    let code = error.sqlite_error_code();
+    match code {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::operator(
+            what,
+            "restore the file from a backup, or move it away to begin a new one: the slot keeps \
+             the log, and keys published before stay as consumers have them",
+        ),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            Error::operator(what, "make the file and its folder writable for tailstock's user")
+        }
+        Some(ErrorCode::DiskFull) => Error::transient(format!("{what} (free some disk space)")),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Error::transient(format!("{what} (another program is writing to it)"))
+        }
+        Some(ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory) => Error::transient(what),
+        _ => Error::bug(what),
+    }
+}

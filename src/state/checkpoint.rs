@@ -1,0 +1,196 @@
+use std::collections::BTreeMap;
+
+use connector_api::{Capture, Lineage, Partial, Position, ResumePoint, TableSchema};
+use serde::{Deserialize, Serialize};
+
+/// The format written by this version; a greater one is refused.
+const FORMAT: u32 = 1;
+
+/// Which mapping wrote a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MappingRevision {
+    /// Rises whenever `hash` changes.
+    pub number: u32,
+    /// Of the canonical mapping text, 32 hex digits.
+    pub hash: String,
+}
+
+/// Everything a source needs to go on exactly where its last commit ended. Stored by the sink in
+/// the same atomic step as the events before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    format: u32,
+    /// Tenant.
+    pub seller: String,
+    /// Database of the tenant.
+    pub source: String,
+    /// The log's identity, the end of the last complete transaction, and how far into the next.
+    pub point: ResumePoint,
+    /// High part of every version.
+    pub epoch: u32,
+    /// Synthetic events emitted since `point.position` last moved.
+    pub synthetic: u32,
+    /// Which mapping wrote it.
+    pub mapping: MappingRevision,
+    /// Captured tables as the log last described them.
+    pub schemas: Vec<TableSchema>,
+    /// Tables whose published levels may be wrong until a snapshot, and why.
+    pub dirty_tables: BTreeMap<String, String>,
+}
+
+/// Stored bytes that are not a checkpoint this version can continue from.
+#[derive(Debug, thiserror::Error)]
+pub enum UnusableCheckpoint {
+    /// Written by a later version.
+    #[error("the checkpoint has format {found}, this version reads up to {FORMAT}")]
+    Newer {
+        /// Its format.
+        found: u32,
+    },
+    /// Not a checkpoint at all, or damaged.
+    #[error("the checkpoint is damaged")]
+    Damaged(#[source] serde_json::Error),
+    /// Stored under another source's name.
+    #[error("the checkpoint is of {found}, not of {wanted}")]
+    Misplaced {
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        wanted: String,
+    },
+}
+
+impl Checkpoint {
+    /// The first checkpoint of a source.
+    pub fn first(
+        seller: &str,
+        source: &str,
+        point: ResumePoint,
+        mapping: MappingRevision,
+    ) -> Checkpoint {
+        Checkpoint {
+            format: FORMAT,
+            seller: seller.to_owned(),
+            source: source.to_owned(),
+            point,
+            epoch: 1,
+            synthetic: 0,
+            mapping,
+            schemas: Vec::new(),
+            dirty_tables: BTreeMap::new(),
+        }
+    }
+
+    /// The stored form: one line of JSON.
+    pub fn encode(&self) -> String {
+        serde_json::to_string(self).expect("a checkpoint has only text keys")
+    }
+
+    /// Reads the stored form back. Refuses anything it does not wholly understand: a checkpoint
+    /// half understood is a gap.
+    pub fn decode(text: &str, seller: &str, source: &str) -> Result<Self, UnusableCheckpoint> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let Format { format } = serde_json::from_str(text).map_err(UnusableCheckpoint::Damaged)?;
+        if format > FORMAT {
+            return Err(UnusableCheckpoint::Newer { found: format });
+        }
+        let checkpoint: Self = serde_json::from_str(text).map_err(UnusableCheckpoint::Damaged)?;
+        if (checkpoint.seller.as_str(), checkpoint.source.as_str()) != (seller, source) {
+            let found = format!("{}/{}", checkpoint.seller, checkpoint.source);
+            return Err(UnusableCheckpoint::Misplaced {
+                found,
+                wanted: format!("{seller}/{source}"),
+            });
+        }
+        Ok(checkpoint)
+    }
+
+    /// The checkpoint behind a batch that ended at `end` with `partial` open.
+    pub fn advance(&mut self, end: &Position, partial: Option<&Partial>) {
+        if self.point.position != *end {
+            self.point.position = end.clone();
+            self.synthetic = 0;
+        }
+        self.point.partial = partial.cloned();
+    }
+
+    /// Starts a new system of coordinates at `point`: every version from here on is greater.
+    pub fn begin_epoch(&mut self, point: ResumePoint) {
+        self.point = point;
+        self.epoch += 1;
+        self.synthetic = 0;
+    }
+
+    /// Replaces what is captured. Only between transactions: an open one was counted under the
+    /// old capture.
+    pub fn recapture(&mut self, capture: Capture) {
+        assert!(self.point.partial.is_none(), "capture changes between transactions");
+        self.point.capture = capture;
+    }
+
+    /// The log this checkpoint's position belongs to.
+    pub fn lineage(&self) -> &Lineage {
+        &self.point.lineage
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sample(position: &str, partial: Option<(String, u32)>, epoch: u32) -> Checkpoint {
+        let point = ResumePoint {
+            lineage: Lineage::new("7/1/slot"),
+            position: Position::new(position),
+            partial: partial.map(|(txid, rows)| Partial { txid, rows }),
+            capture: Capture::default(),
+            coverage: String::new(),
+        };
+        let mapping = MappingRevision { number: 3, hash: "00".repeat(16) };
+        Checkpoint { epoch, ..Checkpoint::first("acme", "main", point, mapping) }
+    }
+
+    proptest! {
+        #[test]
+        fn a_checkpoint_survives_its_stored_form(
+            position in ".*", partial in any::<Option<(String, u32)>>(), epoch in any::<u32>(),
+        ) {
+            let checkpoint = sample(&position, partial, epoch);
+            let back = Checkpoint::decode(&checkpoint.encode(), "acme", "main").unwrap();
+            prop_assert_eq!(back, checkpoint);
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_of_a_later_version_is_refused_and_says_so() {
+        let text = sample("0/1", None, 1).encode().replacen("\"format\":1", "\"format\":9", 1);
+        let error = Checkpoint::decode(&text, "acme", "main").unwrap_err();
+        assert_eq!(error.to_string(), "the checkpoint has format 9, this version reads up to 1");
+    }
+
+    #[test]
+    fn a_truncated_checkpoint_is_damaged_at_every_length() {
+        let text = sample("0/1", Some(("7".into(), 8192)), 1).encode();
+        for len in 0..text.len() {
+            assert!(Checkpoint::decode(&text[..len], "acme", "main").is_err());
+        }
+    }
+
+    #[test]
+    fn the_synthetic_counter_restarts_when_the_position_moves() {
+        let mut checkpoint = sample("0/1", None, 1);
+        checkpoint.synthetic = 5;
+        checkpoint.advance(&Position::new("0/1"), None);
+        assert_eq!(checkpoint.synthetic, 5);
+        checkpoint.advance(&Position::new("0/2"), None);
+        assert_eq!(checkpoint.synthetic, 0);
+    }
+}

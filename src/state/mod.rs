@@ -1,0 +1,10 @@
+//! What we remember between commits: the checkpoint of a source, its cached rows and the owners
+//! of its keys. Everything here is written in the commit of the events it caused.
+
+mod checkpoint;
+mod owners;
+mod rows;
+
+pub use checkpoint::{Checkpoint, MappingRevision, UnusableCheckpoint};
+pub use owners::Owners;
+pub use rows::{CachedRow, RowId, RowsDelta, TableRows, UnusableRow};

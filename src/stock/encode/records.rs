@@ -1,0 +1,197 @@
+use super::json::Encoder;
+use crate::stock::{StockEvent, Version};
+
+/// What a record states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordKind {
+    /// The state of a key.
+    Level,
+    /// A ledger row.
+    Movement,
+    /// A key that is gone.
+    Removed,
+}
+
+impl RecordKind {
+    /// The word in the event.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RecordKind::Level => "level",
+            RecordKind::Movement => "movement",
+            RecordKind::Removed => "removed",
+        }
+    }
+}
+
+/// A piece of text in the buffer of [`Records`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) len: u32,
+}
+
+/// The columns of a level, as places in the buffer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Columns {
+    pub(super) item: Option<Span>,
+    pub(super) sku: Option<Span>,
+    pub(super) location: Option<Span>,
+    pub(super) bucket: Option<Span>,
+    pub(super) on_hand: Option<Span>,
+    pub(super) available: Option<Span>,
+    pub(super) reserved: Option<Span>,
+    pub(super) incoming: Option<Span>,
+}
+
+/// One encoded event; its texts are read through the [`Records`] that hold it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// What it states.
+    pub kind: RecordKind,
+    /// The event's id.
+    pub id: u128,
+    /// Order among the key's events.
+    pub version: Version,
+    /// Commit time of the source, microseconds since 1970 UTC.
+    pub committed_at_us: Option<i64>,
+    pub(super) key: Span,
+    pub(super) value: Span,
+    pub(super) columns: Columns,
+}
+
+/// Encoded events: one buffer, and where each part lies in it.
+#[derive(Debug, Clone, Default)]
+pub struct Records {
+    pub(super) data: Vec<u8>,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// A stored value that is not an encoded event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a stock event: {0}")]
+pub struct Damaged(pub(super) String);
+
+impl Records {
+    /// Encodes one event.
+    pub fn push(&mut self, encoder: &Encoder, event: &StockEvent<'_>) {
+        encoder.encode(event, self);
+    }
+
+    /// Adds everything of `other`.
+    pub fn append(&mut self, other: &Records) {
+        let base = u32::try_from(self.data.len()).expect("a batch is smaller than u32 counts");
+        self.data.extend_from_slice(&other.data);
+        let moved = |span: Span| Span { start: span.start + base, ..span };
+        self.entries.extend(other.entries.iter().map(|entry| Entry {
+            key: moved(entry.key),
+            value: moved(entry.value),
+            columns: Columns {
+                item: entry.columns.item.map(moved),
+                sku: entry.columns.sku.map(moved),
+                location: entry.columns.location.map(moved),
+                bucket: entry.columns.bucket.map(moved),
+                on_hand: entry.columns.on_hand.map(moved),
+                available: entry.columns.available.map(moved),
+                reserved: entry.columns.reserved.map(moved),
+                incoming: entry.columns.incoming.map(moved),
+            },
+            ..*entry
+        }));
+    }
+
+    /// Reads back one encoded removal, as it was stored while it waited for its transaction.
+    pub fn decode(key: &str, value: &str) -> Result<Self, Damaged> {
+        let event: serde_json::Value =
+            serde_json::from_str(value).map_err(|error| Damaged(error.to_string()))?;
+        let text = |value: &serde_json::Value, name: &str| {
+            let missing = || Damaged(format!("{name} is missing"));
+            value.as_str().map(str::to_owned).ok_or_else(missing)
+        };
+        if event["kind"] != "removed" {
+            return Err(Damaged("not a removal".to_owned()));
+        }
+        let id = u128::from_str_radix(&text(&event["id"], "id")?, 16)
+            .map_err(|error| Damaged(error.to_string()))?;
+        let version = text(&event["version"], "version")?
+            .parse()
+            .map_err(|error: crate::stock::NotAVersion| Damaged(error.to_string()))?;
+        let committed_at_us = text(&event["committed_at"], "committed_at")?
+            .parse::<jiff::Timestamp>()
+            .map(|at| at.as_microsecond())
+            .map_err(|error| Damaged(error.to_string()))?;
+        let mut records = Self::default();
+        let key = records.text(key.as_bytes());
+        let value = records.text(value.as_bytes());
+        let columns = Columns {
+            item: Some(records.text(text(&event["item"]["id"], "item")?.as_bytes())),
+            location: Some(records.text(text(&event["location"]["id"], "location")?.as_bytes())),
+            ..Columns::default()
+        };
+        let (kind, committed_at_us) = (RecordKind::Removed, Some(committed_at_us));
+        records.entries.push(Entry { kind, id, version, committed_at_us, key, value, columns });
+        Ok(records)
+    }
+
+    /// The entries in the order they were pushed.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// The values in the order they were pushed.
+    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
+        self.entries.iter().map(|entry| self.value(entry))
+    }
+
+    /// The record key.
+    pub fn key(&self, entry: &Entry) -> &str {
+        self.get(entry.key)
+    }
+
+    /// The event as it is published.
+    pub fn value(&self, entry: &Entry) -> &[u8] {
+        self.get(entry.value).as_bytes()
+    }
+
+    /// A column of a level: `item`, `sku`, `location`, `bucket` or a quantity, unescaped.
+    pub fn columns(&self, entry: &Entry) -> [Option<&str>; 8] {
+        let c = &entry.columns;
+        [c.item, c.sku, c.location, c.bucket, c.on_hand, c.available, c.reserved, c.incoming]
+            .map(|span| span.map(|span| self.get(span)))
+    }
+
+    /// Number of events.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Memory held, bytes.
+    pub fn bytes(&self) -> usize {
+        self.data.len() + self.entries.len() * size_of::<Entry>()
+    }
+
+    pub(super) fn text(&mut self, text: &[u8]) -> Span {
+        let start = self.data.len();
+        self.data.extend_from_slice(text);
+        self.since(start)
+    }
+
+    /// What was written since `start`.
+    pub(super) fn since(&self, start: usize) -> Span {
+        let narrow = |at: usize| u32::try_from(at).expect("a batch is smaller than u32 counts");
+        Span { start: narrow(start), len: narrow(self.data.len() - start) }
+    }
+
+    pub(super) fn key_bytes(&self, key: Span) -> &[u8] {
+        self.get(key).as_bytes()
+    }
+
+    fn get(&self, span: Span) -> &str {
+        let bytes = &self.data[span.start as usize..(span.start + span.len) as usize];
+        std::str::from_utf8(bytes).expect("only text is written")
+    }
+}

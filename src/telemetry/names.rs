@@ -1,0 +1,66 @@
+//! Every metric's name, with the text that scrapers see.
+
+/// A metric: its name and what it means.
+#[derive(Debug, Clone, Copy)]
+pub struct Name {
+    /// The name.
+    pub name: &'static str,
+    /// The meaning.
+    pub help: &'static str,
+}
+
+macro_rules! names {
+    ($($constant:ident = $name:literal, $help:literal;)*) => {
+        $(#[doc = $help] pub const $constant: Name = Name { name: $name, help: $help };)*
+        /// All of them.
+        pub const ALL: &[Name] = &[$($constant),*];
+    };
+}
+
+names! {
+    BUILD_INFO = "tailstock_build_info",
+        "Always 1; the label tells the version.";
+    ROWS_READ = "tailstock_rows_read_total",
+        "Row changes of captured tables that were read from the log.";
+    ROWS_FILTERED = "tailstock_rows_filtered_total",
+        "Row changes that no mapping wanted.";
+    ROWS_COALESCED = "tailstock_rows_coalesced_total",
+        "Row changes folded into a later one of the same transaction and key.";
+    EVENTS_PUBLISHED = "tailstock_events_published_total",
+        "Stock events that were committed to the sink.";
+    DEAD_LETTERS = "tailstock_dead_letters_total",
+        "Rows that could not be mapped and were committed to the dead letters.";
+    RESTARTS = "tailstock_restarts_total",
+        "Times the source was started again after an error.";
+    COMMITS = "tailstock_commits_total",
+        "Commits to the sink.";
+    COMMIT_SECONDS = "tailstock_commit_seconds",
+        "How long a commit to the sink took.";
+    COMMIT_TO_PUBLISHED_SECONDS = "tailstock_commit_to_published_seconds",
+        "From a transaction's commit at the source to its events' commit at the sink.";
+    LAG_BYTES = "tailstock_lag_bytes",
+        "Bytes of log between what was confirmed and the server's end.";
+    OLDEST_UNCONFIRMED_SECONDS = "tailstock_oldest_unconfirmed_seconds",
+        "Age of the oldest change that was read and is not confirmed; 0 when there is none.";
+    LAST_CONTACT_SECONDS = "tailstock_last_contact_seconds",
+        "Time since the server was last heard.";
+    WAL_RETAINED_BYTES = "tailstock_wal_retained_bytes",
+        "Bytes of log the server keeps for this source.";
+    DIRTY_TABLES = "tailstock_dirty_tables",
+        "Tables whose published levels cannot be trusted until they are read anew.";
+    SELLER_STATE = "tailstock_seller_state",
+        "1 for the state the source is in, 0 for the others.";
+    PROCESS_CPU_SECONDS = "process_cpu_seconds_total",
+        "Processor time of this process, user and system.";
+    PROCESS_RESIDENT_BYTES = "process_resident_memory_bytes",
+        "Resident memory of this process.";
+}
+
+/// Label: the seller.
+pub const SELLER: &str = "seller";
+/// Label: the seller's source.
+pub const SOURCE: &str = "source";
+/// Label: the state of a source.
+pub const STATE: &str = "state";
+/// Label: the version of this build.
+pub const VERSION: &str = "version";

@@ -1,0 +1,3 @@
+//! Promises proved on real servers, one file for each kind of disruption.
+
+mod kill;

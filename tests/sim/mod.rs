@@ -1,0 +1,3 @@
+//! Seeded simulations of what must hold whatever the timing is.
+
+mod positions;
