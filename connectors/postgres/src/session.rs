@@ -217,10 +217,7 @@ async fn ask_for_tls(wire: &mut Wire, host: &Host) -> Result<()> {
             Ok(0) => return Err(Error::transient("the server closed the connection")),
             Ok(_) if answer[0] == b'S' => return Ok(()),
             Ok(_) => {
-                return Err(Error::operator(
-                    format!("{host} does not offer TLS"),
-                    "turn it on there (ssl = on), or write sslmode=disable on a trusted network",
-                ));
+                return Err(no_tls(host));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 wire.socket().readable().await.map_err(broken)?;
@@ -228,6 +225,14 @@ async fn ask_for_tls(wire: &mut Wire, host: &Host) -> Result<()> {
             Err(error) => return Err(broken(error)),
         }
     }
+}
+
+/// The server has no TLS, and the mode asks for it.
+fn no_tls(host: &Host) -> Error {
+    Error::operator(
+        format!("{host} does not offer TLS"),
+        "turn it on there (ssl = on), or add ?sslmode=disable to the URL if you trust the network",
+    )
 }
 
 /// Why a connection is not allowed to be in the clear is the operator's to decide; this is what

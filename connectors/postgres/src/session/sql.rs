@@ -69,27 +69,32 @@ fn explain(
     config: &PostgresConfig,
     doing: &str,
 ) -> Error {
-    use std::error::Error as _;
     if error.as_db_error().is_some() {
         return sql_error(error, config, doing);
     }
-    let text = error.to_string();
-    if text.contains("password missing") {
+    let mut causes = vec![error.to_string()];
+    let mut io = None;
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        io = io.or(cause.downcast_ref::<std::io::Error>());
+        source = cause.source();
+    }
+    let says = |words: &str| causes.iter().any(|cause| cause.contains(words));
+    // The library has no kinds of its own errors, only words.
+    if says("password missing") {
         return Error::operator(
             format!("the server asks {} for a password, and none is configured", config.user),
             "add password = { file = \"...\" } or { env = \"...\" } to [source]",
         );
     }
-    if text.contains("server does not support TLS") {
-        return Error::operator(
-            format!("{host} does not offer TLS"),
-            "turn it on there (ssl = on), or write sslmode=disable if you trust the network",
-        );
+    if says("server does not support TLS") {
+        return super::no_tls(host);
     }
-    match error.source().and_then(|source| source.downcast_ref::<std::io::Error>()) {
+    match io {
         Some(io) if super::is_encrypted(config) => tls::handshake_error(io, &host.to_string()),
         Some(io) => Error::transient(format!("{host} cannot be reached: {io}")),
-        None => Error::transient(format!("{doing}: {text}")),
+        None => Error::transient(format!("{doing}: {}", causes.join(": "))),
     }
 }
 
