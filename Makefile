@@ -5,10 +5,15 @@
 TAILSTOCK_TEST_SIZE ?= ci
 export TAILSTOCK_TEST_SIZE
 
-.PHONY: build test test-full servers bench-postgres lint clean
+.PHONY: build demo test test-full servers bench-postgres lint clean
 
 build:
 	cargo build --release --locked
+
+# A private PostgreSQL, a small shop, and a live table: make demo SECONDS=20
+demo:
+	cargo build --quiet --release --locked --bin tailstock --example demo
+	@target/release/examples/demo $(SECONDS)
 
 test: servers
 	cargo test --workspace --locked
