@@ -179,7 +179,7 @@ impl Connector for PostgresConnector {
                     "CREATE_REPLICATION_SLOT \"{}\" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT",
                     opening.slot
                 );
-                let made = session.query(&create).await?;
+                let made = session.query_patiently(&create).await?;
                 if let Some(begins) = made.first().and_then(|row| row.get(1)?.clone()) {
                     opening.from.position = Position::new(begins);
                 }

@@ -3,6 +3,7 @@
 //! the task goes on decoding into the next batch, and stops reading when that is full, which leaves
 //! the log on the server.
 
+mod backlog;
 pub mod frame;
 mod pump;
 mod read_buffer;
@@ -82,6 +83,7 @@ impl PostgresStream {
             config: config.clone(),
             confirms: opening.confirms,
             end: start,
+            server_end: start,
         };
         let task = Some(tokio::spawn(pump.run()));
         Ok(Self { batches, wishes, shared, task })

@@ -88,6 +88,13 @@ fn copy_data(body: &[u8]) -> Result<Frame<'_>> {
     }
 }
 
+/// Where the log goes on behind a pgoutput Commit message; `None` for every other message.
+pub(super) fn commit_end(message: &[u8]) -> Option<Lsn> {
+    // Type, flags, the commit's own place, its end.
+    let end = message.get(10..18).filter(|_| message[0] == b'C')?;
+    Some(Lsn(u64::from_be_bytes(end.try_into().expect("eight bytes"))))
+}
+
 /// Appends a standby status update: everything up to `confirmed` is durable here. A zero position
 /// tells the server that we are alive, and nothing else.
 pub(super) fn write_status(confirmed: Lsn, reply_now: bool, out: &mut Vec<u8>) {

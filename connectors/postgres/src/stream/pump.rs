@@ -6,14 +6,14 @@ use connector_api::{Batch, BatchBuilder, Error, Result};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::frame::{Frame, Parsed, parse, write_status};
+use super::backlog::Backlog;
+use super::frame::{Frame, Parsed, commit_end, parse, write_status};
 use super::read_buffer::ReadBuffer;
 use super::{Shared, Wish};
 use crate::config::PostgresConfig;
 use crate::decode::Decoder;
 use crate::position::Lsn;
 use crate::session::{ServerMessage, Wire};
-use crate::socket::BACKLOG_MARK;
 
 /// The server hears from us at least this often; its own default patience is 60 s.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
@@ -21,13 +21,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 const CONFIRM_EVERY: Duration = Duration::from_millis(50);
 /// Without a word from the server for this long it is asked for one.
 const SILENCE_ASK: Duration = Duration::from_secs(20);
-/// Without a word for this long the connection is dead.
-const SILENCE_END: Duration = Duration::from_secs(60);
-/// While a backlog drains, how long data may lie below the mark.
-const BACKLOG_TICK: Duration = Duration::from_millis(5);
-/// Bytes in one tick that make a backlog: 6 MiB a second.
-const BACKLOG_BYTES: usize = 32 << 10;
-/// Time a closing stream gives the server to take the last confirmation.
+/// Time a closing stream gives the server to take the last confirmation and end.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// The task that owns the socket.
@@ -43,40 +37,32 @@ pub(super) struct Pump {
     pub(super) confirms: bool,
     /// The end of the last complete transaction, or of what was passed over behind it.
     pub(super) end: Lsn,
+    /// The server's end of the log as last heard.
+    pub(super) server_end: Lsn,
 }
 
 /// What the task keeps between its turns.
 struct Clock {
     last_status: Instant,
+    /// When the server was last heard, or could not be because nobody listened.
     last_contact: Instant,
     /// A confirmation has not been sent yet.
     unsent: bool,
     backlog: Backlog,
 }
 
-/// Whether the kernel is to wake us for every byte or for 64 KiB.
-struct Backlog {
-    marked: bool,
-    since: Instant,
-    bytes: usize,
-}
-
 impl Pump {
     pub(super) async fn run(mut self) -> Result<()> {
         let now = Instant::now();
-        let mut clock = Clock {
-            last_status: now,
-            last_contact: now,
-            unsent: false,
-            backlog: Backlog { marked: false, since: now, bytes: 0 },
-        };
+        let (last_status, last_contact) = (now, now);
+        let mut clock =
+            Clock { last_status, last_contact, unsent: false, backlog: Backlog::new() };
         self.decode()?;
         let batches = self.batches.clone();
         loop {
-            let status_due =
-                clock.last_status + if clock.unsent { CONFIRM_EVERY } else { STATUS_EVERY };
+            let patience = if clock.unsent { CONFIRM_EVERY } else { STATUS_EVERY };
+            let status_due = clock.last_status + patience;
             let reads = !self.builder.is_full();
-            let tick = clock.backlog.marked && reads;
             tokio::select! { biased;
                 // 1. The server must hear from us, whatever else there is to do.
                 () = tokio::time::sleep_until(status_due) => self.status(&mut clock)?,
@@ -98,11 +84,10 @@ impl Pump {
                     self.decode()?;
                 }
                 // 5. The log.
-                outcome = self.wire.socket().readable(), if reads => {
+                outcome = clock.backlog.arrival(&self.wire), if reads => {
                     outcome.map_err(broken)?;
                     self.receive(&mut clock)?;
                 }
-                () = tokio::time::sleep_until(clock.backlog.since + BACKLOG_TICK), if tick => self.receive(&mut clock)?,
             }
         }
     }
@@ -114,36 +99,23 @@ impl Pump {
             Parsed::Frame(..) => 0,
         };
         let room = self.buffer.room(wanted);
-        match self.wire.receive(room) {
+        let count = match self.wire.receive(room) {
             Ok(0) => return Err(Error::transient("the server closed the stream")),
-            Ok(count) => {
-                self.buffer.received(count);
-                clock.last_contact = Instant::now();
-                clock.backlog.bytes += count;
-                self.shared.lock().expect("no holder panics").last_contact =
-                    clock.last_contact.into_std();
-                self.decode()?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => return Err(broken(error)),
+        };
+        if count > 0 {
+            self.buffer.received(count);
+            clock.last_contact = Instant::now();
+            let decoded = self.decode();
+            let mut shared = self.shared.lock().expect("no holder panics");
+            shared.last_contact = clock.last_contact.into_std();
+            shared.server_end = self.server_end;
+            drop(shared);
+            decoded?;
         }
-        self.watch_backlog(clock)
-    }
-
-    /// Sets the mark while much arrives, and takes it away when little does.
-    fn watch_backlog(&mut self, clock: &mut Clock) -> Result<()> {
-        let now = Instant::now();
-        let backlog = &mut clock.backlog;
-        if now - backlog.since < BACKLOG_TICK {
-            return Ok(());
-        }
-        let marked = backlog.bytes >= BACKLOG_BYTES;
-        if marked != backlog.marked {
-            let mark = if marked { BACKLOG_MARK } else { 1 };
-            self.wire.socket().set_low_water_mark(mark).map_err(broken)?;
-        }
-        *backlog = Backlog { marked, since: now, bytes: 0 };
-        Ok(())
+        clock.backlog.received(count, &self.wire).map_err(broken)
     }
 
     /// Decodes whole frames until there is none, or the batch is full.
@@ -155,11 +127,14 @@ impl Pump {
             };
             match frame {
                 Frame::Log { server_end, message } => {
+                    self.server_end = self.server_end.max(server_end);
                     self.decoder.message(message, &mut self.builder)?;
-                    heard(&self.shared, server_end);
+                    if let Some(end) = commit_end(message) {
+                        self.end = self.end.max(end);
+                    }
                 }
                 Frame::Keepalive { server_end, reply_now } => {
-                    heard(&self.shared, server_end);
+                    self.server_end = self.server_end.max(server_end);
                     // Everything before it has been sent: outside of a transaction nothing that
                     // is captured lies between the last commit and here.
                     if !self.builder.is_open() && server_end > self.end {
@@ -167,9 +142,8 @@ impl Pump {
                         self.builder.progress(&server_end.to_string());
                     }
                     if reply_now {
-                        let confirmed = self.confirmed();
-                        queue_status(&mut self.wire, confirmed, false);
-                        self.wire.try_flush().or_else(later).map_err(broken)?;
+                        self.queue_status(false);
+                        self.flush()?;
                     }
                 }
                 Frame::Failed(body) => {
@@ -191,54 +165,77 @@ impl Pump {
     /// Tells the server how far we are; asks it for a sign of life when it has been silent.
     fn status(&mut self, clock: &mut Clock) -> Result<()> {
         let now = Instant::now();
-        let silence = now - clock.last_contact;
         // A reader that has stopped reading cannot hear.
         let listening = !self.builder.is_full();
         if !listening {
             clock.last_contact = now;
-        } else if silence >= SILENCE_END {
-            let seconds = silence.as_secs();
+        }
+        let silence = now - clock.last_contact;
+        let limit = self.config.silence_limit;
+        if silence >= limit {
+            let seconds = limit.as_secs();
             return Err(Error::transient(format!("the server has been silent for {seconds} s")));
         }
-        let confirmed = self.confirmed();
-        queue_status(&mut self.wire, confirmed, listening && silence >= SILENCE_ASK);
+        self.queue_status(silence >= SILENCE_ASK.min(limit / 2));
         clock.last_status = now;
         clock.unsent = false;
         self.flush()
     }
 
-    fn flush(&mut self) -> Result<()> {
-        self.wire.try_flush().or_else(later).map_err(broken)
-    }
-
-    /// Sends the last confirmation and takes leave, so that the slot is free at once.
-    async fn close(mut self) -> Result<()> {
-        let confirmed = self.confirmed();
-        queue_status(&mut self.wire, confirmed, false);
-        // CopyDone and Terminate.
-        self.wire.queue(b"c\x00\x00\x00\x04X\x00\x00\x00\x04");
-        match tokio::time::timeout(CLOSE_TIME, self.wire.flush()).await {
-            Ok(outcome) => outcome.map_err(broken),
-            // It did not listen; it will notice that we are gone.
-            Err(_) => Ok(()),
+    /// Puts a status on its way, unless one is still waiting because the server does not read.
+    fn queue_status(&mut self, reply_now: bool) {
+        if !self.wire.has_outgoing() {
+            let mut message = Vec::with_capacity(39);
+            write_status(self.confirmed(), reply_now, &mut message);
+            self.wire.queue(&message);
         }
     }
-}
 
-fn queue_status(wire: &mut Wire, confirmed: Lsn, reply_now: bool) {
-    let mut message = Vec::with_capacity(39);
-    write_status(confirmed, reply_now, &mut message);
-    wire.queue(&message);
-}
+    fn flush(&mut self) -> Result<()> {
+        match self.wire.try_flush() {
+            // It is sent when the socket is writable again.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            outcome => outcome.map_err(broken),
+        }
+    }
 
-fn heard(shared: &Mutex<Shared>, server_end: Lsn) {
-    let mut shared = shared.lock().expect("no holder panics");
-    shared.server_end = shared.server_end.max(server_end);
-}
+    /// Sends the last confirmation and takes leave; waits for the server to do the same, so that
+    /// the slot is free.
+    async fn close(mut self) -> Result<()> {
+        let mut message = Vec::new();
+        write_status(self.confirmed(), false, &mut message);
+        // CopyDone and Terminate.
+        message.extend_from_slice(b"c\x00\x00\x00\x04X\x00\x00\x00\x04");
+        self.wire.queue(&message);
+        // A server that does not listen will notice that we are gone.
+        let _ = tokio::time::timeout(CLOSE_TIME, self.part()).await;
+        Ok(())
+    }
 
-/// What does not fit now is sent when the socket is writable again.
-fn later(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::WouldBlock { Ok(()) } else { Err(error) }
+    async fn part(&mut self) -> io::Result<()> {
+        self.wire.socket().set_low_water_mark(1)?;
+        let mut unread = vec![0; 64 << 10];
+        loop {
+            // It may have to send what it has begun before it hears us.
+            match self.wire.receive(&mut unread) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let sending = self.wire.has_outgoing();
+                    tokio::select! {
+                        outcome = self.wire.socket().readable() => outcome?,
+                        outcome = self.wire.socket().writable(), if sending => outcome?,
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            if let Err(error) = self.wire.try_flush()
+                && error.kind() != io::ErrorKind::WouldBlock
+            {
+                return Err(error);
+            }
+        }
+    }
 }
 
 fn broken(error: io::Error) -> Error {
