@@ -145,7 +145,7 @@ fn check(section: &Section<'_>, source: &SourceConfig, outside: &Outside<'_>) {
         connector_api::Fault::Operator { fix } => fix.clone(),
         _ => URL.example.to_owned(),
     };
-    let wanted = format!("what a {} source can use", source.kind);
+    let wanted = format!("a URL that a {} source can use", source.kind);
     section.report(Problem::at(&source.place, error.to_string(), wanted, fix));
 }
 

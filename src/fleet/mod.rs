@@ -101,7 +101,8 @@ impl Session<'_> {
     ) -> Result<Vec<Halted>> {
         let (shard, submissions) = Shard::new();
         let metrics = self.telemetry.board.shard();
-        let mut writer = tokio::spawn(shard::run(writer, submissions, metrics));
+        let interval = self.config.min_commit_interval;
+        let mut writer = tokio::spawn(shard::run(writer, submissions, metrics, interval));
         let mut sellers = JoinSet::new();
         for seller_config in &self.config.sellers {
             sellers.spawn(supervisor::supervise(supervisor::Charge {
@@ -115,26 +116,30 @@ impl Session<'_> {
                 buffer_bytes: self.config.buffer_bytes,
             }));
         }
+        // The writer ends when the last seller has let go of its shard.
         drop(shard);
-        let mut halted = Vec::new();
-        loop {
-            tokio::select! {
-                ended = &mut writer => {
-                    sellers.shutdown().await;
-                    return match ended.map_err(|panic| Error::bug("the writer panicked").because(panic))? {
-                        Ok(()) => Ok(halted),
-                        Err(error) => Err(error),
-                    };
-                }
-                ended = sellers.join_next(), if !sellers.is_empty() => match ended {
+        let panicked = |panic| Error::bug("the writer panicked").because(panic);
+        let (mut halted, mut written) = (Vec::new(), false);
+        while !sellers.is_empty() {
+            tokio::select! { biased;
+                ended = sellers.join_next() => match ended {
                     Some(Ok(Outcome::Halted(who, error))) => halted.push((who, error)),
                     Some(Ok(Outcome::Ended)) | None => {}
-                    Some(Err(panic)) => return Err(Error::bug("a supervisor panicked").because(panic)),
+                    Some(Err(panic)) => {
+                        return Err(Error::bug("a supervisor panicked").because(panic));
+                    }
                 },
-            }
-            if sellers.is_empty() {
-                info!("every seller has ended");
+                // An error ends the sellers too: what is stored has to be read anew.
+                ended = &mut writer, if !written => {
+                    ended.map_err(panicked)??;
+                    written = true;
+                }
             }
         }
+        info!("every seller has ended");
+        if !written {
+            writer.await.map_err(panicked)??;
+        }
+        Ok(halted)
     }
 }

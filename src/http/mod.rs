@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/metrics` | Prometheus' text format |
 //! | `/healthz` | 200 while the process is alive |
-//! | `/readyz` | 200 when every source streams and no table is dirty, else 503 and who is not, why, and the fix |
+//! | `/readyz` | 200 when every source streams and no table is dirty; else 503, who, why, fix |
 //! | `/v1/sellers` | how every source stands, a JSON array |
 //!
 //! It only reads; there is nothing to protect but names and numbers.

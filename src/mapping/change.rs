@@ -72,6 +72,7 @@ pub(super) struct Change<'a, 'b> {
     pub(super) images: &'a Images<'a>,
     pub(super) block: &'b mut Block,
     pub(super) owners: &'b mut Owners,
+    pub(super) rows: &'b TableRows,
 }
 
 impl Change<'_, '_> {
@@ -139,16 +140,17 @@ impl Change<'_, '_> {
 
     /// The row stands behind `key` now.
     fn live(&mut self, key: Key, kept: bool) -> u32 {
+        let previous = if kept || self.mapping.owned { self.previous(key) } else { None };
         if let Some(id) = self.images.new_id.as_ref().filter(|_| self.mapping.owned) {
             self.owners.add(self.block.arena.get(key.record).as_bytes(), id);
         }
-        let previous = if kept { self.previous() } else { None };
         self.touch(key, After::Live, previous)
     }
 
     /// The row no longer stands behind `key`. A row that did not speak for the key says nothing
     /// by leaving it.
     fn gone(&mut self, key: Key, successor: Option<Key>) -> Option<u32> {
+        let previous = self.previous(key);
         if self.mapping.owned {
             let record = self.block.arena.get(key.record).as_bytes();
             let id = self.images.old_id.as_ref();
@@ -165,7 +167,7 @@ impl Change<'_, '_> {
             _ => None,
         };
         let successor = successor.map(|key| key.record);
-        Some(self.touch(key, After::Gone { successor, sku }, self.previous()))
+        Some(self.touch(key, After::Gone { successor, sku }, previous))
     }
 
     fn touch(&mut self, key: Key, after: After, previous: Option<(Decimal, Basis)>) -> u32 {
@@ -173,15 +175,20 @@ impl Change<'_, '_> {
         self.block.touch(Touch { key, table, mapping, row, after, previous, rows: 1 })
     }
 
-    /// The measure as it was, when the log or the cache says.
-    fn previous(&self) -> Option<(Decimal, Basis)> {
+    /// The measure of `key` as it was, when the log or the cache says: that of the row that spoke
+    /// for the key.
+    fn previous(&self, key: Key) -> Option<(Decimal, Basis)> {
         let measure = self.mapping.measure?;
         let (_, field) = self.mapping.quantities.iter().find(|(name, _)| *name == measure)?;
+        let number = |row: &Row<'_>| field.number(row, &mut Quality::default());
+        if self.mapping.owned {
+            let (owner, _) = self.owners.of(self.block.arena.get(key.record).as_bytes())?;
+            return Some((number(&Row::cached(self.rows.get(owner)?))?, Basis::Cache));
+        }
         let basis = match self.images.before {
             Some(_) if self.images.cached.is_none() => Basis::BeforeImage,
             _ => Basis::Cache,
         };
-        let number = field.number(&self.images.row_before()?, &mut Quality::default())?;
-        Some((number, basis))
+        Some((number(&self.images.row_before()?)?, basis))
     }
 }

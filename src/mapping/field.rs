@@ -55,7 +55,10 @@ impl Field {
                 None
             }
             _ => {
-                quality.set(QualityFlag::NonNumeric);
+                // Whatever made the expression NULL has said so; a plain NULL has not.
+                if !quality.has(QualityFlag::Nan) && !quality.has(QualityFlag::Overflow) {
+                    quality.set(QualityFlag::NonNumeric);
+                }
                 None
             }
         }
@@ -83,6 +86,8 @@ impl Field {
     pub(super) fn truth(&self, row: &impl Columns) -> Truth {
         match self.program.eval(row, &mut Quality::default()) {
             Scalar::Bool(true) => Truth::True,
+            // A flag kept as a number.
+            Scalar::Number(number) if !number.is_zero() => Truth::True,
             Scalar::Absent => Truth::Absent,
             _ => Truth::NotTrue,
         }

@@ -312,7 +312,8 @@ impl Mapper {
             } else {
                 &mut self.immediate
             };
-            let mut change = Change { place, mapping, table, row, images: &images, block, owners };
+            let (images, rows) = (&images, &state.rows);
+            let mut change = Change { place, mapping, table, row, images, block, owners, rows };
             match change.apply((&self.source.seller, &self.source.source)) {
                 Ok(Some(folded)) => {
                     out.counts.coalesced += u64::from(folded);

@@ -30,6 +30,9 @@ mod mapper;
 mod plan;
 mod row;
 mod standing;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 pub use definition::{Definition, Kind};
 pub use mapper::{Counts, Mapped, Mapper, Notice, Rejected, SourceIdentity};

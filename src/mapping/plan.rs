@@ -237,7 +237,10 @@ impl Compiler<'_> {
             coalesce: from.coalesce,
             owned: false,
         };
-        mapping.owned = identity_width > 0 && !mapping.is_keyed_by(identity_width);
+        // A ledger row is never replaced, so nothing has to be remembered of it.
+        mapping.owned = mapping.kind == Kind::Level
+            && identity_width > 0
+            && !mapping.is_keyed_by(identity_width);
         Ok(mapping)
     }
 
@@ -257,6 +260,14 @@ impl Compiler<'_> {
         let program = expression.compile(self.infos).map_err(|found: ExpressionError| {
             error(format!("table {}: {found}", self.table.name), found.fix())
         })?;
+        if matches!(key, "where" | "removed_when")
+            && matches!(program.kind(), ColumnKind::Number | ColumnKind::Text)
+        {
+            return Err(error(
+                format!("table {}: the expression is not a condition", self.table.name),
+                "compare it with something: qty > 0, deleted_at IS NOT NULL".to_owned(),
+            ));
+        }
         let place = |index: usize| {
             let name = self.infos[index].name();
             self.columns.iter().position(|column| column == name).expect("its column is captured")

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use connector_api::{Error, Result};
 use tokio::sync::mpsc;
@@ -64,20 +64,26 @@ impl Shard {
     }
 }
 
-/// Commits submissions until every [`Shard`] is dropped. An error means that the shard has to be
-/// opened again, because what is stored is not known or belongs to another owner.
+/// Commits submissions until every [`Shard`] is dropped, at most one commit every `interval`; with
+/// zero the next one begins the moment the previous one has finished. An error means that the
+/// shard has to be opened again, because what is stored is not known or belongs to another owner.
 pub async fn run(
     mut writer: Box<dyn ShardWriter>,
     mut submissions: mpsc::UnboundedReceiver<Submission>,
     metrics: ShardMetrics,
+    interval: Duration,
 ) -> Result<()> {
     let mut queue = Fair::default();
+    let mut previous: Option<Instant> = None;
     loop {
         if queue.is_empty() {
             match submissions.recv().await {
                 Some(submission) => push(&mut queue, submission),
                 None => return Ok(()),
             }
+        }
+        if let Some(previous) = previous.filter(|_| !interval.is_zero()) {
+            tokio::time::sleep(interval.saturating_sub(previous.elapsed())).await;
         }
         while let Ok(submission) = submissions.try_recv() {
             push(&mut queue, submission);
@@ -91,6 +97,7 @@ pub async fn run(
         }
         let commit = Arc::new(Commit { parts });
         let started = Instant::now();
+        previous = Some(started);
         commit_until_durable(writer.as_mut(), &commit).await?;
         metrics.committed(started.elapsed());
         for (to, receipt) in receipts {
@@ -125,5 +132,39 @@ async fn commit_until_durable(writer: &mut dyn ShardWriter, commit: &Arc<Commit>
             }
             Err(CommitError::Unknown(error) | CommitError::Fenced(error)) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    struct Clock(Arc<std::sync::Mutex<Vec<Instant>>>);
+
+    #[async_trait::async_trait]
+    impl ShardWriter for Clock {
+        async fn commit(&mut self, _: Arc<Commit>) -> Result<(), CommitError> {
+            self.0.lock().unwrap().push(Instant::now());
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn with_an_interval_commits_keep_their_distance() {
+        let interval = Duration::from_millis(30);
+        let times = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (shard, submissions) = Shard::new();
+        let metrics = crate::telemetry::StatusBoard::default().shard();
+        let clock = Box::new(Clock(Arc::clone(&times)));
+        let writer = tokio::spawn(run(clock, submissions, metrics, interval));
+        for _ in 0..3 {
+            shard.settle(&SellerId::new("acme"), &SourceName::new("main")).await.unwrap();
+        }
+        drop(shard);
+        writer.await.unwrap().unwrap();
+        let times = times.lock().unwrap();
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= interval), "{times:?}");
+        assert_eq!(times.len(), 3);
     }
 }

@@ -136,11 +136,26 @@ fn the_files_in_config_hold_every_option_with_its_default() {
 fn a_configuration_says_the_same_whatever_folder_it_is_named_from() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("etc");
-    let case = "### tailstock.toml\nname = 'test'\nsellers = 'sellers/*.toml'\n[sink]\nkind = \
-                'sqlite'\npath = 'stock.db'\n### sellers/acme.toml\nseller = 'acme'\n[source]\n\
-                kind = 'postgres'\nurl = 'postgresql://db/shop'\npassword = { file = '../secret' \
-                }\n[[stock]]\ntable = 'public.stock'\nitem = 'id'\non_hand = 'qty'\n### secret\n\
-                hunter2\n";
+    let case = "\
+### tailstock.toml
+name = 'test'
+sellers = 'sellers/*.toml'
+[sink]
+kind = 'sqlite'
+path = 'stock.db'
+### sellers/acme.toml
+seller = 'acme'
+[source]
+kind = 'postgres'
+url = 'postgresql://tailstock@db/shop'
+password = { file = '../secret' }
+[[stock]]
+table = 'public.stock'
+item = 'id'
+on_hand = 'qty'
+### secret
+hunter2
+";
     unpack(case, &inner);
     let far = tailstock(folder.path(), &["--config", "etc/tailstock.toml", "validate"]);
     let near = tailstock(&inner, &["validate"]);

@@ -1,4 +1,8 @@
+mod tail;
+
 use std::sync::Arc;
+
+use tail::{Rebase, split_tail};
 
 use crate::{Cell, Partial, Position, TableSchema, TextKind, Value};
 
@@ -472,39 +476,5 @@ impl BatchBuilder {
         let len = u32::try_from(bytes.len()).expect("a value is smaller than u32 counts");
         self.data.extend_from_slice(bytes);
         self.cells.push(Cell::Slice { kind, start, len });
-    }
-}
-
-/// Leaves what lies behind `at` in `from` and returns what lies before it.
-fn split_tail<T>(from: &mut Vec<T>, at: usize) -> Vec<T> {
-    let tail = from.split_off(at);
-    std::mem::replace(from, tail)
-}
-
-/// Moves places of a tail that was split off to its new start.
-struct Rebase {
-    cells: u32,
-    data: u32,
-}
-
-impl Rebase {
-    fn cell(&self, cell: &mut Cell) {
-        if let Cell::Slice { start, .. } = cell {
-            *start -= self.data;
-        }
-    }
-
-    fn event(&self, event: &mut SourceEvent) {
-        match event {
-            SourceEvent::Begin(begin) => {
-                begin.txid.start -= self.data;
-                begin.position.start -= self.data;
-            }
-            SourceEvent::Row(row) => {
-                row.before = row.before.map(|start| start - self.cells);
-                row.after = row.after.map(|start| start - self.cells);
-            }
-            _ => {}
-        }
     }
 }

@@ -6,7 +6,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `value` | [`Value`]: one column of one row, borrowed from its batch |
-//! | `table` | what exists ([`TableDescription`]), what is wanted ([`Capture`]), what arrives ([`TableSchema`]) |
+//! | `table` | what exists, is wanted, comes: [`TableDescription`], [`Capture`], [`TableSchema`] |
 //! | `batch` | [`Batch`], [`SourceEvent`], [`RowChange`] and the [`BatchBuilder`] connectors fill |
 //! | `position` | [`Position`], [`Lineage`], [`ResumePoint`]: where a log was read up to |
 //! | `connector` | the traits [`Connector`] and [`ChangeStream`], and what a [`Survey`] finds |
@@ -17,7 +17,7 @@
 //! The driver, in outline:
 //!
 //! ```text
-//! survey = connector.survey(&capture, checkpoint.resume_point())   // read-only, all findings at once
+//! survey = connector.survey(&capture, checkpoint.resume_point())   // read-only, all findings
 //! point  = checkpoint, or connector.establish() at the first start // a slot, or a log position
 //! commit the checkpoint                                            // durable before the first row
 //! stream = connector.open(point, capture)

@@ -8,7 +8,6 @@ mod values;
 use connector_api::Value;
 
 use super::*;
-use crate::stock::QualityFlag;
 
 /// The columns the tests use: `n`, `m` numbers; `t`, `s` text; `b` boolean; `u`, `v` unknown.
 fn columns() -> Vec<ColumnInfo> {
@@ -73,8 +72,4 @@ fn say_with(u: Value<'static>, v: Value<'static>, expected: &[(&str, &str)]) {
     for (text, said) in expected {
         assert_eq!(result(text, &row), *said, "{text} with u = {u:?} and v = {v:?}");
     }
-}
-
-fn has(quality: Quality, flag: QualityFlag) -> bool {
-    quality.has(flag)
 }

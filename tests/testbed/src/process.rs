@@ -79,7 +79,7 @@ impl Drop for Process {
 }
 
 /// A command that runs `program` and gets SIGQUIT (an immediate shutdown) when its parent dies.
-/// Without `setpriv` on the machine it is the program alone, and a killed test leaves its servers to
+/// Without `setpriv` on the machine it is the program alone; a killed test leaves its servers to
 /// the next one's sweep.
 pub(crate) fn bound(program: &std::ffi::OsStr) -> Command {
     static SETPRIV: OnceLock<bool> = OnceLock::new();

@@ -1,4 +1,4 @@
-//! What a test does that cannot get its server: fail where `CI=true`, be named as skipped elsewhere.
+//! What a test does that cannot get its server: fail where `CI=true`, else be named as skipped.
 
 use std::io::Write;
 

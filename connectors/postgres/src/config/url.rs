@@ -188,9 +188,8 @@ fn role(value: &str) -> Result<Role, BadUrl> {
 fn host(text: &str) -> Result<Host, BadUrl> {
     let (name, number) = match text.strip_prefix('[') {
         Some(rest) => {
-            let (name, after) = rest
-                .split_once(']')
-                .ok_or_else(|| bad("an IPv6 address lacks its ]", SHAPE))?;
+            let (name, after) =
+                rest.split_once(']').ok_or_else(|| bad("an IPv6 address lacks its ]", SHAPE))?;
             let number = after.strip_prefix(':').or_else(|| after.is_empty().then_some(""));
             (name, number.ok_or_else(|| bad("a ] is followed by something but a port", SHAPE))?)
         }

@@ -181,7 +181,8 @@ fn table(
         let fix = if table.kind == "p" && !publication.via_root {
             format!(
                 "ALTER PUBLICATION {publication_name} SET (publish_via_partition_root = true); \
-                 and, unless it is in already, ALTER PUBLICATION {publication_name} ADD TABLE {name};"
+                 and, unless it is in already, ALTER PUBLICATION {publication_name} \
+                 ADD TABLE {name};"
             )
         } else {
             format!("ALTER PUBLICATION {publication_name} ADD TABLE {name};")

@@ -67,18 +67,26 @@ fn explain(error: tokio_postgres::Error, host: &Host, config: &PostgresConfig) -
     if error.as_db_error().is_some() {
         return sql_error(error, config, &doing);
     }
-    let text = error.to_string();
-    if config.password.is_none() && text.contains("password missing") {
+    let mut causes = vec![error.to_string()];
+    let mut io = None;
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        io = io.or(cause.downcast_ref::<std::io::Error>());
+        source = cause.source();
+    }
+    // The library has no kinds of its own errors, only words.
+    let says = |words: &str| causes.iter().any(|cause| cause.contains(words));
+    if config.password.is_none() && says("password missing") {
         return auth::no_password(config);
     }
-    if text.contains("server does not support TLS") {
+    if says("server does not support TLS") {
         return tls::not_offered(host);
     }
-    let source = std::error::Error::source(&error);
-    match source.and_then(|source| source.downcast_ref::<std::io::Error>()) {
+    match io {
         Some(io) if tls::is_tls(io) => tls::handshake_error(io, host),
         Some(io) => Error::transient(format!("{host} cannot be reached: {io}")),
-        None => Error::transient(format!("{doing}: {text}")).because(error),
+        None => Error::transient(format!("{doing}: {}", causes.join(": "))),
     }
 }
 

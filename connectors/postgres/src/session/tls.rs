@@ -95,7 +95,7 @@ pub(crate) fn is_tls(error: &io::Error) -> bool {
 pub(crate) fn not_offered(host: &Host) -> Error {
     Error::operator(
         format!("{host} does not offer TLS"),
-        "turn it on there (ssl = on), or write sslmode=disable on a trusted network",
+        "turn it on there (ssl = on), or add ?sslmode=disable to the URL if you trust the network",
     )
 }
 

@@ -55,8 +55,7 @@ impl Pump {
     pub(super) async fn run(mut self) -> Result<()> {
         let now = Instant::now();
         let (last_status, last_contact) = (now, now);
-        let mut clock =
-            Clock { last_status, last_contact, unsent: false, backlog: Backlog::new() };
+        let mut clock = Clock { last_status, last_contact, unsent: false, backlog: Backlog::new() };
         self.decode()?;
         let batches = self.batches.clone();
         loop {

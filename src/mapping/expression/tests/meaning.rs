@@ -195,3 +195,16 @@ fn an_absent_column_makes_the_result_absent_where_it_matters() {
     ];
     say_with(Value::Absent, Value::Null, &expected);
 }
+
+#[test]
+fn the_examples_of_the_manual_are_true() {
+    let manual = include_str!("../../../../docs/expressions.md");
+    let (_, examples) = manual.split_once("| expression | result |\n|---|---|\n").unwrap();
+    let mut seen = 0;
+    for line in examples.lines().take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = line.split('`').collect();
+        say(&[(&cells[1].replace("\\|", "|"), cells[3])]);
+        seen += 1;
+    }
+    assert!(seen > 10);
+}

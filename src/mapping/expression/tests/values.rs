@@ -1,4 +1,5 @@
 use super::*;
+use crate::stock::QualityFlag;
 use crate::stock::quantity::Decimal;
 
 #[test]
@@ -194,7 +195,7 @@ fn a_result_can_be_asked_for_as_a_number() {
     assert_eq!(program("n > 1").eval_number(&row, &mut quality), number("1"));
     assert!(quality.is_empty());
     assert_eq!(program("t").eval_number(&row, &mut quality), Scalar::Null);
-    assert!(has(quality, QualityFlag::NonNumeric));
+    assert!(quality.has(QualityFlag::NonNumeric));
     row[0] = Value::Absent;
     assert_eq!(program("n - 1").eval_number(&row, &mut quality), Scalar::Absent);
 }

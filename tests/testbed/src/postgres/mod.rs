@@ -237,7 +237,7 @@ impl Postgres {
         self.own().ok()?.process_id()
     }
 
-    /// A program of this version (`psql`, `pg_recvlogical`) that finds this server by itself. It runs
+    /// A program of this version (`psql`, `pg_recvlogical`) that finds this server by itself; runs
     /// in the server's directory, as the server's account where the caller is root.
     ///
     /// # Errors

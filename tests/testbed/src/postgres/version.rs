@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use crate::source::{Wanted, debian};
 
-/// A major version of PostgreSQL that tailstock supports; [`all_versions`] are those it is tested on.
+/// A major version of PostgreSQL that tailstock supports; it is tested on [`all_versions`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PgVersion {
     /// The oldest one supported: no row filters, no column lists, no `pg_stat_replication_slots`.

@@ -1,6 +1,6 @@
 //! Programs inside an image, run by a Docker engine as if they were installed.
 //!
-//! The container shares the host's network and the server's directory at the host's path, and runs as
+//! The container shares the host's network, and the server's directory at its path, and runs as
 //! the servers' account, so data, sockets, certificates and signals are those of a local process.
 
 use std::path::Path;
