@@ -172,6 +172,13 @@ impl Session {
         }
     }
 
+    /// Takes leave, so that the server's log has nothing to say about a lost connection.
+    pub(crate) fn close(mut self) {
+        // Terminate. Where it does not fit at once, the server finds out by itself.
+        self.wire.queue(b"X\x00\x00\x00\x04");
+        let _ = self.wire.try_flush();
+    }
+
     /// Starts streaming from `slot` behind `start`. Returns the connection and what has arrived of
     /// the stream already.
     pub(crate) async fn start_replication(

@@ -1,4 +1,5 @@
 use std::ops::Deref;
+use std::time::Duration;
 
 use connector_api::{Error, Result};
 use tokio::task::JoinHandle;
@@ -9,9 +10,13 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{Connection, IS_STANDBY, auth, check_role, first_of, sql_error, tls};
 use crate::config::{Host, PostgresConfig, Role};
 
+/// Time for the server to take leave.
+const LEAVE_TIME: Duration = Duration::from_secs(1);
+
 /// A connection for ordinary SQL; ends when dropped.
 pub(crate) struct SqlClient {
-    client: Client,
+    /// Gone when closed.
+    client: Option<Client>,
     connection: JoinHandle<()>,
 }
 
@@ -19,6 +24,12 @@ impl SqlClient {
     /// Connects to the first host that answers and will do.
     pub(crate) async fn connect(config: &PostgresConfig) -> Result<Self> {
         first_of(config).await
+    }
+
+    /// Takes leave, so that the server's log has nothing to say about a lost connection.
+    pub(crate) async fn close(mut self) {
+        self.client = None;
+        let _ = tokio::time::timeout(LEAVE_TIME, &mut self.connection).await;
     }
 }
 
@@ -52,7 +63,7 @@ impl Connection for SqlClient {
                 (client, tokio::spawn(async { drop(connection.await) }))
             }
         };
-        let client = Self { client, connection };
+        let client = Self { client: Some(client), connection };
         if config.target != Role::Any {
             let row = client.query_one(IS_STANDBY, &[]).await.map_err(failed)?;
             check_role(host, config.target, row.get(0))?;
@@ -94,7 +105,7 @@ impl Deref for SqlClient {
     type Target = Client;
 
     fn deref(&self) -> &Client {
-        &self.client
+        self.client.as_ref().expect("closing takes the whole value")
     }
 }
 

@@ -105,7 +105,8 @@ pub(crate) fn handshake_error(error: &io::Error, host: &Host) -> Error {
     let operator = |why: &str, fix: &str| Error::operator(format!("TLS with {host}: {why}"), fix);
     match inner {
         Some(rustls::Error::InvalidCertificate(why)) => match why {
-            CertificateError::UnknownIssuer => operator(
+            // An authority of the same name with another key looks like a bad signature.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => operator(
                 "the server's certificate was signed by an authority that is not known",
                 "set sslrootcert to the authority's PEM file",
             ),

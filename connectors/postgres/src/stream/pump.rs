@@ -1,6 +1,6 @@
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use connector_api::{Batch, BatchBuilder, Error, Result};
 use tokio::sync::{mpsc, watch};
@@ -185,7 +185,7 @@ impl Pump {
     fn queue_status(&mut self, reply_now: bool) {
         if !self.wire.has_outgoing() {
             let mut message = Vec::with_capacity(39);
-            write_status(self.confirmed(), reply_now, &mut message);
+            write_status(self.confirmed(), now_us(), reply_now, &mut message);
             self.wire.queue(&message);
         }
     }
@@ -202,7 +202,7 @@ impl Pump {
     /// the slot is free.
     async fn close(mut self) -> Result<()> {
         let mut message = Vec::new();
-        write_status(self.confirmed(), false, &mut message);
+        write_status(self.confirmed(), now_us(), false, &mut message);
         // CopyDone and Terminate.
         message.extend_from_slice(b"c\x00\x00\x00\x04X\x00\x00\x00\x04");
         self.wire.queue(&message);
@@ -235,6 +235,13 @@ impl Pump {
             }
         }
     }
+}
+
+/// What `pg_stat_replication.reply_time` shows, microseconds since 2000.
+fn now_us() -> i64 {
+    let since_2000 = SystemTime::UNIX_EPOCH + Duration::from_secs(946_684_800);
+    let elapsed = SystemTime::now().duration_since(since_2000).unwrap_or_default();
+    i64::try_from(elapsed.as_micros()).unwrap_or_default()
 }
 
 fn broken(error: io::Error) -> Error {
