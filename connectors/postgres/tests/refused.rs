@@ -2,9 +2,7 @@
 
 use testbed::{PostgresOptions, StopMode};
 
-use crate::support::{
-    assert_error, assert_reached, assert_refused, config, open, server, survey,
-};
+use crate::support::{assert_error, assert_reached, assert_refused, config, open, server, survey};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_server_refuses_is_told_with_its_remedy() {

@@ -24,7 +24,8 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "an authority");
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate_for(kind).unwrap()).unwrap();
+        let issuer =
+            CertifiedIssuer::self_signed(params, KeyPair::generate_for(kind).unwrap()).unwrap();
         let authority = Self { folder, issuer };
         authority.write("ca.pem", &authority.issuer.pem());
         authority

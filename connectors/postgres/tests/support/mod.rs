@@ -24,10 +24,8 @@ pub fn config(url: &str) -> PostgresConfig {
 }
 
 pub fn tables(names: &[&str]) -> Capture {
-    let table = |name: &&str| CaptureTable {
-        name: TableName::new("public", *name),
-        columns: Columns::All,
-    };
+    let table =
+        |name: &&str| CaptureTable { name: TableName::new("public", *name), columns: Columns::All };
     Capture { tables: names.iter().map(table).collect() }
 }
 
