@@ -22,7 +22,8 @@ use crate::config::PostgresConfig;
 use crate::decode::Decoder;
 use crate::position::Lsn;
 use crate::session::Session;
-use pump::Pump;
+use backlog::Backlog;
+use pump::{Clock, Pump};
 use read_buffer::ReadBuffer;
 
 /// What the task and the stream both know.
@@ -84,6 +85,8 @@ impl PostgresStream {
             confirms: opening.confirms,
             end: start,
             server_end: start,
+            clock: Clock::new(),
+            backlog: Backlog::new(),
         };
         let task = Some(tokio::spawn(pump.run()));
         Ok(Self { batches, wishes, shared, task })

@@ -122,8 +122,8 @@ async fn a_question_is_answered_at_once() {
     let config = fake.config();
     let server = fake.stream(|mut client| {
         let begun = Instant::now();
-        for _ in 0..50 {
-            client.send(&keepalive(0x10, true));
+        for round in 0..50 {
+            client.send(&keepalive(0x10 + round, true));
             client.status();
         }
         begun.elapsed()

@@ -367,3 +367,25 @@ async fn values_look_the_same_whatever_the_role_has_set() {
     assert_eq!(values[3], Value::Float(0.1 + 0.2));
     assert_eq!(values[4], Value::Bytes(&[0, 0xff]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_can_be_stopped_while_nothing_is_confirmed() {
+    let Some(server) = shop(PostgresOptions::default(), "shutdown under a stall") else { return };
+    let mut stream = open(&server, &plain(&server)).await;
+    let before = confirmed(&server);
+    server.execute("insert into stock values (1, 1, '')").unwrap();
+    assert_eq!(read_rows(&mut stream, 1).await, [1]);
+    // Nobody reads or confirms any more.
+    tokio::task::block_in_place(|| server.stop(StopMode::Fast).unwrap());
+    let error = loop {
+        match read(&mut stream).await {
+            Ok(batch) => assert!(batch.events().is_empty()),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(*error.fault(), Fault::Transient, "{error}");
+    tokio::task::block_in_place(|| server.start_again().unwrap());
+    assert_eq!(confirmed(&server), before);
+    let mut again = open(&server, &plain(&server)).await;
+    assert_eq!(read_rows(&mut again, 1).await, [1]);
+}

@@ -21,6 +21,12 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 const CONFIRM_EVERY: Duration = Duration::from_millis(50);
 /// Without a word from the server for this long it is asked for one.
 const SILENCE_ASK: Duration = Duration::from_secs(20);
+/// A question this soon after our last status is a repeated one.
+const ASKED_AGAIN: Duration = Duration::from_millis(250);
+/// Time between answers to repeated questions.
+const ANSWER_EVERY: Duration = Duration::from_millis(100);
+/// Repeated questions after which the server is not kept waiting: two seconds' worth.
+const ASKED_IN_VAIN: u32 = 20;
 /// Time a closing stream gives the server to take the last confirmation and end.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
@@ -39,32 +45,57 @@ pub(super) struct Pump {
     pub(super) end: Lsn,
     /// The server's end of the log as last heard.
     pub(super) server_end: Lsn,
+    pub(super) clock: Clock,
+    pub(super) backlog: Backlog,
 }
 
-/// What the task keeps between its turns.
-struct Clock {
+/// When the server and we last spoke, and what about.
+#[derive(Debug)]
+pub(super) struct Clock {
     last_status: Instant,
     /// When the server was last heard, or could not be because nobody listened.
     last_contact: Instant,
     /// A confirmation has not been sent yet.
     unsent: bool,
-    backlog: Backlog,
+    /// A question has not been answered yet.
+    answer_due: bool,
+    asked_for: Lsn,
+    times_asked: u32,
+}
+
+impl Clock {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            last_status: now,
+            last_contact: now,
+            unsent: false,
+            answer_due: false,
+            asked_for: Lsn(0),
+            times_asked: 0,
+        }
+    }
+
+    fn status_due(&self) -> Instant {
+        let patience = match (self.unsent, self.answer_due) {
+            (true, _) => CONFIRM_EVERY,
+            (false, true) => ANSWER_EVERY,
+            (false, false) => STATUS_EVERY,
+        };
+        self.last_status + patience
+    }
 }
 
 impl Pump {
     pub(super) async fn run(mut self) -> Result<()> {
-        let now = Instant::now();
-        let (last_status, last_contact) = (now, now);
-        let mut clock = Clock { last_status, last_contact, unsent: false, backlog: Backlog::new() };
         self.decode()?;
         let batches = self.batches.clone();
         loop {
-            let patience = if clock.unsent { CONFIRM_EVERY } else { STATUS_EVERY };
-            let status_due = clock.last_status + patience;
+            let status_due = self.clock.status_due();
             let reads = !self.builder.is_full();
             tokio::select! { biased;
                 // 1. The server must hear from us, whatever else there is to do.
-                () = tokio::time::sleep_until(status_due) => self.status(&mut clock)?,
+                () = tokio::time::sleep_until(status_due) => self.status()?,
                 // 2. What could not be sent before.
                 outcome = self.wire.socket().writable(), if self.wire.has_outgoing() => {
                     outcome.map_err(broken)?;
@@ -74,7 +105,7 @@ impl Pump {
                 changed = self.wished.changed() => {
                     if changed.is_err() { return Ok(()) }
                     if self.wished.borrow_and_update().closing { return self.close().await }
-                    clock.unsent = true;
+                    self.clock.unsent = true;
                 }
                 // 4. Whoever is ready for a batch gets what there is.
                 permit = batches.reserve(), if self.builder.is_ready() => {
@@ -83,16 +114,16 @@ impl Pump {
                     self.decode()?;
                 }
                 // 5. The log.
-                outcome = clock.backlog.arrival(&self.wire), if reads => {
+                outcome = self.backlog.arrival(&self.wire), if reads => {
                     outcome.map_err(broken)?;
-                    self.receive(&mut clock)?;
+                    self.receive()?;
                 }
             }
         }
     }
 
     /// Takes what has arrived and decodes it.
-    fn receive(&mut self, clock: &mut Clock) -> Result<()> {
+    fn receive(&mut self) -> Result<()> {
         let wanted = match parse(self.buffer.filled())? {
             Parsed::Incomplete(wanted) => wanted,
             Parsed::Frame(..) => 0,
@@ -106,15 +137,15 @@ impl Pump {
         };
         if count > 0 {
             self.buffer.received(count);
-            clock.last_contact = Instant::now();
+            self.clock.last_contact = Instant::now();
             let decoded = self.decode();
             let mut shared = self.shared.lock().expect("no holder panics");
-            shared.last_contact = clock.last_contact.into_std();
+            shared.last_contact = self.clock.last_contact.into_std();
             shared.server_end = self.server_end;
             drop(shared);
             decoded?;
         }
-        clock.backlog.received(count, &self.wire).map_err(broken)
+        self.backlog.received(count, &self.wire).map_err(broken)
     }
 
     /// Decodes whole frames until there is none, or the batch is full.
@@ -141,8 +172,7 @@ impl Pump {
                         self.builder.progress(&server_end.to_string());
                     }
                     if reply_now {
-                        self.queue_status(false);
-                        self.flush()?;
+                        self.asked(server_end)?;
                     }
                 }
                 Frame::Failed(body) => {
@@ -157,27 +187,49 @@ impl Pump {
         Ok(())
     }
 
+    /// The server wants to hear from us at once.
+    ///
+    /// One that is being stopped stays until everything it has sent is confirmed, and asks again
+    /// as soon as it has an answer: thousands of times a second, for as long as nothing becomes
+    /// durable downstream. Then it must not wait for us: the slot keeps what is not confirmed.
+    fn asked(&mut self, server_end: Lsn) -> Result<()> {
+        let again = self.clock.last_status.elapsed() < ASKED_AGAIN;
+        if !again || self.clock.asked_for != server_end {
+            self.clock.times_asked = 0;
+        }
+        self.clock.asked_for = server_end;
+        self.clock.times_asked += 1;
+        if self.clock.times_asked > ASKED_IN_VAIN {
+            return Err(Error::transient(
+                "the server is being stopped; what is not durable here yet stays in its slot",
+            ));
+        }
+        self.clock.answer_due = true;
+        if again { Ok(()) } else { self.status() }
+    }
+
     fn confirmed(&self) -> Lsn {
         if self.confirms { self.wished.borrow().confirmed } else { Lsn(0) }
     }
 
     /// Tells the server how far we are; asks it for a sign of life when it has been silent.
-    fn status(&mut self, clock: &mut Clock) -> Result<()> {
+    fn status(&mut self) -> Result<()> {
         let now = Instant::now();
         // A reader that has stopped reading cannot hear.
         let listening = !self.builder.is_full();
         if !listening {
-            clock.last_contact = now;
+            self.clock.last_contact = now;
         }
-        let silence = now - clock.last_contact;
+        let silence = now - self.clock.last_contact;
         let limit = self.config.silence_limit;
         if silence >= limit {
             let seconds = limit.as_secs();
             return Err(Error::transient(format!("the server has been silent for {seconds} s")));
         }
         self.queue_status(silence >= SILENCE_ASK.min(limit / 2));
-        clock.last_status = now;
-        clock.unsent = false;
+        self.clock.last_status = now;
+        self.clock.unsent = false;
+        self.clock.answer_due = false;
         self.flush()
     }
 
