@@ -1,9 +1,15 @@
 //! Who the server proves to be.
 
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use testbed::{PostgresOptions, TlsFiles};
 
 use crate::support::certificates::Authority;
-use crate::support::{assert_reached, assert_refused, config, server};
+use crate::support::fake::{Fake, frame, read_frame, read_startup};
+use crate::support::{assert_reached, assert_refused, config, open, server};
 
 const ROLE: &str = "create role scram replication login password 'secret'";
 
@@ -109,4 +115,48 @@ async fn a_server_without_tls_is_told_from_one_that_is_away() {
     let Some(server) = server(PostgresOptions::default().controlled(), "no TLS") else { return };
     let config = url("127.0.0.1", server.port(), "sslmode=require");
     assert_refused(&config, "does not offer TLS", Some("ssl = on")).await;
+}
+
+/// What a client answers to a server that offers these mechanisms under TLS.
+async fn chosen(offered: &'static [u8]) -> Vec<u8> {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("server", &["127.0.0.1"]);
+    let fake = Fake::new();
+    let root = authority.root().display().to_string();
+    let config = config(&fake.url(&format!("sslrootcert={root}")).replace("reader", "r:secret"));
+    let server = fake.accept(move |mut client| {
+        client.read_exact(&mut [0; 8]).unwrap();
+        client.write_all(b"S").unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![CertificateDer::from_pem_file(certificate).unwrap()],
+                PrivateKeyDer::from_pem_file(key).unwrap(),
+            )
+            .unwrap();
+        let connection = rustls::ServerConnection::new(Arc::new(tls)).unwrap();
+        let mut client = rustls::StreamOwned::new(connection, client);
+        read_startup(&mut client);
+        let mut offer = 10_u32.to_be_bytes().to_vec();
+        offer.extend_from_slice(offered);
+        client.write_all(&frame(b'R', &offer)).unwrap();
+        client.flush().unwrap();
+        read_frame(&mut client).unwrap().1
+    });
+    assert!(open(&config).await.is_err());
+    server.join().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_strongest_login_that_is_offered_is_taken() {
+    let both = chosen(b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0").await;
+    assert!(both.starts_with(b"SCRAM-SHA-256-PLUS\0"));
+    assert!(both.windows(24).any(|part| part == b"p=tls-server-end-point,,"));
+    // It says that it could have bound the login, so that nobody can hide the offer.
+    let plain = chosen(b"SCRAM-SHA-256\0\0").await;
+    assert!(plain.starts_with(b"SCRAM-SHA-256\0"));
+    assert!(plain.windows(3).any(|part| part == b"y,,"));
 }

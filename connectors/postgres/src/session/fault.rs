@@ -117,3 +117,6 @@ pub(crate) fn sql(error: tokio_postgres::Error, config: &PostgresConfig, doing: 
         None => Error::transient(format!("{doing}: the connection broke")).because(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

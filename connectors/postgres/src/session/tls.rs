@@ -173,3 +173,6 @@ pub(crate) fn server_end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u
     };
     Some(digest(algorithm, certificate).as_ref().to_vec())
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,10 +40,7 @@ impl Fake {
         play: impl FnOnce(Streaming) -> T + Send + 'static,
     ) -> JoinHandle<T> {
         self.accept(move |mut client| {
-            let mut len = [0; 4];
-            client.read_exact(&mut len).unwrap();
-            let mut startup = vec![0; u32::from_be_bytes(len) as usize - 4];
-            client.read_exact(&mut startup).unwrap();
+            read_startup(&mut client);
             client.write_all(&frame(b'R', &0_u32.to_be_bytes())).unwrap();
             client.write_all(&frame(b'Z', b"I")).unwrap();
             let (kind, _) = read_frame(&mut client).unwrap();
@@ -104,7 +101,14 @@ impl Streaming {
     }
 }
 
-fn read_frame(client: &mut TcpStream) -> std::io::Result<(u8, Vec<u8>)> {
+pub fn read_startup(client: &mut impl Read) {
+    let mut len = [0; 4];
+    client.read_exact(&mut len).unwrap();
+    let mut startup = vec![0; u32::from_be_bytes(len) as usize - 4];
+    client.read_exact(&mut startup).unwrap();
+}
+
+pub fn read_frame(client: &mut impl Read) -> std::io::Result<(u8, Vec<u8>)> {
     let mut header = [0; 5];
     client.read_exact(&mut header)?;
     let [kind, len @ ..] = header;
