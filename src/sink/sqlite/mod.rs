@@ -9,6 +9,10 @@ mod open;
 mod schema;
 mod write;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

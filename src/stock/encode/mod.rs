@@ -5,6 +5,10 @@ mod records;
 mod schema;
 mod time;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 pub use json::Encoder;
 pub use records::{Damaged, Entry, RecordKind, Records};
 pub use schema::json_schema;
