@@ -233,6 +233,11 @@ proptest! {
             Some(item.as_str()), Some(sku.as_str()), Some("w1"), Some(bucket.as_str()),
         ]);
         prop_assert_eq!(columns[4], Some("10.5"));
+        prop_assert_eq!(value["id"].as_str(), Some(records.id(entry)));
+        prop_assert_eq!(records.id(entry), format!("{:032x}", entry.id));
+        prop_assert_eq!(value["version"].as_str(), Some(records.version(entry)));
+        prop_assert_eq!(records.version(entry), entry.version.to_string());
+        prop_assert_eq!(value["committed_at"].as_str(), records.committed_at(entry));
     }
 
     #[test]
@@ -249,6 +254,9 @@ proptest! {
         prop_assert_eq!((found.id, found.version), (entry.id, entry.version));
         prop_assert_eq!(found.committed_at_us, entry.committed_at_us);
         prop_assert_eq!(back.value(found), records.value(&entry));
+        prop_assert_eq!(back.id(found), records.id(&entry));
+        prop_assert_eq!(back.version(found), records.version(&entry));
+        prop_assert_eq!(back.committed_at(found), records.committed_at(&entry));
         prop_assert_eq!(back.key(found), records.key(&entry));
     }
 
