@@ -5,10 +5,15 @@
 TAILSTOCK_TEST_SIZE ?= ci
 export TAILSTOCK_TEST_SIZE
 
-.PHONY: build test test-full servers bench-postgres lint clean
+.PHONY: build demo test test-full servers fuzz bench-postgres lint clean
 
 build:
 	cargo build --release --locked
+
+# A private PostgreSQL, a small shop, and a live table: make demo SECONDS=20
+demo:
+	cargo build --quiet --release --locked --bin tailstock --example demo
+	@target/release/examples/demo $(SECONDS)
 
 test: servers
 	cargo test --workspace --locked
@@ -19,6 +24,17 @@ test-full:
 # Fetches the servers in advance, so that no test's own time is spent on it.
 servers:
 	cargo run --quiet --locked -p testbed -- prepare
+
+# Every parser of foreign bytes, FUZZ_SECONDS each. The sanitizer needs compiler flags that the
+# stable toolchain keeps behind RUSTC_BOOTSTRAP.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := pgoutput frame expression
+fuzz:
+	command -v cargo-fuzz >/dev/null || cargo install --locked --quiet cargo-fuzz
+	@set -e; for target in $(FUZZ_TARGETS); do \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz $$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1; \
+	done
 
 bench-postgres:
 	cargo run --release --locked -p bench -- postgres

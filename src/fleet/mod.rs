@@ -7,6 +7,7 @@ pub mod retry;
 mod supervisor;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use connector_api::{Error, Fault, Result};
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::progress::{Lifecycle, Next, next_after};
+use crate::progress::Lifecycle;
 use crate::seller;
 use crate::shard::{self, Shard};
 use crate::sink::{self, ShardState, Sink};
@@ -47,12 +48,12 @@ pub async fn run(
     goal: Goal,
     shutdown: watch::Receiver<bool>,
 ) -> Result<Vec<Halted>> {
-    let mut delays = retry::delays();
+    let mut patience = retry::Patience::new(goal.until_current);
     loop {
         let session = Session { config, telemetry, goal, shutdown: shutdown.clone() };
         let error = match sink.open(sink::Shard(0)).await {
             Ok((writer, state)) => {
-                delays.reset();
+                patience.reset();
                 match session.run(writer, state).await {
                     Ok(halted) => return Ok(halted),
                     Err(error) => error,
@@ -60,15 +61,13 @@ pub async fn run(
             }
             Err(error) => error,
         };
-        let next = next_after(error.fault());
-        if next == Next::Halt || (next == Next::StandBy && goal.until_current) {
-            return Err(error);
-        }
+        let Some(delay) = patience.after(&error, Instant::now()) else { return Err(error) };
         for seller in &config.sellers {
             telemetry.board.enter(seller, waiting(&error));
         }
-        let delay = delays.next_delay();
-        warn!(error = %crate::telemetry::chain(&error), ?delay, "the sink cannot be used yet");
+        if patience.is_news(&error) {
+            warn!(error = %crate::telemetry::chain(&error), "the sink cannot be used yet");
+        }
         let mut shutdown = shutdown.clone();
         tokio::select! {
             () = ending(&mut shutdown) => return Ok(Vec::new()),

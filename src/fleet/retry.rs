@@ -1,9 +1,19 @@
-//! The one place that knows the `backoff` crate: exponential delays with jitter, without end.
+//! How long to wait after an error, and when to give up. The one place that knows the `backoff`
+//! crate: exponential delays with jitter, without end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
+use connector_api::Error;
+
+use crate::progress::{Next, next_after};
+
+/// How often it is looked whether a holder has gone.
+const HELD_DELAY: Duration = Duration::from_millis(500);
+/// How long a run with an end of its own waits for a holder. A server takes a moment to notice
+/// that a killed process has gone, so what it held is not given up at once.
+const HELD_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Delays between tries. Grows until [`Delays::reset`].
 #[derive(Debug)]
@@ -35,9 +45,76 @@ impl Delays {
     }
 }
 
+/// What to do after one error after the other, until there is progress.
+#[derive(Debug)]
+pub(super) struct Patience {
+    delays: Delays,
+    held_since: Option<Instant>,
+    /// Whether the run is to end by itself, and so must not wait for a holder for ever.
+    ends: bool,
+    said: String,
+}
+
+impl Patience {
+    pub(super) fn new(ends: bool) -> Self {
+        Self { delays: delays(), held_since: None, ends, said: String::new() }
+    }
+
+    /// There was progress.
+    pub(super) fn reset(&mut self) {
+        self.delays.reset();
+        self.held_since = None;
+        self.said.clear();
+    }
+
+    /// How long to wait after `error`; `None` is to halt.
+    pub(super) fn after(&mut self, error: &Error, now: Instant) -> Option<Duration> {
+        match next_after(error.fault()) {
+            Next::Halt => None,
+            Next::Retry => {
+                self.held_since = None;
+                Some(self.delays.next_delay())
+            }
+            Next::StandBy => {
+                let since = *self.held_since.get_or_insert(now);
+                let waits = !self.ends || now - since < HELD_PATIENCE;
+                waits.then_some(HELD_DELAY)
+            }
+        }
+    }
+
+    /// Whether `error` is news: the same words again and again help nobody.
+    pub(super) fn is_news(&mut self, error: &Error) -> bool {
+        let said = error.to_string();
+        let news = said != self.said;
+        self.said = said;
+        news
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_holder_is_waited_for_and_only_a_run_with_an_end_gives_up() {
+        let held = Error::held("the slot is in use", "another process");
+        let start = Instant::now();
+        let (mut service, mut job) = (Patience::new(false), Patience::new(true));
+        for seconds in [0, 9, 11, 10_000] {
+            let now = start + Duration::from_secs(seconds);
+            assert_eq!(service.after(&held, now), Some(HELD_DELAY));
+            assert_eq!(job.after(&held, now).is_some(), seconds < 10);
+        }
+    }
+
+    #[test]
+    fn the_same_words_are_said_once() {
+        let mut patience = Patience::new(false);
+        let (one, other) = (Error::transient("a"), Error::transient("b"));
+        let news = [&one, &one, &other, &one].map(|error| patience.is_news(error));
+        assert_eq!(news, [true, false, true, true]);
+    }
 
     #[test]
     fn delays_never_end_and_never_pass_half_a_minute() {

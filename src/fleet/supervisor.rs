@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use connector_api::{Error, Result};
 use tokio::sync::watch;
@@ -6,7 +7,7 @@ use tracing::{error, info, warn};
 
 use super::{Goal, retry};
 use crate::config::SellerConfig;
-use crate::progress::{Lifecycle, Next, next_after};
+use crate::progress::Lifecycle;
 use crate::seller::{self, Ended, Seller, Surroundings};
 use crate::shard::Shard;
 use crate::sink::ShardState;
@@ -38,7 +39,7 @@ pub enum Outcome {
 pub(super) async fn supervise(charge: Charge) -> Outcome {
     let (seller, source) = (charge.config.seller.clone(), charge.config.source.name.clone());
     let metrics = charge.telemetry.board.seller(&charge.config);
-    let mut delays = retry::delays();
+    let mut patience = retry::Patience::new(charge.goal.until_current);
     loop {
         charge.telemetry.board.enter(&charge.config, Lifecycle::Starting);
         let rows_before = metrics.rows_read();
@@ -51,13 +52,9 @@ pub(super) async fn supervise(charge: Charge) -> Outcome {
             Err(error) => error,
         };
         if metrics.rows_read() > rows_before {
-            delays.reset();
+            patience.reset();
         }
-        let next = match next_after(error.fault()) {
-            Next::StandBy if charge.goal.until_current => Next::Halt,
-            next => next,
-        };
-        if next == Next::Halt {
+        let Some(delay) = patience.after(&error, Instant::now()) else {
             let fix = match error.fault() {
                 connector_api::Fault::Operator { fix } => Some(fix.clone()),
                 _ => None,
@@ -66,9 +63,10 @@ pub(super) async fn supervise(charge: Charge) -> Outcome {
             let reason = chain(&error).to_string();
             charge.telemetry.board.enter(&charge.config, Lifecycle::Halted { reason, fix });
             return Outcome::Halted(format!("{seller}/{source}"), error);
+        };
+        if patience.is_news(&error) {
+            warn!(%seller, %source, error = %chain(&error), "trying again until it works");
         }
-        let delay = delays.next_delay();
-        warn!(%seller, %source, error = %chain(&error), ?delay, "trying again");
         charge.telemetry.board.enter(&charge.config, super::waiting(&error));
         metrics.restarted();
         let mut shutdown = charge.shutdown.clone();

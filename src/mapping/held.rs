@@ -53,7 +53,7 @@ impl Held {
     /// Takes back a stored removal.
     pub(super) fn load(&mut self, key: &str, stored: &str) -> Result<(), String> {
         let records = Records::decode(key, stored)
-            .map_err(|error| format!("a held removal is damaged: {key}: {error}"))?;
+            .map_err(|error| format!("a held removal is damaged: {error}"))?;
         self.bytes += records.bytes();
         self.by_key.insert(key.to_owned(), records);
         Ok(())

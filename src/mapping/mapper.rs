@@ -195,10 +195,10 @@ impl Mapper {
             return Ok(());
         }
         let row = crate::state::CachedRow::decode(stored, &plan.columns)
-            .map_err(|error| format!("{error}: {table}, row {key}"))?;
+            .map_err(|error| format!("{error}: table {table}"))?;
         let view = Row::cached(&row);
         let Some(id) = view.id(plan.identity_width) else {
-            return Err(format!("a cached row without its key: {table}, row {key}"));
+            return Err(format!("a cached row without its key: table {table}"));
         };
         let who = (&self.source.seller, &self.source.source);
         for (mapping, owners) in plan.mappings.iter().zip(&mut self.tables[index].owners) {

@@ -162,7 +162,7 @@ fn write_levels(
             key, seller, source, item, sku, location, bucket, on_hand, available, reserved,
             incoming, version, at, seq,
         ])?;
-        assert!(written == 1, "versions of {key} must rise: {version} is not the greatest");
+        assert!(written == 1, "the versions of a key must rise: {version} is not the greatest");
     }
     Ok(())
 }
