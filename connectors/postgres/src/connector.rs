@@ -2,13 +2,14 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use async_trait::async_trait;
 use connector_api::{
-    Capture, ChangeStream, Connector, Continuity, Error, Position, Result, ResumePoint, Survey,
+    Capture, ChangeStream, Connector, Continuity, Error, Lineage, Position, Result, ResumePoint,
+    Survey,
 };
 
 use crate::config::{PostgresConfig, Slot};
-use crate::doctor::{self, Facts};
+use crate::doctor::{self, Facts, System};
 use crate::position::{LogIdentity, Lsn};
-use crate::session::{Session, SqlClient, sql_error};
+use crate::session::{Session, SqlClient};
 use crate::stream::{Opening, PostgresStream};
 
 /// One PostgreSQL database.
@@ -51,52 +52,77 @@ impl PostgresConnector {
         }
     }
 
-    fn lineage(&self, facts: &Facts) -> connector_api::Lineage {
+    fn lineage(&self, facts: &Facts) -> Lineage {
+        let system = facts.system.clone().unwrap_or_default();
         let slot = self.slot().unwrap_or("temporary").to_owned();
-        let (system_id, timeline) = (facts.system_id.clone(), facts.timeline);
-        LogIdentity { system_id, timeline, slot }.to_lineage()
+        LogIdentity { system_id: system.id, timeline: system.timeline, slot }.to_lineage()
     }
 
     async fn facts(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Facts> {
         let client = SqlClient::connect(&self.config).await?;
         let mut facts = doctor::gather(&client, &self.config, capture).await?;
         client.close().await;
-        if !facts.may_replicate {
-            return Ok(facts);
+        // What a walsender would be refused for is told with everything else that is wrong.
+        if facts.server.may_replicate && !facts.server.senders.is_full() {
+            facts.system = Some(self.system(last).await?);
         }
-        let known = last.and_then(|last| LogIdentity::from_lineage(&last.lineage));
-        // The control file lags behind a promotion; a walsender knows the timeline at once.
-        let mut session = Session::connect(&self.config).await?;
-        let system = session.query("IDENTIFY_SYSTEM").await?;
-        let cell = |place: usize| system.first().and_then(|row| row.get(place)?.clone());
-        if let Some(timeline) = cell(1).and_then(|text| text.parse().ok()) {
-            facts.timeline = timeline;
-        }
-        if known.is_some_and(|known| known.timeline != facts.timeline) {
-            let history = session.query(&format!("TIMELINE_HISTORY {}", facts.timeline)).await?;
-            let content = history.first().and_then(|row| row.get(1)?.clone()).unwrap_or_default();
-            facts.forks = doctor::parse_forks(&content)?;
-        }
-        session.close();
         Ok(facts)
     }
 
-    /// What the server sends of the captured tables, in words that change when that does.
-    fn coverage(&self, facts: &Facts, capture: &Capture) -> String {
-        let Some(publication) = &facts.publication else { return String::new() };
-        let operations = ["insert", "update", "delete", "truncate"];
-        let published = operations.iter().zip(publication.operations);
-        let published: Vec<&str> = published.filter_map(|(name, on)| on.then_some(*name)).collect();
-        let mut words = vec![format!("{}: {}", self.config.publication, published.join(" "))];
-        if publication.via_root {
-            words.push("via root".to_owned());
+    /// Asks a walsender: the control file lags behind a promotion.
+    async fn system(&self, last: Option<&ResumePoint>) -> Result<System> {
+        let mut session = Session::connect(&self.config).await?;
+        let (id, timeline) = identify(&mut session).await?;
+        let mut system = System { id, timeline, forks: Vec::new() };
+        let known = last.and_then(|last| LogIdentity::from_lineage(&last.lineage));
+        if known.is_some_and(|known| known.timeline != timeline) && timeline > 1 {
+            let history = session.query(&format!("TIMELINE_HISTORY {timeline}")).await?;
+            let content = history.first().and_then(|row| row.get(1)?.clone()).unwrap_or_default();
+            system.forks = doctor::parse_forks(&content)?;
         }
-        for table in publication.tables.iter().filter(|t| capture.columns_of(&t.name).is_some()) {
-            let filter = table.filter.as_ref().map(|filter| format!(" where {filter}"));
-            words.push(format!("{}{}", table.name, filter.unwrap_or_default()));
-        }
-        words.join(", ")
+        session.close();
+        Ok(system)
     }
+
+    fn coverage(&self, facts: &Facts, capture: &Capture) -> String {
+        doctor::coverage(facts, &self.config.publication, capture)
+    }
+
+    /// What a survey proved still holds on the connection that is to stream. Several hosts, a
+    /// failover or another hand may have come in between; the server itself would begin behind
+    /// what is missing without a word.
+    async fn verify(&self, session: &mut Session, slot: &str, from: &ResumePoint) -> Result<()> {
+        let remembered = LogIdentity::from_lineage(&from.lineage).ok_or_else(|| {
+            Error::definite(format!("{} is not the log of a PostgreSQL server", from.lineage))
+        })?;
+        let (system_id, timeline) = identify(session).await?;
+        let changed =
+            |what: String| Err(Error::transient(format!("{what} since it was looked at")));
+        if (system_id, timeline) != (remembered.system_id, remembered.timeline) {
+            return changed("another server, or another timeline, has come to answer".to_owned());
+        }
+        let sql = format!(
+            "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = {}",
+            doctor::literal(slot)
+        );
+        let rows = session.query(&sql).await?;
+        let confirmed = rows.first().and_then(|row| row.first()?.as_ref()?.parse::<Lsn>().ok());
+        match confirmed {
+            None => changed(format!("slot {slot} has gone")),
+            Some(confirmed) if confirmed > Lsn::from_position(&from.position)? => {
+                changed(format!("slot {slot} was moved to {confirmed}"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// The system's number and its timeline.
+async fn identify(session: &mut Session) -> Result<(String, u32)> {
+    let rows = session.query("IDENTIFY_SYSTEM").await?;
+    let cell = |place: usize| rows.first().and_then(|row| row.get(place)?.clone());
+    let timeline = cell(1).and_then(|text| text.parse().ok());
+    cell(0).zip(timeline).ok_or_else(|| Error::definite("the server cannot say which one it is"))
 }
 
 #[async_trait]
@@ -118,21 +144,20 @@ impl Connector for PostgresConnector {
 
     async fn survey(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Survey> {
         let facts = self.facts(capture, last).await?;
-        let coverage = self.coverage(&facts, capture);
         if let Some(holder) = facts.slot.as_ref().and_then(|slot| slot.holder.clone()) {
             let slot = self.slot().unwrap_or_default();
             return Err(Error::held(format!("slot {slot} is in use by {holder}"), holder));
         }
-        let continuity = match self.config.slot {
-            Slot::Temporary => Continuity::New,
-            _ => doctor::continuity(&facts, last, &coverage, self.slot()),
+        let continuity = match self.slot() {
+            None => Continuity::New,
+            Some(slot) => doctor::continuity(&facts, &self.config, slot, last),
         };
         Ok(Survey {
-            server: format!("PostgreSQL {}", facts.version),
+            server: format!("PostgreSQL {}", facts.server.version),
             lineage: self.lineage(&facts),
-            head: facts.head.to_position(),
+            head: facts.server.head.to_position(),
             continuity,
-            coverage,
+            coverage: self.coverage(&facts, capture),
             findings: doctor::findings(&facts, &self.config, capture),
             tables: facts.tables.into_iter().map(|table| table.description).collect(),
         })
@@ -141,23 +166,12 @@ impl Connector for PostgresConnector {
     async fn establish(&self, capture: &Capture) -> Result<ResumePoint> {
         let facts = self.facts(capture, None).await?;
         let position = match self.slot() {
-            None => facts.head,
+            None => facts.server.head,
             Some(slot) => {
                 let client = SqlClient::connect(&self.config).await?;
-                let failed =
-                    |error| sql_error(error, &self.config, &format!("creating slot {slot}"));
-                if facts.slot.is_some() {
-                    let drop = "SELECT pg_drop_replication_slot($1)";
-                    client.execute(drop, &[&slot]).await.map_err(failed)?;
-                }
-                let create = "SELECT lsn::text
-                    FROM pg_create_logical_replication_slot($1, 'pgoutput')";
-                // Waits for transactions that are open now, however long they are.
-                client.batch_execute("SET statement_timeout = 0").await.map_err(failed)?;
-                let row = client.query_one(create, &[&slot]).await.map_err(failed)?;
-                let lsn = row.get::<_, String>(0);
+                let position = doctor::establish(&client, &self.config, &facts, slot).await?;
                 client.close().await;
-                lsn.parse().map_err(|error| Error::definite("an unreadable LSN").because(error))?
+                position
             }
         };
         Ok(ResumePoint {
@@ -173,10 +187,10 @@ impl Connector for PostgresConnector {
         let mut session = Session::connect(&self.config).await?;
         let mut opening = Opening { slot: String::new(), from, capture, confirms: true };
         match &self.config.slot {
-            Slot::Named(name) => opening.slot.clone_from(name),
-            Slot::Unconfirmed(name) => {
+            Slot::Named(name) | Slot::Unconfirmed(name) => {
+                self.verify(&mut session, name, &opening.from).await?;
                 opening.slot.clone_from(name);
-                opening.confirms = false;
+                opening.confirms = matches!(self.config.slot, Slot::Named(_));
             }
             Slot::Temporary => {
                 // Other processes may stream from the same server, on other hosts too.
@@ -195,3 +209,6 @@ impl Connector for PostgresConnector {
         Ok(Box::new(PostgresStream::open(session, opening, &self.config).await?))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,28 @@
-//! What streaming needs from the server: gathered by SQL ([`facts`]), judged without it
-//! ([`findings`], [`continuity`]). Looking changes nothing on the server.
+//! What streaming needs from the server. Looking changes nothing there, and judging needs no
+//! server.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `facts` | what is known of a server |
+//! | `gather` | how it comes to be known: SQL |
+//! | `findings` | what is not as it should be, with its fix |
+//! | `coverage` | what the publication lets through, in words that change when that does |
+//! | `continuity` | whether the log behind a checkpoint is whole |
+//! | `establish` | the slot: made, found again, or replaced |
+//! | `quote` | names and texts as SQL |
 
 mod continuity;
+mod coverage;
+mod establish;
 mod facts;
 mod findings;
+mod gather;
 mod quote;
 
 pub(crate) use continuity::continuity;
-pub(crate) use facts::{Facts, gather, parse_forks};
+pub(crate) use coverage::coverage;
+pub(crate) use establish::establish;
+pub(crate) use facts::{Facts, System, parse_forks};
 pub(crate) use findings::findings;
-pub(crate) use quote::identifier;
+pub(crate) use gather::gather;
+pub(crate) use quote::{identifier, literal};

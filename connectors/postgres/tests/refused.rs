@@ -1,5 +1,7 @@
 //! Every way not to be let in, each told so that it can be mended.
 
+use connector_api::{Capture, Connector as _, Fault};
+use connector_postgres::{PostgresConnector, Slot};
 use testbed::{PostgresOptions, StopMode};
 
 use crate::support::{assert_error, assert_reached, assert_refused, config, open, server, survey};
@@ -69,24 +71,26 @@ async fn a_server_that_is_away_or_full_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slot_in_use_names_its_holder_and_a_missing_one_its_remedy() {
-    use connector_api::Fault;
-    use connector_postgres::Slot;
+async fn a_slot_in_use_names_its_holder_and_a_missing_one_is_looked_at_again() {
     let Some(server) = server(PostgresOptions::default().controlled(), "slots") else { return };
     server.execute("create publication tailstock for all tables").unwrap();
-    let mut url = config(&format!(
+    let mut config = config(&format!(
         "postgresql://postgres@127.0.0.1:{}/postgres?sslmode=disable",
         server.port()
     ));
-    url.slot = Slot::Named("acme".to_owned());
-    let error = open(&url).await.map(drop).unwrap_err();
-    assert_error(&error, "(42704)", Some("a slot that is gone"));
-    server.value("select pg_create_logical_replication_slot('acme', 'pgoutput')").unwrap();
-    let holder = open(&url).await.unwrap();
-    let error = open(&url).await.map(drop).unwrap_err();
+    config.slot = Slot::Named("acme".to_owned());
+    let connector = PostgresConnector::new(config.clone());
+    let nothing = Capture::default();
+    let from = connector.establish(&nothing).await.unwrap();
+    server.value("select pg_drop_replication_slot('acme')").unwrap();
+    let error = connector.open(from, nothing.clone()).await.map(drop).unwrap_err();
+    assert_error(&error, "slot acme has gone since it was looked at", None);
+    let from = connector.establish(&nothing).await.unwrap();
+    let holder = connector.open(from.clone(), nothing.clone()).await.unwrap();
+    let error = connector.open(from, nothing.clone()).await.map(drop).unwrap_err();
     assert!(matches!(error.fault(), Fault::Held { .. }), "{error}");
     assert!(error.to_string().contains("PID"), "{error}");
-    let error = survey(&url).await.unwrap_err();
+    let error = survey(&config).await.unwrap_err();
     assert!(matches!(error.fault(), Fault::Held { .. }), "{error}");
     drop(holder);
 }

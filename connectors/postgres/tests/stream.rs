@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use connector_api::{
-    Batch, Capture, ChangeStream, Connector as _, Error, Fault, Op, SourceEvent, Value,
+    Batch, Capture, ChangeStream, Connector as _, Error, Fault, Lineage, Op, ResumePoint,
+    SourceEvent, Value,
 };
 use connector_postgres::{PostgresConfig, PostgresConnector, Slot};
 use testbed::{Postgres, PostgresOptions, StopMode};
@@ -38,10 +39,17 @@ fn confirmed(server: &Postgres) -> String {
     server.value(&format!("select {CONFIRMED}")).unwrap()
 }
 
+/// Where the slot stands, in this server's log.
+fn begins(server: &Postgres, capture: &Capture) -> ResumePoint {
+    let system = "select system_identifier::text from pg_control_system()";
+    let lineage = format!("{}/1/acme", server.value(system).unwrap());
+    ResumePoint { lineage: Lineage::new(lineage), ..point(&confirmed(server), capture) }
+}
+
 async fn open(server: &Postgres, config: &PostgresConfig) -> Box<dyn ChangeStream> {
     let capture = tables(&["stock"]);
     let connector = PostgresConnector::new(config.clone());
-    let from = point(&confirmed(server), &capture);
+    let from = begins(server, &capture);
     within("open", connector.open(from, capture)).await.unwrap()
 }
 
@@ -343,7 +351,7 @@ async fn values_look_the_same_whatever_the_role_has_set() {
         .unwrap();
     let capture: Capture = tables(&["looks"]);
     let connector = PostgresConnector::new(plain(&server));
-    let from = point(&confirmed(&server), &capture);
+    let from = begins(&server, &capture);
     let mut stream = within("open", connector.open(from, capture)).await.unwrap();
     server
         .execute(

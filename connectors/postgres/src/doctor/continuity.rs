@@ -1,76 +1,100 @@
 use connector_api::{Continuity, ResumePoint};
 
-use super::Facts;
+use super::coverage::{change, coverage};
+use super::facts::{Facts, SlotFacts, System};
+use crate::config::PostgresConfig;
 use crate::position::{LogIdentity, Lsn};
 
 /// Whether the log behind a remembered position is provably whole. The slot follows the
 /// checkpoint, never the reverse: what cannot be explained is broken.
 pub(crate) fn continuity(
     facts: &Facts,
+    config: &PostgresConfig,
+    slot: &str,
     last: Option<&ResumePoint>,
-    coverage: &str,
-    slot: Option<&str>,
 ) -> Continuity {
-    let usable = facts.slot.as_ref().filter(|slot| slot.wal_status.as_deref() != Some("lost"));
-    let from = usable.and_then(|slot| slot.confirmed).map(Lsn::to_position);
+    let from = facts.slot.as_ref().and_then(|found| found.usable_from(&config.database));
     let Some(last) = last else {
-        return from.map_or(Continuity::New, Continuity::Adopted);
+        let broken = |reason| Continuity::Broken { reason, from: None };
+        return match (from, &facts.slot) {
+            (Some(position), _) => Continuity::Adopted(position.to_position()),
+            (None, Some(found)) => broken(format!("slot {slot} {}", unusable(found, config))),
+            (None, None) => Continuity::New,
+        };
     };
-    let broken = |reason: String| Continuity::Broken { reason, from: from.clone() };
-    let Some(remembered) = LogIdentity::from_lineage(&last.lineage) else {
-        return broken("the checkpoint is of another kind of database".to_owned());
-    };
-    let Ok(position) = Lsn::from_position(&last.position) else {
-        return broken("the checkpoint's position is not a PostgreSQL one".to_owned());
-    };
-    if remembered.system_id != facts.system_id {
-        return broken(format!(
+    let proved = prove(facts, config, slot, last);
+    proved.unwrap_or_else(|reason| Continuity::Broken { reason, from: from.map(Lsn::to_position) })
+}
+
+/// Ends with the reason why nothing can be proved.
+fn prove(
+    facts: &Facts,
+    config: &PostgresConfig,
+    slot: &str,
+    last: &ResumePoint,
+) -> Result<Continuity, String> {
+    let remembered = LogIdentity::from_lineage(&last.lineage)
+        .ok_or("the checkpoint is of another kind of database")?;
+    let position = Lsn::from_position(&last.position).map_err(|error| error.to_string())?;
+    let system = facts.system.as_ref().ok_or("the server's log cannot be identified")?;
+    if remembered.system_id != system.id {
+        return Err(format!(
             "another server answers: system {} where the checkpoint is of {}",
-            facts.system_id, remembered.system_id
+            system.id, remembered.system_id
         ));
     }
-    if slot.is_some_and(|slot| slot != remembered.slot) {
-        let other = remembered.slot;
-        return broken(format!("the checkpoint belongs to slot {other}"));
+    if slot != remembered.slot {
+        return Err(format!("the checkpoint belongs to slot {}", remembered.slot));
     }
-    let Some(slot) = &facts.slot else {
-        return broken(format!("slot {} is gone", remembered.slot));
-    };
-    if slot.wal_status.as_deref() == Some("lost") {
-        return broken(format!("the server has removed log that slot {} needed", remembered.slot));
-    }
-    match slot.confirmed {
-        Some(confirmed) if confirmed <= position => {}
-        Some(confirmed) => {
-            return broken(format!(
-                "slot {} is at {confirmed}, ahead of the checkpoint at {position}",
-                remembered.slot
-            ));
-        }
-        None => return broken(format!("slot {} has no position", remembered.slot)),
-    }
-    if position > facts.head {
-        return broken(format!(
-            "the server's log ends at {}, before the checkpoint at {position}: it was restored",
-            facts.head
+    kept_by_slot(facts, config, slot, position)?;
+    let head = facts.server.head;
+    if position > head {
+        return Err(format!(
+            "the server's log ends at {head}, before the checkpoint at {position}: it was restored"
         ));
     }
-    if last.coverage != coverage {
-        return broken(format!(
-            "the publication has changed while away: it was {}, it is {coverage}",
-            last.coverage
+    let now = coverage(facts, &config.publication, &last.capture);
+    if let Some(change) = change(&last.coverage, &now) {
+        return Err(format!("the publication has changed while away: {change}"));
+    }
+    if remembered.timeline == system.timeline {
+        return Ok(Continuity::Intact);
+    }
+    timeline_switch(system, remembered.timeline, position)
+}
+
+/// The slot keeps everything behind the position.
+fn kept_by_slot(
+    facts: &Facts,
+    config: &PostgresConfig,
+    slot: &str,
+    position: Lsn,
+) -> Result<(), String> {
+    let found = facts.slot.as_ref().ok_or_else(|| format!("slot {slot} is gone"))?;
+    let confirmed = found
+        .usable_from(&config.database)
+        .ok_or_else(|| format!("slot {slot} {}", unusable(found, config)))?;
+    if confirmed > position {
+        return Err(format!(
+            "slot {slot} is at {confirmed}, ahead of the checkpoint at {position}"
         ));
     }
-    if remembered.timeline == facts.timeline {
-        return Continuity::Intact;
+    Ok(())
+}
+
+/// What is wrong with a slot that is of no use.
+fn unusable(slot: &SlotFacts, config: &PostgresConfig) -> String {
+    match slot.lost() {
+        _ if !slot.is_ours(&config.database) => "was made for something else".to_owned(),
+        Some(why) => format!("is of no use any more: {why}"),
+        None => "has no position".to_owned(),
     }
-    timeline_switch(facts, remembered.timeline, position).unwrap_or_else(broken)
 }
 
 /// After a promotion the log is the same up to where the old timeline ended.
-fn timeline_switch(facts: &Facts, old: u32, position: Lsn) -> Result<Continuity, String> {
-    let now = facts.timeline;
-    let Some((_, fork)) = facts.forks.iter().find(|(timeline, _)| *timeline == old) else {
+fn timeline_switch(system: &System, old: u32, position: Lsn) -> Result<Continuity, String> {
+    let now = system.timeline;
+    let Some((_, fork)) = system.forks.iter().find(|(timeline, _)| *timeline == old) else {
         return Err(format!("timeline {now} does not descend from timeline {old}"));
     };
     if position > *fork {
@@ -83,90 +107,4 @@ fn timeline_switch(facts: &Facts, old: u32, position: Lsn) -> Result<Continuity,
 }
 
 #[cfg(test)]
-mod tests {
-    use connector_api::{Capture, Position};
-
-    use super::super::facts::SlotFacts;
-    use super::*;
-
-    fn facts() -> Facts {
-        let slot = SlotFacts { confirmed: Some(Lsn(0x10)), ..SlotFacts::default() };
-        Facts {
-            system_id: "7".to_owned(),
-            timeline: 1,
-            head: Lsn(0x100),
-            slot: Some(slot),
-            ..Facts::default()
-        }
-    }
-
-    fn point(position: &str) -> ResumePoint {
-        let identity = LogIdentity { system_id: "7".to_owned(), timeline: 1, slot: "s".to_owned() };
-        ResumePoint {
-            lineage: identity.to_lineage(),
-            position: Position::new(position),
-            partial: None,
-            capture: Capture::default(),
-            coverage: "c".to_owned(),
-        }
-    }
-
-    fn judge(facts: &Facts, last: Option<&ResumePoint>) -> Continuity {
-        continuity(facts, last, "c", Some("s"))
-    }
-
-    fn reason(facts: &Facts, last: &ResumePoint) -> String {
-        match judge(facts, Some(last)) {
-            Continuity::Broken { reason, .. } => reason,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_slot_at_or_behind_the_checkpoint_is_intact() {
-        assert_eq!(judge(&facts(), Some(&point("0/10"))), Continuity::Intact);
-        assert_eq!(judge(&facts(), Some(&point("0/20"))), Continuity::Intact);
-    }
-
-    #[test]
-    fn a_slot_that_was_moved_ahead_of_the_checkpoint_is_a_gap() {
-        let reason = reason(&facts(), &point("0/F"));
-        assert_eq!(reason, "slot s is at 0/10, ahead of the checkpoint at 0/F");
-    }
-
-    #[test]
-    fn a_slot_that_is_gone_or_lost_or_of_another_server_is_a_gap() {
-        let gone = Facts { slot: None, ..facts() };
-        assert_eq!(reason(&gone, &point("0/10")), "slot s is gone");
-        let mut lost = facts();
-        lost.slot = lost.slot.map(|slot| SlotFacts { wal_status: Some("lost".into()), ..slot });
-        assert!(reason(&lost, &point("0/10")).starts_with("the server has removed log"));
-        let other = Facts { system_id: "8".to_owned(), ..facts() };
-        assert!(reason(&other, &point("0/10")).starts_with("another server answers"));
-        let restored = Facts { head: Lsn(0x15), ..facts() };
-        assert!(reason(&restored, &point("0/20")).ends_with("it was restored"));
-    }
-
-    #[test]
-    fn a_publication_that_changed_while_away_is_a_gap() {
-        let changed = ResumePoint { coverage: "other".to_owned(), ..point("0/10") };
-        assert!(reason(&facts(), &changed).starts_with("the publication has changed"));
-    }
-
-    #[test]
-    fn a_promotion_is_provable_only_up_to_the_fork() {
-        let promoted = Facts { timeline: 2, forks: vec![(1, Lsn(0x30))], ..facts() };
-        let at_fork = judge(&promoted, Some(&point("0/30")));
-        assert!(matches!(at_fork, Continuity::Renumbered { .. }));
-        assert!(reason(&promoted, &point("0/31")).starts_with("timeline 1 was left at 0/30"));
-        let stranger = Facts { timeline: 2, ..facts() };
-        assert!(reason(&stranger, &point("0/10")).contains("does not descend"));
-    }
-
-    #[test]
-    fn without_a_checkpoint_an_existing_slot_is_adopted_where_it_stands() {
-        assert_eq!(judge(&facts(), None), Continuity::Adopted(Position::new("0/10")));
-        let none = Facts { slot: None, ..facts() };
-        assert_eq!(judge(&none, None), Continuity::New);
-    }
-}
+mod tests;

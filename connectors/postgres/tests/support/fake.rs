@@ -43,8 +43,18 @@ impl Fake {
             read_startup(&mut client);
             client.write_all(&frame(b'R', &0_u32.to_be_bytes())).unwrap();
             client.write_all(&frame(b'Z', b"I")).unwrap();
-            let (kind, _) = read_frame(&mut client).unwrap();
-            assert_eq!(kind, b'Q');
+            loop {
+                let (kind, sql) = read_frame(&mut client).unwrap();
+                assert_eq!(kind, b'Q');
+                if sql.starts_with(b"START_REPLICATION") {
+                    break;
+                }
+                // The system's number and its timeline; where the slot stands.
+                let identify = sql.starts_with(b"IDENTIFY_SYSTEM");
+                let row: &[&[u8]] = if identify { &[b"1", b"1"] } else { &[b"0/0"] };
+                client.write_all(&data_row(row)).unwrap();
+                client.write_all(&frame(b'Z', b"I")).unwrap();
+            }
             client.write_all(&frame(b'W', &[0, 0, 0])).unwrap();
             play(Streaming(client))
         })
@@ -122,6 +132,15 @@ pub fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
     frame.extend_from_slice(&u32::try_from(body.len() + 4).unwrap().to_be_bytes());
     frame.extend_from_slice(body);
     frame
+}
+
+fn data_row(values: &[&[u8]]) -> Vec<u8> {
+    let mut body = u16::try_from(values.len()).unwrap().to_be_bytes().to_vec();
+    for value in values {
+        body.extend_from_slice(&u32::try_from(value.len()).unwrap().to_be_bytes());
+        body.extend_from_slice(value);
+    }
+    frame(b'D', &body)
 }
 
 /// A piece of the log.

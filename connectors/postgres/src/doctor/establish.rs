@@ -1,0 +1,69 @@
+use connector_api::{Error, Result};
+use tokio_postgres::Client;
+
+use super::Facts;
+use super::quote::literal;
+use crate::config::PostgresConfig;
+use crate::position::Lsn;
+use crate::session::{ServerMessage, sql_error};
+
+/// Sees to it that the server keeps the log for us, and says from where on. A slot of ours that is
+/// of use is taken as it is, one whose log is lost is made again; any other is not ours to touch.
+pub(crate) async fn establish(
+    client: &Client,
+    config: &PostgresConfig,
+    facts: &Facts,
+    slot: &str,
+) -> Result<Lsn> {
+    if let Some(found) = &facts.slot {
+        if let Some(confirmed) = found.usable_from(&config.database) {
+            return Ok(confirmed);
+        }
+        if !found.is_ours(&config.database) {
+            return Err(Error::operator(
+                format!("slot {slot} was made for something else"),
+                "name another slot in [source]",
+            ));
+        }
+        drop_slot(client, config, slot).await?;
+    }
+    create_slot(client, config, facts, slot).await
+}
+
+async fn drop_slot(client: &Client, config: &PostgresConfig, slot: &str) -> Result<()> {
+    let sql = format!("SELECT pg_drop_replication_slot({})", literal(slot));
+    let dropped = client.batch_execute(&sql).await;
+    match dropped.map_err(|error| (ServerMessage::of_sql(&error), error)) {
+        // Somebody was faster.
+        Err((Some(said), _)) if said.code == "42704" => Ok(()),
+        Err((_, error)) => Err(sql_error(error, config, &format!("dropping slot {slot}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+async fn create_slot(
+    client: &Client,
+    config: &PostgresConfig,
+    facts: &Facts,
+    slot: &str,
+) -> Result<Lsn> {
+    let failed = |error: tokio_postgres::Error| match ServerMessage::of_sql(&error) {
+        Some(said) if said.code == "42710" => {
+            Error::transient(format!("another process has just made slot {slot}"))
+        }
+        _ => sql_error(error, config, &format!("creating slot {slot}")),
+    };
+    // The server waits for the transactions that are open now, however long they are. If we are
+    // gone by then, nobody would use what it makes.
+    let mut patience = "SET statement_timeout = 0; SET lock_timeout = 0;".to_owned();
+    if facts.server.version_number >= 140_000 {
+        patience.push_str("SET client_connection_check_interval = '5s';");
+    }
+    client.batch_execute(&patience).await.map_err(failed)?;
+    let sql = "SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')";
+    let row = client.query_one(sql, &[&slot]).await.map_err(failed)?;
+    let lsn = row.get::<_, String>(0);
+    lsn.parse().map_err(|error| {
+        Error::definite(format!("the server put slot {slot} at {lsn:?}")).because(error)
+    })
+}
