@@ -52,20 +52,30 @@ fn record(records: &mut Records, item: &str, ordinal: u32, on_hand: Option<i64>)
     records.push(&encoder, &event);
 }
 
+/// A part of levels and removals: item, ordinal, quantity.
+pub(super) fn part(events: impl Iterator<Item = (String, u32, Option<i64>)>) -> Part {
+    let mut records = Records::default();
+    let mut last = 0;
+    for (item, ordinal, on_hand) in events {
+        record(&mut records, &item, ordinal, on_hand);
+        last = ordinal;
+    }
+    let checkpoint = Some(format!("checkpoint {last}"));
+    let part = Part::empty(SellerId::new("acme"), SourceName::new("main"));
+    Part { records, checkpoint, ..part }
+}
+
 /// A commit of one level and a checkpoint.
 fn commit(item: &str, ordinal: u32, on_hand: i64) -> Arc<Commit> {
-    let mut records = Records::default();
-    record(&mut records, item, ordinal, Some(on_hand));
-    let checkpoint = Some(format!("checkpoint {ordinal}"));
-    let part = Part::empty(SellerId::new("acme"), SourceName::new("main"));
-    Arc::new(Commit { parts: vec![Part { records, checkpoint, ..part }] })
+    let events = [(item.to_owned(), ordinal, Some(on_hand))];
+    Arc::new(Commit { parts: vec![part(events.into_iter())] })
 }
 
 fn sink(path: &Path) -> Sqlite {
     Sqlite::new(SqliteOptions { path: path.to_owned(), retention_days: None })
 }
 
-async fn writer(path: &Path) -> Box<dyn ShardWriter> {
+pub(super) async fn writer(path: &Path) -> Box<dyn ShardWriter> {
     sink(path).open(Shard(0)).await.unwrap().0
 }
 
@@ -76,7 +86,7 @@ async fn refused(path: &Path) -> Error {
     }
 }
 
-fn file() -> (tempfile::TempDir, PathBuf) {
+pub(super) fn file() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stock.db");
     (folder, path)
