@@ -16,7 +16,7 @@ fn scattered(number: u64) -> u64 {
 /// One part of `rows` levels among half a million keys.
 fn rows(first: u64, rows: u64) -> Part {
     let item = |number| (scattered(number) % 500_000).to_string();
-    part((first..first + rows).map(|number| (item(number), 1 + number as u32, Some(7))))
+    part("acme", (first..first + rows).map(|number| (item(number), 1 + number as u32, Some(7))))
 }
 
 async fn throughput(path: &Path) -> f64 {
