@@ -64,14 +64,15 @@ fn murmur2(len: usize, mut bytes: impl Iterator<Item = u8>) -> u32 {
     const M: u32 = 0x5bd1_e995;
     // Kafka counts in 32 bits.
     let mut hash = 0x9747_b28c ^ len as u32;
-    for _ in 0..len / 4 {
+    let (blocks, left) = (len / 4, len % 4);
+    for _ in 0..blocks {
         let mut block = [0; 4];
         block.iter_mut().zip(&mut bytes).for_each(|(to, from)| *to = from);
         let mut k = u32::from_le_bytes(block).wrapping_mul(M);
         k ^= k >> 24;
         hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
     }
-    if len % 4 > 0 {
+    if left > 0 {
         let rest = bytes.zip(0..).fold(0, |rest, (byte, at)| rest | u32::from(byte) << (8 * at));
         hash = (hash ^ rest).wrapping_mul(M);
     }
