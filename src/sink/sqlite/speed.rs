@@ -38,12 +38,13 @@ async fn latencies(path: &Path) -> Vec<f64> {
     const EVERY: Duration = Duration::from_micros(200);
     const ROWS: u64 = 100_000;
     let mut writer = writer(path).await;
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
     let (start, mut done, mut waits) = (Instant::now(), 0_u64, Vec::new());
     while done < ROWS {
         let due = (start.elapsed().as_micros() / EVERY.as_micros()) as u64;
         let parts: Vec<Part> = (done..due).map(|number| rows(1_000_000 + number, 1)).collect();
         if parts.is_empty() {
-            tokio::task::yield_now().await;
+            tick.tick().await;
             continue;
         }
         writer.commit(Arc::new(Commit { parts })).await.unwrap();
