@@ -1,3 +1,5 @@
+use std::hash::{BuildHasher as _, RandomState};
+
 use async_trait::async_trait;
 use connector_api::{
     Capture, ChangeStream, Connector, Continuity, Error, Position, Result, ResumePoint, Survey,
@@ -58,6 +60,7 @@ impl PostgresConnector {
     async fn facts(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Facts> {
         let client = SqlClient::connect(&self.config).await?;
         let mut facts = doctor::gather(&client, &self.config, capture).await?;
+        client.close().await;
         if !facts.may_replicate {
             return Ok(facts);
         }
@@ -74,6 +77,7 @@ impl PostgresConnector {
             let content = history.first().and_then(|row| row.get(1)?.clone()).unwrap_or_default();
             facts.forks = doctor::parse_forks(&content)?;
         }
+        session.close();
         Ok(facts)
     }
 
@@ -152,6 +156,7 @@ impl Connector for PostgresConnector {
                 client.batch_execute("SET statement_timeout = 0").await.map_err(failed)?;
                 let row = client.query_one(create, &[&slot]).await.map_err(failed)?;
                 let lsn = row.get::<_, String>(0);
+                client.close().await;
                 lsn.parse().map_err(|error| Error::definite("an unreadable LSN").because(error))?
             }
         };
@@ -174,12 +179,14 @@ impl Connector for PostgresConnector {
                 opening.confirms = false;
             }
             Slot::Temporary => {
-                opening.slot = format!("tailstock_{}", std::process::id());
+                // Other processes may stream from the same server, on other hosts too.
+                let chance = RandomState::new().hash_one(std::process::id());
+                opening.slot = format!("tailstock_{chance:016x}");
                 let create = format!(
                     "CREATE_REPLICATION_SLOT \"{}\" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT",
                     opening.slot
                 );
-                let made = session.query(&create).await?;
+                let made = session.query_patiently(&create).await?;
                 if let Some(begins) = made.first().and_then(|row| row.get(1)?.clone()) {
                     opening.from.position = Position::new(begins);
                 }

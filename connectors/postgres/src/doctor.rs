@@ -9,3 +9,4 @@ mod quote;
 pub(crate) use continuity::continuity;
 pub(crate) use facts::{Facts, gather, parse_forks};
 pub(crate) use findings::findings;
+pub(crate) use quote::identifier;

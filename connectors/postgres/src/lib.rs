@@ -24,5 +24,5 @@ mod socket;
 pub mod stream;
 mod types;
 
-pub use config::{BadUrl, Host, PostgresConfig, Slot, SslMode, Tls};
+pub use config::{BadUrl, Host, PostgresConfig, Role, Slot, SslMode, Tls};
 pub use connector::{PostgresConnector, slot_name};

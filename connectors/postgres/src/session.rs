@@ -5,20 +5,24 @@ mod auth;
 mod fault;
 mod sql;
 mod tls;
+mod verify;
 mod wire;
 
 use std::io;
+use std::time::Duration;
 
 use bytes::BytesMut;
-use connector_api::{Error, Result};
+use connector_api::{Error, Fault, Result};
 use fallible_iterator::FallibleIterator as _;
-use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::backend::{ErrorResponseBody, Message};
 use postgres_protocol::message::frontend;
 
-use crate::config::{Host, PostgresConfig, SslMode};
+use crate::config::{Host, PostgresConfig, Role};
 use crate::position::Lsn;
 pub(crate) use fault::{ServerMessage, sql as sql_error};
 pub(crate) use sql::SqlClient;
+#[cfg(test)]
+pub(crate) use tls::client_config;
 pub(crate) use wire::Wire;
 
 /// Settings that shape the text of values, so that the same log always gives the same bytes.
@@ -31,52 +35,97 @@ const PINNED: [(&str, &str); 6] = [
     ("bytea_output", "hex"),
 ];
 
+/// Time for a server to answer a question that needs no work.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
+/// The longest message expected outside of a stream, bytes.
+const LONGEST: usize = 16 << 20;
+
 /// A replication connection that answers queries.
 #[derive(Debug)]
 pub(crate) struct Session {
     wire: Wire,
     incoming: BytesMut,
     config: PostgresConfig,
+    host: Host,
 }
 
-impl Session {
-    /// Connects to the first host that answers, and logs in.
-    pub(crate) async fn connect(config: &PostgresConfig) -> Result<Self> {
-        let mut last = Error::transient("no host to connect to");
-        for host in &config.hosts {
-            match Self::connect_to(host, config).await {
-                Ok(session) => return Ok(session),
-                // What a person has to mend on one host is not hidden by trying the next.
-                Err(error) if *error.fault() != connector_api::Fault::Transient => {
-                    return Err(error);
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
+/// A connection of either kind.
+trait Connection: Sized {
+    /// Connects to one host and logs in.
+    fn connect_to(
+        host: &Host,
+        config: &PostgresConfig,
+    ) -> impl Future<Output = Result<Self>> + Send;
+}
 
+/// Connects to the first host that answers and will do.
+async fn first_of<C: Connection>(config: &PostgresConfig) -> Result<C> {
+    let mut last = Error::transient("no host to connect to");
+    for host in &config.hosts {
+        let connecting = C::connect_to(host, config);
+        let connected = tokio::time::timeout(config.connect_timeout, connecting).await;
+        let seconds = config.connect_timeout.as_secs();
+        let late = |_| Err(Error::transient(format!("{host} let no one in for {seconds} s")));
+        match connected.unwrap_or_else(late) {
+            Ok(connection) => return Ok(connection),
+            // What a person has to mend on one host is not hidden by trying the next.
+            Err(error) if *error.fault() != Fault::Transient => return Err(error),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+const IS_STANDBY: &str = "SELECT pg_is_in_recovery()";
+
+/// Whether a server is what the URL asks for.
+fn check_role(host: &Host, wanted: Role, is_standby: bool) -> Result<()> {
+    let (found, wanted) = match (wanted, is_standby) {
+        (Role::Primary, true) => ("a standby", "primary"),
+        (Role::Standby, false) => ("a primary", "standby"),
+        _ => return Ok(()),
+    };
+    // A failover may be on its way.
+    Err(Error::transient(format!(
+        "{host} is {found}, and the URL asks for target_session_attrs={wanted}"
+    )))
+}
+
+impl Connection for Session {
     async fn connect_to(host: &Host, config: &PostgresConfig) -> Result<Self> {
-        let mut wire = Wire::connect(host, config).await?;
-        if let Some(tls) = tls::client_config(&config.tls)? {
+        let mut wire = Wire::connect(host)
+            .await
+            .map_err(|error| Error::transient(format!("{host} cannot be reached: {error}")))?;
+        if let Some(tls) = config.tls_to(host) {
+            let tls = tls::client_config(tls)?;
             ask_for_tls(&mut wire, host).await?;
             wire.begin_tls(&tls, host).await?;
         }
-        let mut session = Self { wire, incoming: BytesMut::new(), config: config.clone() };
-        let login = session.log_in(host);
-        match tokio::time::timeout(config.connect_timeout, login).await {
-            Ok(outcome) => outcome.map(|()| session),
-            Err(_) => Err(Error::transient(format!("{host} did not finish the login in time"))),
+        let (config, host) = (config.clone(), host.clone());
+        let mut session = Self { wire, incoming: BytesMut::new(), config, host };
+        session.log_in().await?;
+        if session.config.target != Role::Any {
+            let rows = session.query(IS_STANDBY).await?;
+            let is_standby = rows.first().and_then(|row| row.first()?.as_deref()) == Some("t");
+            check_role(&session.host, session.config.target, is_standby)?;
         }
+        Ok(session)
+    }
+}
+
+impl Session {
+    /// Connects to the first host that answers and will do, and logs in.
+    pub(crate) async fn connect(config: &PostgresConfig) -> Result<Self> {
+        first_of(config).await
     }
 
-    async fn log_in(&mut self, host: &Host) -> Result<()> {
+    async fn log_in(&mut self) -> Result<()> {
         let mut message = BytesMut::new();
         let mut parameters = vec![
             ("user", self.config.user.as_str()),
             ("database", self.config.database.as_str()),
             ("replication", "database"),
-            ("application_name", "tailstock"),
+            ("application_name", self.config.application_name.as_str()),
         ];
         parameters.extend(PINNED);
         frontend::startup_message(parameters, &mut message)
@@ -86,10 +135,7 @@ impl Session {
         loop {
             match self.message().await? {
                 Message::ReadyForQuery(_) => return Ok(()),
-                Message::ErrorResponse(body) => {
-                    let doing = format!("logging in to {host} as {}", self.config.user);
-                    return Err(self.refused(&body, &doing));
-                }
+                Message::ErrorResponse(body) => return Err(self.not_let_in(&body)),
                 _ => {}
             }
         }
@@ -97,6 +143,13 @@ impl Session {
 
     /// Rows of a simple query, as text.
     pub(crate) async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        let answer = tokio::time::timeout(ANSWER_TIME, self.query_patiently(sql)).await;
+        answer.unwrap_or_else(|_| Err(self.unanswered(command(sql))))
+    }
+
+    /// Rows of a simple query that may take as long as it does: a new slot waits for transactions
+    /// that are open on the server.
+    pub(crate) async fn query_patiently(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
         self.send_query(sql).await?;
         let (mut rows, mut refused) = (Vec::new(), None);
         loop {
@@ -104,7 +157,7 @@ impl Session {
                 Message::DataRow(row) => {
                     let mut ranges = row.ranges();
                     let mut values = Vec::new();
-                    while let Some(range) = ranges.next().map_err(broken)? {
+                    while let Some(range) = ranges.next().map_err(|error| self.broken(&error))? {
                         let text = range.map(|range| &row.buffer()[range]);
                         values.push(text.map(|text| String::from_utf8_lossy(text).into_owned()));
                     }
@@ -119,6 +172,13 @@ impl Session {
         }
     }
 
+    /// Takes leave, so that the server's log has nothing to say about a lost connection.
+    pub(crate) fn close(mut self) {
+        // Terminate. Where it does not fit at once, the server finds out by itself.
+        self.wire.queue(b"X\x00\x00\x00\x04");
+        let _ = self.wire.try_flush();
+    }
+
     /// Starts streaming from `slot` behind `start`. Returns the connection and what has arrived of
     /// the stream already.
     pub(crate) async fn start_replication(
@@ -131,18 +191,22 @@ impl Session {
             "START_REPLICATION SLOT \"{slot}\" LOGICAL {start} (proto_version '1', \
              publication_names '\"{publication}\"')"
         );
-        self.send_query(&sql).await?;
+        let start = tokio::time::timeout(ANSWER_TIME, self.switch_to_copy(&sql, slot)).await;
+        start.unwrap_or_else(|_| Err(self.unanswered("START_REPLICATION")))?;
+        Ok((self.wire, self.incoming))
+    }
+
+    async fn switch_to_copy(&mut self, sql: &str, slot: &str) -> Result<()> {
+        self.send_query(sql).await?;
         loop {
             // The library does not know CopyBothResponse.
-            if self.incoming.first() == Some(&b'W') && self.incoming.len() >= 5 {
-                let header = self.incoming[1..5].try_into().expect("four bytes");
-                let frame = 1 + u32::from_be_bytes(header) as usize;
-                if self.incoming.len() >= frame {
+            if self.incoming.first() == Some(&b'W') {
+                if let Some(frame) = self.next_frame()? {
                     bytes::Buf::advance(&mut self.incoming, frame);
-                    return Ok((self.wire, self.incoming));
+                    return Ok(());
                 }
                 self.fill().await?;
-            } else if self.incoming.len() < 5 {
+            } else if self.incoming.is_empty() {
                 self.fill().await?;
             } else if let Message::ErrorResponse(body) = self.message().await? {
                 return Err(self.refused(&body, &format!("streaming from slot {slot}")));
@@ -159,41 +223,70 @@ impl Session {
 
     async fn send(&mut self, message: &[u8]) -> Result<()> {
         self.wire.queue(message);
-        self.wire.flush().await.map_err(broken)
+        let sent = self.wire.flush().await;
+        sent.map_err(|error| self.broken(&error))
     }
 
     async fn message(&mut self) -> Result<Message> {
         loop {
-            if let Some(message) = Message::parse(&mut self.incoming).map_err(broken)? {
-                return Ok(message);
+            if self.next_frame()?.is_some() {
+                let message = Message::parse(&mut self.incoming);
+                let message = message.map_err(|error| self.broken(&error))?;
+                return Ok(message.expect("the frame is complete"));
             }
             self.fill().await?;
         }
+    }
+
+    /// The size of the frame that begins what has arrived, once all of it has.
+    fn next_frame(&self) -> Result<Option<usize>> {
+        let Some((header, _)) = self.incoming.split_first_chunk::<5>() else { return Ok(None) };
+        let [_, len @ ..] = *header;
+        let size = (u32::from_be_bytes(len) as usize).saturating_add(1);
+        if !(5..=LONGEST).contains(&size) {
+            let host = &self.host;
+            return Err(Error::transient(format!("{host} sent a message of {size} bytes")));
+        }
+        Ok((self.incoming.len() >= size).then_some(size))
     }
 
     async fn fill(&mut self) -> Result<()> {
         let mut buffer = [0; 8192];
         loop {
             match self.wire.receive(&mut buffer) {
-                Ok(0) => return Err(Error::transient("the server closed the connection")),
+                Ok(0) => return Err(closed(&self.host)),
                 Ok(count) => {
                     self.incoming.extend_from_slice(&buffer[..count]);
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wire.socket().readable().await.map_err(broken)?;
+                    let ready = self.wire.socket().readable().await;
+                    ready.map_err(|error| self.broken(&error))?;
                 }
-                Err(error) => return Err(broken(error)),
+                Err(error) => return Err(self.broken(&error)),
             }
         }
     }
 
-    fn refused(
-        &self,
-        body: &postgres_protocol::message::backend::ErrorResponseBody,
-        doing: &str,
-    ) -> Error {
+    fn refused(&self, body: &ErrorResponseBody, doing: &str) -> Error {
         ServerMessage::of(body).classify(&self.config, doing)
+    }
+
+    fn not_let_in(&self, body: &ErrorResponseBody) -> Error {
+        self.refused(body, &format!("logging in to {} as {}", self.host, self.config.user))
+    }
+
+    fn unanswered(&self, question: &str) -> Error {
+        let seconds = ANSWER_TIME.as_secs();
+        Error::transient(format!("{} did not answer {question} in {seconds} s", self.host))
+    }
+
+    /// With TLS 1.3 the server's opinion of our certificate arrives after the handshake.
+    fn broken(&self, error: &io::Error) -> Error {
+        if tls::is_tls(error) {
+            return tls::handshake_error(error, &self.host);
+        }
+        Error::transient(format!("the connection to {} broke: {error}", self.host))
     }
 }
 
@@ -202,41 +295,35 @@ fn command(sql: &str) -> &str {
     sql.split(['(', '"', ';']).next().unwrap_or(sql).trim()
 }
 
-fn broken(error: io::Error) -> Error {
-    Error::transient(format!("the connection broke: {error}"))
+fn closed(host: &Host) -> Error {
+    Error::transient(format!("{host} closed the connection"))
 }
 
 async fn ask_for_tls(wire: &mut Wire, host: &Host) -> Result<()> {
+    let broken = |error| Error::transient(format!("the connection to {host} broke: {error}"));
     let mut message = BytesMut::new();
     frontend::ssl_request(&mut message);
     wire.queue(&message);
     wire.flush().await.map_err(broken)?;
+    // Not a byte more: what follows belongs to TLS.
     let mut answer = [0];
     loop {
         match wire.receive(&mut answer) {
-            Ok(0) => return Err(Error::transient("the server closed the connection")),
-            Ok(_) if answer[0] == b'S' => return Ok(()),
-            Ok(_) => {
-                return Err(no_tls(host));
-            }
+            Ok(0) => return Err(closed(host)),
+            Ok(_) => break,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 wire.socket().readable().await.map_err(broken)?;
             }
             Err(error) => return Err(broken(error)),
         }
     }
-}
-
-/// The server has no TLS, and the mode asks for it.
-fn no_tls(host: &Host) -> Error {
-    Error::operator(
-        format!("{host} does not offer TLS"),
-        "turn it on there (ssl = on), or add ?sslmode=disable to the URL if you trust the network",
-    )
-}
-
-/// Why a connection is not allowed to be in the clear is the operator's to decide; this is what
-/// the mode says.
-pub(crate) fn is_encrypted(config: &PostgresConfig) -> bool {
-    config.tls.mode != SslMode::Disable
+    match answer[0] {
+        b'S' => Ok(()),
+        b'N' => Err(tls::not_offered(host)),
+        b'E' => Err(Error::transient(format!("{host} had no room for a connection"))),
+        other => Err(Error::operator(
+            format!("{host} answered 0x{other:02x}, which PostgreSQL never does"),
+            "check host and port in the URL",
+        )),
+    }
 }

@@ -3,6 +3,7 @@
 //! the task goes on decoding into the next batch, and stops reading when that is full, which leaves
 //! the log on the server.
 
+mod backlog;
 pub mod frame;
 mod pump;
 mod read_buffer;
@@ -21,7 +22,8 @@ use crate::config::PostgresConfig;
 use crate::decode::Decoder;
 use crate::position::Lsn;
 use crate::session::Session;
-use pump::Pump;
+use backlog::Backlog;
+use pump::{Clock, Pump};
 use read_buffer::ReadBuffer;
 
 /// What the task and the stream both know.
@@ -82,6 +84,9 @@ impl PostgresStream {
             config: config.clone(),
             confirms: opening.confirms,
             end: start,
+            server_end: start,
+            clock: Clock::new(),
+            backlog: Backlog::new(),
         };
         let task = Some(tokio::spawn(pump.run()));
         Ok(Self { batches, wishes, shared, task })

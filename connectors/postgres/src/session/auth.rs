@@ -6,7 +6,8 @@ use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
-use super::{Session, broken};
+use super::Session;
+use crate::config::PostgresConfig;
 
 /// Proves who we are, in whichever of the supported ways the server asks.
 pub(super) async fn authenticate(session: &mut Session) -> Result<()> {
@@ -31,14 +32,13 @@ pub(super) async fn authenticate(session: &mut Session) -> Result<()> {
                 answer(session, |out| frontend::password_message(hash.as_bytes(), out)).await?;
             }
             Message::AuthenticationSasl(body) => {
+                let mechanisms = body.mechanisms().map(|name| Ok(name.to_owned()));
                 let mechanisms: Vec<String> =
-                    body.mechanisms().map(|name| Ok(name.to_owned())).collect().map_err(broken)?;
+                    mechanisms.collect().map_err(|error| session.broken(&error))?;
                 scram(session, &mechanisms).await?;
             }
-            Message::ErrorResponse(body) => {
-                let doing = format!("logging in as {}", session.config.user);
-                return Err(session.refused(&body, &doing));
-            }
+            Message::ErrorResponse(body) => return Err(session.not_let_in(&body)),
+            Message::NoticeResponse(_) => {}
             _ => {
                 return Err(Error::operator(
                     "the server asks for a way to log in that tailstock does not have",
@@ -83,9 +83,7 @@ async fn scram(session: &mut Session, mechanisms: &[String]) -> Result<()> {
 
 fn interrupted(session: &Session, message: Message) -> Error {
     match message {
-        Message::ErrorResponse(body) => {
-            session.refused(&body, &format!("logging in as {}", session.config.user))
-        }
+        Message::ErrorResponse(body) => session.not_let_in(&body),
         _ => Error::transient("the server broke off the login"),
     }
 }
@@ -99,15 +97,14 @@ fn not_the_server(error: std::io::Error) -> Error {
 }
 
 fn password(session: &Session) -> Result<String> {
-    session.config.password.clone().ok_or_else(|| {
-        Error::operator(
-            format!(
-                "the server asks {} for a password, and none is configured",
-                session.config.user
-            ),
-            "add password = { file = \"...\" } or { env = \"...\" } to [source]",
-        )
-    })
+    session.config.password.clone().ok_or_else(|| no_password(&session.config))
+}
+
+pub(super) fn no_password(config: &PostgresConfig) -> Error {
+    Error::operator(
+        format!("the server asks {} for a password, and none is configured", config.user),
+        "add password = { file = \"...\" } or { env = \"...\" } to [source]",
+    )
 }
 
 async fn answer(

@@ -1,7 +1,8 @@
-use connector_api::Error;
+use connector_api::{Error, Fault};
 use postgres_protocol::message::backend::ErrorResponseBody;
 
-use crate::config::PostgresConfig;
+use crate::config::{PostgresConfig, SslMode};
+use crate::doctor::identifier;
 
 /// What the server said, without the parts that may hold a row's content (DETAIL, CONTEXT).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,44 +52,62 @@ impl ServerMessage {
     /// What it asks for. The server's code decides, never its words.
     pub(crate) fn classify(&self, config: &PostgresConfig, doing: &str) -> Error {
         let what = format!("{doing}: {} ({})", self.message, self.code);
-        let (user, database) = (&config.user, &config.database);
-        match self.code.as_str() {
-            "28P01" => Error::operator(
-                what,
-                format!(
-                    "set the right password for {user} in the seller's file ([source] password)"
-                ),
-            ),
-            "28000" => Error::operator(
-                what,
-                format!(
-                    "let {user} in: ALTER ROLE {user} LOGIN REPLICATION; and a line in pg_hba.conf \
-                     such as: hostssl {database} {user} ADDRESS scram-sha-256"
-                ),
-            ),
-            "3D000" => Error::operator(what, "name an existing database in the URL"),
-            "42501" => Error::operator(what, format!("ALTER ROLE {user} REPLICATION;")),
-            "55000" => Error::operator(
-                what,
-                "the server is not set up for this: check wal_level = logical, and that the slot \
-                 is still valid (SELECT * FROM pg_replication_slots)",
-            ),
-            "55006" => Error::held(what, "another process"),
-            "53400" => Error::operator(
-                what,
-                "raise max_replication_slots, or drop a slot nobody uses \
-                 (SELECT * FROM pg_replication_slots WHERE NOT active)",
-            ),
-            // Shutting down, starting up, too many connections, and all of class 08: connection.
-            "57P01" | "57P02" | "57P03" | "57014" | "53300" | "40001" | "40P01" => {
-                Error::transient(what)
-            }
-            code if code.starts_with("08") || code.starts_with("53") || code.starts_with("58") => {
-                Error::transient(what)
-            }
-            _ => Error::definite(what),
+        match fault(&self.code, config) {
+            Fault::Operator { fix } => Error::operator(what, fix),
+            Fault::Held { by } => Error::held(what, by),
+            Fault::Transient => Error::transient(what),
+            Fault::Definite | Fault::Bug => Error::definite(what),
         }
     }
+}
+
+/// What an SQLSTATE asks for.
+fn fault(code: &str, config: &PostgresConfig) -> Fault {
+    let (user, database) = (identifier(&config.user), identifier(&config.database));
+    let fix = match code {
+        "28P01" => {
+            format!("set the right password for {user} in the seller's file ([source] password)")
+        }
+        "28000" => let_in(config, &user, &database),
+        "3D000" => "name an existing database in the URL".to_owned(),
+        "42501" => format!("ALTER ROLE {user} REPLICATION;"),
+        "42704" => format!(
+            "make what is missing again: CREATE PUBLICATION {} FOR TABLE ...; a slot that is gone \
+             is noticed at the next start",
+            identifier(&config.publication)
+        ),
+        "55000" => "the server is not set up for this: check wal_level = logical, and that the \
+             slot is still valid (SELECT * FROM pg_replication_slots)"
+            .to_owned(),
+        "53400" => "raise max_replication_slots, or drop a slot nobody uses \
+             (SELECT * FROM pg_replication_slots WHERE NOT active)"
+            .to_owned(),
+        "57P04" => "restore the database, or name another one in the URL".to_owned(),
+        "55006" => return Fault::Held { by: "another process".to_owned() },
+        // Cancelled, or lost against another session.
+        "40001" | "40P01" => return Fault::Transient,
+        // Connection, resources, operator at work (shutdown, start-up), the server's system.
+        code if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => {
+            return Fault::Transient;
+        }
+        _ => return Fault::Definite,
+    };
+    Fault::Operator { fix }
+}
+
+/// The server has one code for everything its `pg_hba.conf` does not like.
+fn let_in(config: &PostgresConfig, user: &str, database: &str) -> String {
+    let remedy = if config.tls.mode == SslMode::Disable {
+        "write sslmode=verify-full if that server wants TLS, else"
+    } else if config.tls.client.is_some() {
+        "let the certificate's CN be the role's name, or map it in pg_ident.conf, else"
+    } else {
+        "give sslcert and sslkey if that server wants a client certificate, else"
+    };
+    format!(
+        "{remedy} let {user} in: ALTER ROLE {user} LOGIN REPLICATION; and a line in pg_hba.conf \
+         such as: hostssl {database} {user} ADDRESS scram-sha-256"
+    )
 }
 
 /// An error of ordinary SQL.
@@ -98,3 +117,6 @@ pub(crate) fn sql(error: tokio_postgres::Error, config: &PostgresConfig, doing: 
         None => Error::transient(format!("{doing}: the connection broke")).because(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,41 +1,45 @@
 use std::ops::Deref;
+use std::time::Duration;
 
-use connector_api::{Error, Fault, Result};
+use connector_api::{Error, Result};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode as SqlSslMode;
 use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{sql_error, tls};
-use crate::config::{Host, PostgresConfig, SslMode};
+use super::{Connection, IS_STANDBY, auth, check_role, first_of, sql_error, tls};
+use crate::config::{Host, PostgresConfig, Role};
+
+/// Time for the server to take leave.
+const LEAVE_TIME: Duration = Duration::from_secs(1);
 
 /// A connection for ordinary SQL; ends when dropped.
 pub(crate) struct SqlClient {
-    client: Client,
+    /// Gone when closed.
+    client: Option<Client>,
     connection: JoinHandle<()>,
 }
 
 impl SqlClient {
-    /// Connects to the first host that answers.
+    /// Connects to the first host that answers and will do.
     pub(crate) async fn connect(config: &PostgresConfig) -> Result<Self> {
-        let mut last = Error::transient("no host to connect to");
-        for host in &config.hosts {
-            match Self::connect_to(host, config).await {
-                Ok(client) => return Ok(client),
-                Err(error) if *error.fault() != Fault::Transient => return Err(error),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        first_of(config).await
     }
 
+    /// Takes leave, so that the server's log has nothing to say about a lost connection.
+    pub(crate) async fn close(mut self) {
+        self.client = None;
+        let _ = tokio::time::timeout(LEAVE_TIME, &mut self.connection).await;
+    }
+}
+
+impl Connection for SqlClient {
     async fn connect_to(host: &Host, config: &PostgresConfig) -> Result<Self> {
         let mut settings = tokio_postgres::Config::new();
         settings
             .user(&config.user)
             .dbname(&config.database)
-            .application_name("tailstock")
-            .connect_timeout(config.connect_timeout)
+            .application_name(&config.application_name)
             // Nothing asked here may hold up the shop.
             .options("-c statement_timeout=10s -c lock_timeout=1s");
         if let Some(password) = &config.password {
@@ -45,32 +49,34 @@ impl SqlClient {
             Host::Tcp(name, port) => settings.host(name).port(*port),
             Host::Unix(folder, port) => settings.host_path(folder).port(*port),
         };
-        let doing = format!("connecting to {host} as {}", config.user);
-        let failed = |error| explain(error, host, config, &doing);
-        let (client, connection) = if config.tls.mode == SslMode::Disable {
-            settings.ssl_mode(SqlSslMode::Disable);
-            let (client, connection) = settings.connect(NoTls).await.map_err(failed)?;
-            (client, tokio::spawn(async { drop(connection.await) }))
-        } else {
-            settings.ssl_mode(SqlSslMode::Require);
-            let tls = tls::client_config(&config.tls)?.expect("the mode asks for TLS");
-            let connect = MakeRustlsConnect::new((*tls).clone());
-            let (client, connection) = settings.connect(connect).await.map_err(failed)?;
-            (client, tokio::spawn(async { drop(connection.await) }))
+        let failed = |error| explain(error, host, config);
+        let (client, connection) = match config.tls_to(host) {
+            None => {
+                settings.ssl_mode(SqlSslMode::Disable);
+                let (client, connection) = settings.connect(NoTls).await.map_err(failed)?;
+                (client, tokio::spawn(async { drop(connection.await) }))
+            }
+            Some(tls) => {
+                settings.ssl_mode(SqlSslMode::Require);
+                let connect = MakeRustlsConnect::new((*tls::client_config(tls)?).clone());
+                let (client, connection) = settings.connect(connect).await.map_err(failed)?;
+                (client, tokio::spawn(async { drop(connection.await) }))
+            }
         };
-        Ok(Self { client, connection })
+        let client = Self { client: Some(client), connection };
+        if config.target != Role::Any {
+            let row = client.query_one(IS_STANDBY, &[]).await.map_err(failed)?;
+            check_role(host, config.target, row.get(0))?;
+        }
+        Ok(client)
     }
 }
 
-/// The connection's own error, else the handshake's, else that the host cannot be reached.
-fn explain(
-    error: tokio_postgres::Error,
-    host: &Host,
-    config: &PostgresConfig,
-    doing: &str,
-) -> Error {
+/// What the server said, else what TLS found, else that the host cannot be reached.
+fn explain(error: tokio_postgres::Error, host: &Host, config: &PostgresConfig) -> Error {
+    let doing = format!("logging in to {host} as {}", config.user);
     if error.as_db_error().is_some() {
-        return sql_error(error, config, doing);
+        return sql_error(error, config, &doing);
     }
     let mut causes = vec![error.to_string()];
     let mut io = None;
@@ -80,19 +86,16 @@ fn explain(
         io = io.or(cause.downcast_ref::<std::io::Error>());
         source = cause.source();
     }
-    let says = |words: &str| causes.iter().any(|cause| cause.contains(words));
     // The library has no kinds of its own errors, only words.
-    if says("password missing") {
-        return Error::operator(
-            format!("the server asks {} for a password, and none is configured", config.user),
-            "add password = { file = \"...\" } or { env = \"...\" } to [source]",
-        );
+    let says = |words: &str| causes.iter().any(|cause| cause.contains(words));
+    if config.password.is_none() && says("password missing") {
+        return auth::no_password(config);
     }
     if says("server does not support TLS") {
-        return super::no_tls(host);
+        return tls::not_offered(host);
     }
     match io {
-        Some(io) if super::is_encrypted(config) => tls::handshake_error(io, &host.to_string()),
+        Some(io) if tls::is_tls(io) => tls::handshake_error(io, host),
         Some(io) => Error::transient(format!("{host} cannot be reached: {io}")),
         None => Error::transient(format!("{doing}: {}", causes.join(": "))),
     }
@@ -102,7 +105,7 @@ impl Deref for SqlClient {
     type Target = Client;
 
     fn deref(&self) -> &Client {
-        &self.client
+        self.client.as_ref().expect("closing takes the whole value")
     }
 }
 

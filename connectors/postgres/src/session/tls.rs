@@ -1,40 +1,23 @@
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use connector_api::{Error, Result};
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 
-use crate::config::{SslMode, Tls};
+use super::verify::verifier;
+use crate::config::{Host, SslMode, Tls};
 
-/// The rustls configuration for a seller's TLS settings; `None` for no TLS.
-pub(crate) fn client_config(tls: &Tls) -> Result<Option<Arc<ClientConfig>>> {
-    if tls.mode == SslMode::Disable {
-        return Ok(None);
-    }
+/// The rustls configuration for a seller's TLS settings.
+pub(crate) fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = match tls.mode {
-        SslMode::Disable | SslMode::Require => Arc::new(Anyone(Arc::clone(&provider))),
-        SslMode::VerifyCa | SslMode::VerifyFull => {
-            let roots = Arc::new(roots(tls)?);
-            let verifier =
-                WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
-                    .build()
-                    .map_err(|error| {
-                    Error::operator("no usable authority", "set sslrootcert").because(error)
-                })?;
-            match tls.mode {
-                SslMode::VerifyCa => Arc::new(AnyName(verifier)),
-                _ => verifier,
-            }
-        }
+    let (roots, given) = match tls.mode {
+        SslMode::Disable | SslMode::Require => (RootCertStore::empty(), Vec::new()),
+        SslMode::VerifyCa | SslMode::VerifyFull => roots(tls)?,
     };
+    let verifier = verifier(tls.mode, roots, given, &provider)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::bug("TLS versions").because(error))?
@@ -56,29 +39,34 @@ pub(crate) fn client_config(tls: &Tls) -> Result<Option<Arc<ClientConfig>>> {
     };
     // Required by servers from 17 on when TLS begins without a question; harmless before.
     config.alpn_protocols = vec![b"postgresql".to_vec()];
-    Ok(Some(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
-fn roots(tls: &Tls) -> Result<RootCertStore> {
+/// The authorities that count, and what is in `sslrootcert` as it is.
+fn roots(tls: &Tls) -> Result<(RootCertStore, Vec<CertificateDer<'static>>)> {
     let mut roots = RootCertStore::empty();
-    match &tls.root_cert {
+    let given = match &tls.root_cert {
         Some(path) => {
-            for certificate in certificates(path, "sslrootcert")? {
-                roots.add(certificate).map_err(|error| unreadable("sslrootcert", path, &error))?;
+            let given = certificates(path, "sslrootcert")?;
+            for certificate in &given {
+                let added = roots.add(certificate.clone());
+                added.map_err(|error| unreadable("sslrootcert", path, &error))?;
             }
+            given
         }
         None => {
             let native = rustls_native_certs::load_native_certs();
             roots.add_parsable_certificates(native.certs);
+            Vec::new()
         }
-    }
+    };
     if roots.is_empty() {
         return Err(Error::operator(
             "there is no authority to check the server's certificate against",
             "install the system's ca-certificates, or set sslrootcert in the URL",
         ));
     }
-    Ok(roots)
+    Ok((roots, given))
 }
 
 fn certificates(path: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>> {
@@ -99,40 +87,62 @@ fn unreadable(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Error {
     )
 }
 
+/// Whether an error of a connection is about TLS rather than about the way to the server.
+pub(crate) fn is_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
+pub(crate) fn not_offered(host: &Host) -> Error {
+    Error::operator(
+        format!("{host} does not offer TLS"),
+        "turn it on there (ssl = on), or add ?sslmode=disable to the URL if you trust the network",
+    )
+}
+
 /// A failed handshake, for the person who has to mend it.
-pub(crate) fn handshake_error(error: &std::io::Error, host: &str) -> Error {
+pub(crate) fn handshake_error(error: &io::Error, host: &Host) -> Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let what = |why: &str| format!("TLS with {host}: {why}");
+    let operator = |why: &str, fix: &str| Error::operator(format!("TLS with {host}: {why}"), fix);
     match inner {
         Some(rustls::Error::InvalidCertificate(why)) => match why {
-            CertificateError::UnknownIssuer => Error::operator(
-                what("the server's certificate was signed by an authority that is not known"),
+            // An authority of the same name with another key looks like a bad signature.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => operator(
+                "the server's certificate was signed by an authority that is not known",
                 "set sslrootcert to the authority's PEM file",
             ),
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                Error::operator(
-                    what("the server's certificate is for another name"),
-                    "use the name in the certificate, or sslmode=verify-ca where that is enough",
-                )
+            CertificateError::NotValidForName => wrong_name(host, ""),
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                wrong_name(host, &format!(": {}", presented.join(", ")))
             }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Error::operator(
-                what("the server's certificate has expired"),
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => operator(
+                "the server's certificate has expired",
                 "have the server's certificate renewed",
             ),
-            other => Error::operator(
-                what(&format!("the server's certificate is not accepted: {other:?}")),
-                "have the server's certificate replaced",
+            other => operator(
+                &format!("the server's certificate is not accepted: {other}"),
+                "have it replaced by one of version 3 with its names in subjectAltName",
             ),
         },
-        Some(rustls::Error::AlertReceived(alert)) => Error::operator(
-            what(&format!("the server refused: {alert:?}")),
-            "check sslcert and sslkey: the server may ask for a client certificate",
+        Some(rustls::Error::AlertReceived(alert)) => operator(
+            &format!("the server refused: {alert:?}"),
+            "check sslcert and sslkey: the server may ask for a client certificate it can trust",
         ),
-        _ => Error::transient(what(&error.to_string())),
+        Some(rustls::Error::PeerIncompatible(why)) => operator(
+            &format!("nothing both sides can speak: {why:?}"),
+            "let the server offer TLS 1.2 or later (ssl_min_protocol_version, ssl_ciphers)",
+        ),
+        _ => Error::transient(format!("TLS with {host}: {error}")),
     }
 }
 
-/// The name in a certificate is checked against; addresses count as names.
+fn wrong_name(host: &Host, names: &str) -> Error {
+    Error::operator(
+        format!("TLS with {host}: the server's certificate is for another name{names}"),
+        "use a name of its subjectAltName in the URL, or sslmode=verify-ca where that is enough",
+    )
+}
+
+/// The name a certificate is checked against; addresses count as names.
 pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>> {
     ServerName::try_from(host.to_owned()).map_err(|_| {
         Error::operator(
@@ -140,92 +150,6 @@ pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>> {
             "use a host name or an address in the URL",
         )
     })
-}
-
-/// `sslmode=require`: encrypts, checks nobody.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// `sslmode=verify-ca`: the chain counts, the name does not.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        use CertificateError::{NotValidForName, NotValidForNameContext};
-        match self.0.verify_server_cert(certificate, chain, name, ocsp, now) {
-            Err(rustls::Error::InvalidCertificate(
-                NotValidForName | NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            other => other,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
 }
 
 /// `tls-server-end-point` of RFC 5929: the hash of the server's certificate by the hash of its own
@@ -249,3 +173,6 @@ pub(crate) fn server_end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u
     };
     Some(digest(algorithm, certificate).as_ref().to_vec())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,51 +1,67 @@
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use connector_api::{Error, Result};
 use rustls::{ClientConfig, ClientConnection};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::tls;
-use crate::config::{Host, PostgresConfig};
-use crate::socket::Socket;
+use crate::config::Host;
+use crate::socket::{BACKLOG_MARK, Socket};
+
+/// A silent peer is asked for a sign of life after this long.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+/// Time between such questions; three without an answer end the connection.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+/// Time for what was sent to arrive, else the connection ends.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
 /// Bytes in both directions over a socket, in the clear or under TLS. One read path for all: TLS
 /// is driven by hand over [`Socket::receive`], because readiness does not tell the whole truth.
 #[derive(Debug)]
 pub(crate) struct Wire {
     socket: Socket,
-    tls: Option<Box<ClientConnection>>,
+    tls: Option<Box<Tls>>,
     /// To be sent, before encryption.
     outgoing: Vec<u8>,
 }
 
+/// The library takes at most 4 KiB from a socket at a time; the buffer before it takes what is
+/// there.
+#[derive(Debug)]
+struct Tls {
+    connection: ClientConnection,
+    /// Encrypted bytes that have arrived, from `start` to `end`.
+    arrived: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// Decrypted bytes that nobody has taken yet.
+    plain: usize,
+    /// Came behind bytes that had to be handed out first.
+    failed: Option<io::Error>,
+}
+
 impl Wire {
     /// Connects to one host.
-    pub(crate) async fn connect(host: &Host, config: &PostgresConfig) -> Result<Self> {
-        let connecting = async {
-            Ok::<_, io::Error>(match host {
-                Host::Tcp(name, port) => {
-                    let stream = TcpStream::connect((name.as_str(), *port)).await?;
-                    stream.set_nodelay(true)?;
-                    let keepalive =
-                        socket2::TcpKeepalive::new().with_time(std::time::Duration::from_secs(30));
-                    socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-                    Socket::Tcp(stream)
-                }
-                Host::Unix(folder, port) => {
-                    let path = folder.join(format!(".s.PGSQL.{port}"));
-                    Socket::Unix(UnixStream::connect(path).await?)
-                }
-            })
-        };
-        let socket = match tokio::time::timeout(config.connect_timeout, connecting).await {
-            Ok(Ok(socket)) => socket,
-            Ok(Err(error)) => {
-                return Err(Error::transient(format!("{host} cannot be reached: {error}")));
+    pub(crate) async fn connect(host: &Host) -> io::Result<Self> {
+        let socket = match host {
+            Host::Tcp(name, port) => {
+                let stream = TcpStream::connect((name.as_str(), *port)).await?;
+                stream.set_nodelay(true)?;
+                let keepalive = socket2::TcpKeepalive::new()
+                    .with_time(KEEPALIVE_AFTER)
+                    .with_interval(KEEPALIVE_EVERY)
+                    .with_retries(3);
+                let options = socket2::SockRef::from(&stream);
+                options.set_tcp_keepalive(&keepalive)?;
+                // Keepalives are not sent while our own bytes are on their way.
+                options.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+                Socket::Tcp(stream)
             }
-            Err(_) => {
-                let seconds = config.connect_timeout.as_secs();
-                return Err(Error::transient(format!("{host} did not answer in {seconds} s")));
+            Host::Unix(folder, port) => {
+                let path = folder.join(format!(".s.PGSQL.{port}"));
+                Socket::Unix(UnixStream::connect(path).await?)
             }
         };
         Ok(Self { socket, tls: None, outgoing: Vec::new() })
@@ -61,32 +77,43 @@ impl Wire {
             Host::Tcp(name, _) => tls::server_name(name)?,
             Host::Unix(..) => tls::server_name("localhost")?,
         };
-        let connection = ClientConnection::new(Arc::clone(config), name)
+        let mut connection = ClientConnection::new(Arc::clone(config), name)
             .map_err(|error| Error::bug("TLS cannot begin").because(error))?;
-        self.tls = Some(Box::new(connection));
-        let failed = |error: &io::Error| tls::handshake_error(error, &host.to_string());
+        connection.set_buffer_limit(None);
+        let arrived = vec![0; BACKLOG_MARK].into_boxed_slice();
+        let tls = Tls { connection, arrived, start: 0, end: 0, plain: 0, failed: None };
+        self.tls = Some(Box::new(tls));
+        match self.shake_hands().await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                // The alert that says why is worth sending.
+                let _ = self.try_flush();
+                Err(tls::handshake_error(&error, host))
+            }
+        }
+    }
+
+    async fn shake_hands(&mut self) -> io::Result<()> {
         loop {
-            self.flush().await.map_err(|error| failed(&error))?;
-            let connection = self.tls.as_deref().expect("set above");
-            if !connection.is_handshaking() {
+            self.flush().await?;
+            let tls = self.tls.as_deref_mut().expect("TLS has begun");
+            if !tls.connection.is_handshaking() {
                 return Ok(());
             }
-            self.socket.readable().await.map_err(|error| failed(&error))?;
-            match self.receive(&mut []) {
+            match tls.take_in(&self.socket) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => {
-                    // The alert that says why is worth sending.
-                    let _ = self.flush().await;
-                    return Err(failed(&error));
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.socket.readable().await?;
                 }
+                Err(error) => return Err(error),
             }
         }
     }
 
     /// What SCRAM binds to, under TLS.
     pub(crate) fn server_end_point(&self) -> Option<Vec<u8>> {
-        let certificates = self.tls.as_ref()?.peer_certificates()?;
+        let certificates = self.tls.as_ref()?.connection.peer_certificates()?;
         tls::server_end_point(certificates.first()?)
     }
 
@@ -98,29 +125,19 @@ impl Wire {
         &self.socket
     }
 
-    /// Takes what has arrived; 0 is the end of the stream. `WouldBlock` when there is nothing.
+    /// Whether bytes have left the socket that [`Self::receive`] has not handed out. The socket's
+    /// readiness knows nothing of them.
+    pub(crate) fn holds_data(&self) -> bool {
+        let held = |tls: &Tls| tls.plain > 0 || tls.start < tls.end || tls.failed.is_some();
+        self.tls.as_deref().is_some_and(held)
+    }
+
+    /// Takes what has arrived, as far as it fits; 0 is the end of the stream. `WouldBlock` when
+    /// there is nothing.
     pub(crate) fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let Some(tls) = &mut self.tls else { return self.socket.receive(into) };
-        loop {
-            if !into.is_empty() {
-                match io::Read::read(&mut tls.reader(), into) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    other => return other,
-                }
-            }
-            let mut source = Source(&self.socket);
-            if tls.read_tls(&mut source)? == 0 {
-                return if into.is_empty() {
-                    Err(io::ErrorKind::UnexpectedEof.into())
-                } else {
-                    Ok(0)
-                };
-            }
-            tls.process_new_packets()
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            if into.is_empty() {
-                return Ok(0);
-            }
+        match &mut self.tls {
+            None => self.socket.receive(into),
+            Some(tls) => tls.receive(&self.socket, into),
         }
     }
 
@@ -128,8 +145,8 @@ impl Wire {
     pub(crate) fn queue(&mut self, bytes: &[u8]) {
         match &mut self.tls {
             Some(tls) => {
-                let written = io::Write::write_all(&mut tls.writer(), bytes);
-                written.expect("the buffer of rustls has no limit");
+                let written = io::Write::write_all(&mut tls.connection.writer(), bytes);
+                written.expect("the buffer was made without a limit");
             }
             None => self.outgoing.extend_from_slice(bytes),
         }
@@ -137,18 +154,24 @@ impl Wire {
 
     /// Whether something waits to be sent.
     pub(crate) fn has_outgoing(&self) -> bool {
-        !self.outgoing.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+        !self.outgoing.is_empty()
+            || self.tls.as_ref().is_some_and(|tls| tls.connection.wants_write())
     }
 
     /// Sends what fits now.
     pub(crate) fn try_flush(&mut self) -> io::Result<()> {
         while self.has_outgoing() {
-            if let Some(tls) = self.tls.as_mut().filter(|tls| tls.wants_write()) {
-                tls.write_tls(&mut Drain(&self.socket))?;
-                continue;
+            let sent = match &mut self.tls {
+                Some(tls) => tls.connection.write_tls(&mut Drain(&self.socket))?,
+                None => {
+                    let sent = self.socket.send(&self.outgoing)?;
+                    self.outgoing.drain(..sent);
+                    sent
+                }
+            };
+            if sent == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
             }
-            let sent = self.socket.send(&self.outgoing)?;
-            self.outgoing.drain(..sent);
         }
         Ok(())
     }
@@ -166,11 +189,54 @@ impl Wire {
     }
 }
 
-struct Source<'a>(&'a Socket);
+impl Tls {
+    /// Moves encrypted bytes from the socket into the connection; 0 is the end of the stream.
+    fn take_in(&mut self, socket: &Socket) -> io::Result<usize> {
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+            self.end = socket.receive(&mut self.arrived)?;
+        }
+        let mut rest = &self.arrived[self.start..self.end];
+        let taken = self.connection.read_tls(&mut rest)?;
+        self.start += taken;
+        let state = self.connection.process_new_packets();
+        let state = state.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        self.plain = state.plaintext_bytes_to_read();
+        Ok(taken)
+    }
 
-impl io::Read for Source<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.receive(into)
+    fn receive(&mut self, socket: &Socket, into: &mut [u8]) -> io::Result<usize> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let mut received = 0;
+        while received < into.len() {
+            match io::Read::read(&mut self.connection.reader(), &mut into[received..]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) => return Ok(received),
+                Ok(count) => {
+                    received += count;
+                    self.plain = self.plain.saturating_sub(count);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            // Only what needs no further question to the kernel goes with it.
+            if received > 0 && self.start == self.end {
+                break;
+            }
+            match self.take_in(socket) {
+                Ok(0) => return Ok(received),
+                Err(error) if received == 0 => return Err(error),
+                Err(error) => {
+                    self.failed = Some(error);
+                    return Ok(received);
+                }
+                Ok(_) => {}
+            }
+        }
+        Ok(received)
     }
 }
 

@@ -88,17 +88,24 @@ fn copy_data(body: &[u8]) -> Result<Frame<'_>> {
     }
 }
 
-/// Appends a standby status update: everything up to `confirmed` is durable here. A zero position
-/// tells the server that we are alive, and nothing else.
-pub(super) fn write_status(confirmed: Lsn, reply_now: bool, out: &mut Vec<u8>) {
+/// Where the log goes on behind a pgoutput Commit message; `None` for every other message.
+pub(super) fn commit_end(message: &[u8]) -> Option<Lsn> {
+    // Type, flags, the commit's own place, its end.
+    let end = message.get(10..18).filter(|_| message[0] == b'C')?;
+    Some(Lsn(u64::from_be_bytes(end.try_into().expect("eight bytes"))))
+}
+
+/// Appends a standby status update: everything up to `confirmed` is durable here, said at
+/// `now_us`, microseconds since 2000. A zero position tells the server that we are alive, and
+/// nothing else.
+pub(super) fn write_status(confirmed: Lsn, now_us: i64, reply_now: bool, out: &mut Vec<u8>) {
     out.push(b'd');
     out.extend_from_slice(&38_u32.to_be_bytes());
     out.push(b'r');
     for _written_flushed_applied in 0..3 {
         out.extend_from_slice(&confirmed.0.to_be_bytes());
     }
-    // The clock: the server uses it for its own display of lag only.
-    out.extend_from_slice(&0_i64.to_be_bytes());
+    out.extend_from_slice(&now_us.to_be_bytes());
     out.push(u8::from(reply_now));
 }
 

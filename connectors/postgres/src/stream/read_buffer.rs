@@ -1,5 +1,7 @@
 /// Usual size, bytes.
 const USUAL: usize = 256 << 10;
+/// Bytes that are moved to the front whenever there is a chance.
+const CHEAP: usize = 4096;
 
 /// What has arrived and is not decoded yet. Grows for a frame that is larger than usual, and
 /// shrinks when it has been taken.
@@ -27,17 +29,20 @@ impl ReadBuffer {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
-            if self.bytes.len() > USUAL {
-                self.bytes = vec![0; USUAL];
-            }
         }
     }
 
-    /// Room for what comes next, with space for a frame of `wanted` bytes in all.
+    /// Room for what comes next, at least one byte, with space for a frame of `wanted` bytes in
+    /// all.
     pub(super) fn room(&mut self, wanted: usize) -> &mut [u8] {
         let len = self.end - self.start;
         let wanted = wanted.max(len + 1);
-        if self.start > 0 && (self.start + wanted > self.bytes.len() || len < 4096) {
+        if self.bytes.len() > USUAL && wanted <= USUAL {
+            let mut usual = vec![0; USUAL];
+            usual[..len].copy_from_slice(self.filled());
+            *self = Self { bytes: usual, start: 0, end: len };
+        }
+        if self.start > 0 && (self.start + wanted > self.bytes.len() || len < CHEAP) {
             self.bytes.copy_within(self.start..self.end, 0);
             self.start = 0;
             self.end = len;
@@ -60,6 +65,28 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_large_frame_takes_memory_only_while_it_is_there() {
+        let mut buffer = ReadBuffer::starting_with(&[]);
+        let large = 8 << 20;
+        while buffer.filled().len() < large {
+            let count = buffer.room(large).len();
+            buffer.received(count);
+        }
+        assert!(buffer.bytes.len() <= large);
+        // The next frame has begun behind it.
+        buffer.consume(large - 100);
+        buffer.room(5);
+        assert_eq!((buffer.filled().len(), buffer.bytes.len()), (100, USUAL));
+    }
+
+    #[test]
+    fn an_announced_length_alone_takes_no_memory() {
+        let mut buffer = ReadBuffer::starting_with(&[1, 2, 3]);
+        buffer.room(1 << 30);
+        assert!(buffer.bytes.len() <= 2 * USUAL);
+    }
 
     proptest! {
         #[test]

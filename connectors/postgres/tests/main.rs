@@ -1,0 +1,9 @@
+//! The connector against real servers, and against servers that misbehave as real ones seldom do.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod misbehaving;
+mod refused;
+mod session;
+mod stream;
+mod support;
+mod tls;

@@ -1,0 +1,92 @@
+//! Every way not to be let in, each told so that it can be mended.
+
+use testbed::{PostgresOptions, StopMode};
+
+use crate::support::{assert_error, assert_reached, assert_refused, config, open, server, survey};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_refuses_is_told_with_its_remedy() {
+    let options = PostgresOptions::default()
+        .hba("host all reader,plain 127.0.0.1/32 scram-sha-256")
+        .hba("host all postgres 127.0.0.1/32 trust");
+    let Some(server) = server(options, "refused logins") else { return };
+    server
+        .execute(
+            "create role reader replication login password 'secret';
+             create role plain login password 'secret';
+             create role \"Bad\"\"Name\" login",
+        )
+        .unwrap();
+    let url = |login: &str, database: &str| {
+        let port = server.port();
+        config(&format!("postgresql://{login}@127.0.0.1:{port}/{database}?sslmode=disable"))
+    };
+    assert_reached(&url("reader:secret", "postgres"), "the right password").await;
+    let refused = assert_refused;
+    refused(&url("reader:wrong", "postgres"), "(28P01)", Some("password for reader")).await;
+    refused(&url("nobody:x", "postgres"), "(28000)", Some("pg_hba.conf")).await;
+    let quoted = Some("ALTER ROLE \"Bad\"\"Name\" LOGIN REPLICATION");
+    refused(&url("Bad%22Name", "postgres"), "(28000)", quoted).await;
+    refused(&url("reader:secret", "nowhere"), "(3D000)", Some("existing database")).await;
+    refused(&url("reader", "postgres"), "none is configured", Some("password = {")).await;
+
+    // Ordinary SQL lets it in: the survey has a finding instead.
+    let plain = url("plain:secret", "postgres");
+    survey(&plain).await.unwrap();
+    let error = open(&plain).await.map(drop).unwrap_err();
+    assert_error(&error, "(42501)", Some("ALTER ROLE plain REPLICATION;"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_in_no_error() {
+    let options = PostgresOptions::default().hba("host all all 127.0.0.1/32 scram-sha-256");
+    let Some(server) = server(options, "secrets") else { return };
+    let port = server.port();
+    let url = format!("postgresql://reader:hunter2@127.0.0.1:{port}/postgres?sslmode=disable");
+    let error = open(&config(&url)).await.map(drop).unwrap_err();
+    assert!(!format!("{error:?} {error}").contains("hunter2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_away_or_full_is_tried_again() {
+    let options = PostgresOptions::default().setting("max_wal_senders", "1").controlled();
+    let Some(server) = server(options, "a server that is away or full") else { return };
+    let url = config(&format!(
+        "postgresql://postgres@127.0.0.1:{}/postgres?sslmode=disable",
+        server.port()
+    ));
+    let only = open(&url).await.unwrap();
+    let error = open(&url).await.map(drop).unwrap_err();
+    assert_error(&error, "(53300)", None);
+    drop(only);
+    server.stop(StopMode::Fast).unwrap();
+    assert_refused(&url, "cannot be reached", None).await;
+    let folder = server.socket_dir().unwrap().display().to_string();
+    let unix = format!("postgresql://postgres@:{}/postgres?host={folder}", server.port());
+    assert_refused(&config(&unix), "cannot be reached", None).await;
+    let unknown = "postgresql://postgres@no-such-host.invalid/postgres?sslmode=disable";
+    assert_refused(&config(unknown), "cannot be reached", None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_in_use_names_its_holder_and_a_missing_one_its_remedy() {
+    use connector_api::Fault;
+    use connector_postgres::Slot;
+    let Some(server) = server(PostgresOptions::default().controlled(), "slots") else { return };
+    server.execute("create publication tailstock for all tables").unwrap();
+    let mut url = config(&format!(
+        "postgresql://postgres@127.0.0.1:{}/postgres?sslmode=disable",
+        server.port()
+    ));
+    url.slot = Slot::Named("acme".to_owned());
+    let error = open(&url).await.map(drop).unwrap_err();
+    assert_error(&error, "(42704)", Some("a slot that is gone"));
+    server.value("select pg_create_logical_replication_slot('acme', 'pgoutput')").unwrap();
+    let holder = open(&url).await.unwrap();
+    let error = open(&url).await.map(drop).unwrap_err();
+    assert!(matches!(error.fault(), Fault::Held { .. }), "{error}");
+    assert!(error.to_string().contains("PID"), "{error}");
+    let error = survey(&url).await.unwrap_err();
+    assert!(matches!(error.fault(), Fault::Held { .. }), "{error}");
+    drop(holder);
+}
