@@ -13,12 +13,14 @@
 //! | `tables` | what goes into them in one commit |
 //! | `write` | the transaction: all or nothing, or not known |
 //! | `retention` | events that have had their time |
+//! | `wal` | the write-ahead log, folded back beside the commits |
 
 mod lock;
 mod open;
 mod retention;
 mod schema;
 mod tables;
+mod wal;
 mod write;
 
 #[cfg(test)]

@@ -149,20 +149,42 @@ async fn a_new_file_without_room_for_its_tables_is_tried_again() {
     writer.commit(commit("A", 1, 5)).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_reader_in_the_middle_of_its_work_holds_up_no_commit() {
+#[test]
+fn a_reader_in_the_middle_of_its_work_holds_up_no_commit() {
     let (_folder, path) = file();
-    let mut writer = writer(&path).await;
-    writer.commit(commit("A", 1, 5)).await.unwrap();
+    let mut database = database(&path, None);
+    database.commit(&commit("A", 1, 5)).unwrap();
     let reader = Connection::open(&path).unwrap();
     let read = || reader.query_row("SELECT on_hand FROM levels", [], |row| row.get(0)).unwrap();
     reader.execute_batch("BEGIN").unwrap();
     let before: String = read();
-    for ordinal in 2..20 {
-        writer.commit(commit("A", ordinal, i64::from(ordinal))).await.unwrap();
+    let mut ordinal = 1;
+    // Until the log has more pages than are folded back aside.
+    while log_bytes(&path) < 12 << 20 {
+        ordinal += 1;
+        database.commit(&commit("A", ordinal, i64::from(ordinal))).unwrap();
     }
     let after: String = read();
     assert_eq!((before.as_str(), after.as_str()), ("5", "5"), "one transaction sees one state");
     reader.execute_batch("COMMIT").unwrap();
-    assert_eq!(levels(&path)["A"], "19");
+    assert_eq!(levels(&path)["A"], ordinal.to_string());
+}
+
+#[test]
+fn the_write_ahead_log_begins_anew_while_commits_go_on() {
+    let (_folder, path) = file();
+    let mut database = database(&path, None);
+    for nth in 0..800 {
+        let said = |at: u32| (((nth * 37 + at) % 1000).to_string(), 1 + nth * 100 + at, Some(5));
+        let parts = vec![part("acme", (0..100).map(said))];
+        database.commit(&Commit { parts }).unwrap();
+    }
+    // Some 200 MiB have gone through it.
+    let bytes = log_bytes(&path);
+    assert!(bytes <= 128 << 20, "{bytes} bytes");
+    assert_eq!(levels(&path).len(), 1000);
+}
+
+fn log_bytes(path: &Path) -> u64 {
+    std::fs::metadata(path.with_file_name("stock.db-wal")).unwrap().len()
 }
