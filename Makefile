@@ -37,7 +37,8 @@ fuzz:
 	done
 
 bench-postgres:
-	cargo run --release --locked -p bench -- postgres
+	cargo build --quiet --release --locked --bin tailstock
+	cargo run --quiet --release --locked -p bench -- postgres $(BENCH_ARGUMENTS)
 
 lint:
 	cargo fmt --all --check

@@ -31,7 +31,8 @@ impl File {
     }
 
     fn is_test(&self) -> bool {
-        let folders = ["tests/", "bench/", "/tests/", "connectors/api/src/conformance"];
+        let folders =
+            ["tests/", "bench/", "examples/", "/tests/", "connectors/api/src/conformance"];
         let names = ["/tests.rs", "/properties.rs"];
         folders.iter().any(|folder| self.path.starts_with(folder) || self.path.contains(folder))
             || names.iter().any(|name| self.path.ends_with(name))

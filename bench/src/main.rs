@@ -1,2 +1,65 @@
-//! x
-fn main() {}
+//! Side-by-side benches: every claim of speed is a ratio against a named peer in the same run.
+//! `cargo run --release -p bench -- postgres`, or `make bench-postgres`.
+#![allow(clippy::unwrap_used, reason = "a bench stops where something is wrong")]
+
+mod contender;
+mod latency;
+mod report;
+mod shop;
+
+use clap::{Parser, Subcommand};
+
+use contender::Contender;
+use report::{Figures, Report};
+use shop::{Shop, Workload};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// pg_recvlogical, tailstock to discard, tailstock to SQLite, on PostgreSQL 15
+    Postgres {
+        /// Interleaved rounds; the median counts
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// A tenth of the rows and a short open loop: to try the bench itself
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+fn main() {
+    let Bench::Postgres { rounds, quick } = Arguments::parse().bench;
+    let size = if quick { 10 } else { 1 };
+    let shop = Shop::start();
+    let mut report = Report::default();
+    let workloads = [
+        Workload { name: "w1", transactions: 500_000 / size, rows_each: 1 },
+        Workload { name: "w2", transactions: 10_000 / size, rows_each: 100 },
+    ];
+    for workload in workloads {
+        println!("{}: {} rows ...", workload.name, workload.rows());
+        let backlog = shop.backlog(&workload);
+        let mut rounds_of: [Vec<Figures>; 3] = Default::default();
+        for round in 1..=rounds {
+            for (contender, figures) in Contender::ALL.into_iter().zip(&mut rounds_of) {
+                let figure = contender.drain(&shop, &backlog);
+                println!("  round {round}: {:<15} {figure}", contender.name());
+                figures.push(figure);
+            }
+        }
+        report.add_drain(workload.name, rounds_of.map(|figures| Figures::median(&figures)));
+        shop.forget(&backlog);
+    }
+    let seconds = if quick { 5 } else { 30 };
+    for rate in [500, 5000] {
+        println!("latency at {rate} rows/s for {seconds} s ...");
+        report.add_latency(rate, &latency::measure(&shop, rate, seconds));
+    }
+    println!("\n{report}");
+    report.write("target/bench/postgres.json");
+}

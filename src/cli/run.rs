@@ -4,6 +4,7 @@ use super::args::{Cli, RunArgs};
 use super::{Exit, Failure, process};
 use crate::config::{Config, SinkConfig};
 use crate::fleet::{self, Goal};
+#[cfg(feature = "sqlite")]
 use crate::sink::sqlite::{Sqlite, SqliteOptions};
 use crate::sink::{Discard, Sink};
 use crate::telemetry::Telemetry;
@@ -27,19 +28,25 @@ async fn follow(
         telemetry.board.seller(seller);
     }
     let goal = Goal { until_current: args.until_current };
-    let halted = fleet::run(config, sink(config), telemetry, goal, stop).await?;
+    let halted = fleet::run(config, sink(config)?, telemetry, goal, stop).await?;
     if halted.is_empty() {
         return Ok(Exit::Done);
     }
     Err(Failure::of_sources(halted.iter().map(|(who, error)| (who.clone(), error))))
 }
 
-fn sink(config: &Config) -> Box<dyn Sink> {
+fn sink(config: &Config) -> Result<Box<dyn Sink>, Failure> {
     match &config.sink {
-        SinkConfig::Discard => Box::new(Discard::default()),
-        SinkConfig::Sqlite(sqlite) => Box::new(Sqlite::new(SqliteOptions {
+        SinkConfig::Discard => Ok(Box::new(Discard::default())),
+        #[cfg(feature = "sqlite")]
+        SinkConfig::Sqlite(sqlite) => Ok(Box::new(Sqlite::new(SqliteOptions {
             path: sqlite.path.clone(),
             retention_days: sqlite.retention_days,
-        })),
+        }))),
+        #[cfg(not(feature = "sqlite"))]
+        SinkConfig::Sqlite(_) => {
+            let what = "this program was built without the SQLite sink";
+            Err(Failure::new(Exit::Usage, what, "build it with the feature sqlite"))
+        }
     }
 }

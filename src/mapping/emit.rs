@@ -155,12 +155,14 @@ impl Emitter<'_> {
         let mut item = Item { id: self.arena.get(id), ..Item::default() };
         let Scratch { sku, gtin, parent } = scratch;
         if let Some(field) = &self.mapping.sku {
-            match read(field, row, sku) {
-                Some(text) if !text.is_empty() => {
-                    item.sku = Some(text);
+            sku.clear();
+            match field.text(row, sku) {
+                Text::Written if !sku.is_empty() => {
+                    item.sku = Some(sku);
                     item.sku_state = Some(SkuState::Resolved);
                 }
-                _ => {
+                Text::Absent => quality.set(QualityFlag::Partial),
+                Text::Written | Text::Null => {
                     item.sku_state = Some(SkuState::Missing);
                     quality.set(QualityFlag::SkuMissing);
                 }

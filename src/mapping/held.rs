@@ -43,6 +43,9 @@ impl Held {
 
     /// The transaction is complete: what was held is true.
     pub(super) fn release(&mut self, out: &mut Records) {
+        if self.by_key.is_empty() {
+            return;
+        }
         for (key, records) in std::mem::take(&mut self.by_key) {
             out.append(&records);
             self.changed.insert(key);

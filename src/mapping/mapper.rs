@@ -221,6 +221,10 @@ impl Mapper {
         for event in batch.events() {
             match event {
                 SourceEvent::Begin(begin) => {
+                    // The transaction before may have ended exactly with a block.
+                    if begin.first_ordinal == 0 {
+                        self.held.release(&mut out.records);
+                    }
                     self.begin(batch, begin);
                     out.oldest_committed_at_us.get_or_insert(begin.committed_at_us);
                     open = true;
@@ -228,6 +232,7 @@ impl Mapper {
                 SourceEvent::Row(row) => self.row(batch, row, &mut out),
                 SourceEvent::Commit => {
                     self.flush(batch, Which::Folding, &mut out);
+                    self.held.release(&mut out.records);
                     open = false;
                 }
                 other => self.table_event(batch, other, &mut out),

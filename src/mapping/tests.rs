@@ -379,6 +379,40 @@ fn a_removal_in_a_large_transaction_waits_for_what_follows_in_it() {
 }
 
 #[test]
+fn a_held_removal_is_true_at_its_own_commit_whatever_follows_in_the_batch() {
+    let mut shop = keyed();
+    shop.begin();
+    shop.delete(1);
+    fill_a_block(&mut shop);
+    let block = shop.take();
+    shop.mapper.apply(&block);
+    shop.insert(row(5, "E", 5));
+    shop.builder.commit("20");
+    // The next transaction is large too, and brings the key back.
+    shop.begin();
+    shop.insert(row(1, "A", 9));
+    fill_a_block(&mut shop);
+    let batch = shop.take();
+    assert!(batch.partial().is_some());
+    let said = says(&shop.mapper.apply(&batch));
+    assert_eq!(said[..3], ["5=5", "1 gone", "1=9"]);
+}
+
+#[test]
+fn a_large_transaction_may_end_exactly_with_a_block() {
+    let mut shop = keyed();
+    shop.begin();
+    shop.delete(1);
+    fill_a_block(&mut shop);
+    let block = shop.take();
+    shop.mapper.apply(&block);
+    shop.builder.commit("20");
+    shop.begin();
+    shop.insert(row(1, "A", 9));
+    assert_eq!(says(&shop.commit()), ["1 gone", "1=9"]);
+}
+
+#[test]
 fn what_is_stored_brings_a_mapper_back_to_where_it_was() {
     let mut shop = owned();
     shop.begin();

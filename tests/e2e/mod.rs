@@ -1,3 +1,9 @@
 //! Promises proved on real servers, one file for each kind of disruption.
 
+mod gaps;
+mod idle;
 mod kill;
+mod large;
+mod owners;
+mod replay;
+mod restarts;

@@ -76,6 +76,13 @@ impl Published {
         u64::try_from(count).unwrap()
     }
 
+    /// Whether a table is there already and has at least this many rows.
+    pub fn has(&self, table: &str, rows: u64) -> bool {
+        let sql = format!("SELECT count(*) FROM {table}");
+        let count = self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0));
+        count.is_ok_and(|count| count.cast_unsigned() >= rows)
+    }
+
     /// The first column of a query, as text.
     pub fn texts(&self, sql: &str) -> Vec<String> {
         let mut statement = self.connection.prepare(sql).unwrap();

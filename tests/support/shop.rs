@@ -29,10 +29,6 @@ impl Shop {
         &self.server
     }
 
-    pub fn server_mut(&mut self) -> &mut Postgres {
-        &mut self.server
-    }
-
     pub fn url(&self) -> String {
         format!("{}?sslmode=disable", self.server.url("postgres", "postgres"))
     }

@@ -1,4 +1,4 @@
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::records::{Columns, Entry, RecordKind, Records, Span};
 use super::time::write_timestamp;
@@ -15,6 +15,8 @@ use crate::stock::{
 pub struct Encoder {
     seller: SellerId,
     source: SourceName,
+    /// `seller 00 source 00`: how the hashed text of every id begins.
+    names: Vec<u8>,
     /// `,"seller":"...","source":"...","item":{"id":`
     who: Vec<u8>,
     /// `,"origin":{"engine":"...","database":"...","table":`
@@ -32,7 +34,8 @@ impl Encoder {
         member(&mut origin, b",\"origin\":{\"engine\":", engine);
         member(&mut origin, b",\"database\":", database);
         origin.extend_from_slice(b",\"table\":");
-        Self { seller: seller.clone(), source: source.clone(), who, origin }
+        let names = format!("{seller}\0{source}\0").into_bytes();
+        Self { seller: seller.clone(), source: source.clone(), names, who, origin }
     }
 
     pub(super) fn encode(&self, event: &StockEvent<'_>, records: &mut Records) {
@@ -53,7 +56,7 @@ impl Encoder {
             &mut records.data,
         );
         let key = records.since(start);
-        let id = self.id(event, records.key_bytes(key), kind);
+        let id = self.id(event, key, kind, records);
         let mut columns = Columns {
             item: Some(records.text(event.item.id.as_bytes())),
             sku: event.item.sku.map(|sku| records.text(sku.as_bytes())),
@@ -62,39 +65,51 @@ impl Encoder {
             ..Columns::default()
         };
         let start = records.data.len();
-        self.what(event, id, kind, records);
+        columns.id = Some(self.what(event, id, kind, records));
         quantities(event, records, &mut columns);
-        self.circumstances(event, records);
+        (columns.version, columns.committed_at) = self.circumstances(event, records);
         let value = records.since(start);
         let (version, committed_at_us) = (event.version, event.committed_at_us);
         records.entries.push(Entry { kind, id, version, committed_at_us, key, value, columns });
     }
 
-    /// xxh3-128 over what makes an event this event and no other; equal on every replay.
-    fn id(&self, event: &StockEvent<'_>, key: &[u8], kind: RecordKind) -> u128 {
-        let mut hash = Xxh3::with_seed(0);
-        let version = event.version.to_text();
-        let parts: [&[u8]; 5] = [
-            self.seller.as_str().as_bytes(),
-            self.source.as_str().as_bytes(),
-            &version,
-            event.origin.mapping.as_bytes(),
-            key,
-        ];
-        for part in parts {
-            hash.update(part);
-            hash.update(&[0]);
-        }
-        hash.update(kind.as_str().as_bytes());
-        hash.digest128()
+    /// xxh3-128 over what makes an event this event and no other; equal on every replay. The text
+    /// is put together behind what is written and taken away again.
+    fn id(
+        &self,
+        event: &StockEvent<'_>,
+        key: Span,
+        kind: RecordKind,
+        records: &mut Records,
+    ) -> u128 {
+        let start = records.data.len();
+        let out = &mut records.data;
+        out.extend_from_slice(&self.names);
+        out.extend_from_slice(&event.version.to_text());
+        out.push(0);
+        out.extend_from_slice(event.origin.mapping.as_bytes());
+        out.push(0);
+        out.extend_from_within(key.range());
+        out.push(0);
+        out.extend_from_slice(kind.as_str().as_bytes());
+        let id = xxh3_128(&out[start..]);
+        out.truncate(start);
+        id
     }
 
-    /// From `schema` to `bucket`.
-    fn what(&self, event: &StockEvent<'_>, id: u128, kind: RecordKind, records: &mut Records) {
-        let out = &mut records.data;
-        out.extend_from_slice(b"{\"schema\":\"stock/1\",\"id\":\"");
+    /// From `schema` to `bucket`; returns the place of the id.
+    fn what(
+        &self,
+        event: &StockEvent<'_>,
+        id: u128,
+        kind: RecordKind,
+        records: &mut Records,
+    ) -> Span {
+        records.data.extend_from_slice(b"{\"schema\":\"stock/1\",\"id\":\"");
         let digit = |shift: u32| b"0123456789abcdef"[((id >> shift) & 15) as usize];
-        out.extend((0..32).rev().map(|place| digit(place * 4)));
+        let place =
+            records.text(&std::array::from_fn::<u8, 32, _>(|at| digit(124 - 4 * at as u32)));
+        let out = &mut records.data;
         out.extend_from_slice(b"\",\"kind\":\"");
         out.extend_from_slice(kind.as_str().as_bytes());
         if let EventKind::Removed { successor: Some(successor) } = event.kind {
@@ -111,10 +126,15 @@ impl Encoder {
         optional(out, b",\"kind\":", event.location.kind);
         out.push(b'}');
         optional(out, b",\"bucket\":", event.bucket);
+        place
     }
 
-    /// From `unit` to `quality`.
-    fn circumstances(&self, event: &StockEvent<'_>, records: &mut Records) {
+    /// From `unit` to `quality`; returns the places of the version and the commit time.
+    fn circumstances(
+        &self,
+        event: &StockEvent<'_>,
+        records: &mut Records,
+    ) -> (Option<Span>, Option<Span>) {
         let out = &mut records.data;
         member(out, b",\"unit\":", event.unit);
         let mut selling = Object::new(b",\"selling\":{");
@@ -128,13 +148,22 @@ impl Encoder {
         selling.close(out);
         change(event, out);
         out.extend_from_slice(b",\"version\":\"");
-        out.extend_from_slice(&event.version.to_text());
-        out.push(b'"');
-        if let Some(at) = event.committed_at_us {
-            out.extend_from_slice(b",\"committed_at\":\"");
-            write_timestamp(at, out);
-            out.push(b'"');
-        }
+        let version = records.text(&event.version.to_text());
+        records.data.push(b'"');
+        let committed_at = event.committed_at_us.map(|at| {
+            records.data.extend_from_slice(b",\"committed_at\":\"");
+            let start = records.data.len();
+            write_timestamp(at, &mut records.data);
+            let place = records.since(start);
+            records.data.push(b'"');
+            place
+        });
+        self.provenance(event, &mut records.data);
+        (Some(version), committed_at)
+    }
+
+    /// `origin` and `quality`.
+    fn provenance(&self, event: &StockEvent<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.origin);
         string(event.origin.table, out);
         out.extend_from_slice(b",\"operation\":\"");

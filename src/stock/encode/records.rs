@@ -1,5 +1,5 @@
 use super::json::Encoder;
-use crate::stock::{StockEvent, Version};
+use crate::stock::{NotAVersion, StockEvent, Version};
 
 /// What a record states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +30,19 @@ pub(super) struct Span {
     pub(super) len: u32,
 }
 
-/// The columns of a level, as places in the buffer.
+impl Span {
+    pub(super) fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..(self.start + self.len) as usize
+    }
+}
+
+/// What a table's columns hold, as places in the buffer. Where the event says it in plain text, the
+/// place is in the event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Columns {
+    pub(super) id: Option<Span>,
+    pub(super) version: Option<Span>,
+    pub(super) committed_at: Option<Span>,
     pub(super) item: Option<Span>,
     pub(super) sku: Option<Span>,
     pub(super) location: Option<Span>,
@@ -86,6 +96,9 @@ impl Records {
             key: moved(entry.key),
             value: moved(entry.value),
             columns: Columns {
+                id: entry.columns.id.map(moved),
+                version: entry.columns.version.map(moved),
+                committed_at: entry.columns.committed_at.map(moved),
                 item: entry.columns.item.map(moved),
                 sku: entry.columns.sku.map(moved),
                 location: entry.columns.location.map(moved),
@@ -110,23 +123,26 @@ impl Records {
         if event["kind"] != "removed" {
             return Err(Damaged("not a removal".to_owned()));
         }
-        let id = u128::from_str_radix(&text(&event["id"], "id")?, 16)
-            .map_err(|error| Damaged(error.to_string()))?;
-        let version = text(&event["version"], "version")?
-            .parse()
-            .map_err(|error: crate::stock::NotAVersion| Damaged(error.to_string()))?;
-        let committed_at_us = text(&event["committed_at"], "committed_at")?
-            .parse::<jiff::Timestamp>()
-            .map(|at| at.as_microsecond())
-            .map_err(|error| Damaged(error.to_string()))?;
+        let (id, version) = (text(&event["id"], "id")?, text(&event["version"], "version")?);
+        let at = text(&event["committed_at"], "committed_at")?;
         let mut records = Self::default();
-        let key = records.text(key.as_bytes());
-        let value = records.text(value.as_bytes());
         let columns = Columns {
+            id: Some(records.text(id.as_bytes())),
+            version: Some(records.text(version.as_bytes())),
+            committed_at: Some(records.text(at.as_bytes())),
             item: Some(records.text(text(&event["item"]["id"], "item")?.as_bytes())),
             location: Some(records.text(text(&event["location"]["id"], "location")?.as_bytes())),
             ..Columns::default()
         };
+        let key = records.text(key.as_bytes());
+        let value = records.text(value.as_bytes());
+        let id =
+            u128::from_str_radix(&id, 16).map_err(|error| Damaged(format!("its id: {error}")))?;
+        let version = version.parse().map_err(|error: NotAVersion| Damaged(error.to_string()))?;
+        let committed_at_us = at
+            .parse::<jiff::Timestamp>()
+            .map(|at| at.as_microsecond())
+            .map_err(|error| Damaged(error.to_string()))?;
         let (kind, committed_at_us) = (RecordKind::Removed, Some(committed_at_us));
         records.entries.push(Entry { kind, id, version, committed_at_us, key, value, columns });
         Ok(records)
@@ -150,6 +166,21 @@ impl Records {
     /// The event as it is published.
     pub fn value(&self, entry: &Entry) -> &[u8] {
         self.get(entry.value).as_bytes()
+    }
+
+    /// The id as the event says it, 32 hex digits.
+    pub fn id(&self, entry: &Entry) -> &str {
+        self.get(entry.columns.id.expect("every entry has an id"))
+    }
+
+    /// The version as the event says it.
+    pub fn version(&self, entry: &Entry) -> &str {
+        self.get(entry.columns.version.expect("every entry has a version"))
+    }
+
+    /// The commit time as the event says it.
+    pub fn committed_at(&self, entry: &Entry) -> Option<&str> {
+        entry.columns.committed_at.map(|span| self.get(span))
     }
 
     /// A column of a level: `item`, `sku`, `location`, `bucket` or a quantity, unescaped.
@@ -186,12 +217,7 @@ impl Records {
         Span { start: narrow(start), len: narrow(self.data.len() - start) }
     }
 
-    pub(super) fn key_bytes(&self, key: Span) -> &[u8] {
-        self.get(key).as_bytes()
-    }
-
     fn get(&self, span: Span) -> &str {
-        let bytes = &self.data[span.start as usize..(span.start + span.len) as usize];
-        std::str::from_utf8(bytes).expect("only text is written")
+        std::str::from_utf8(&self.data[span.range()]).expect("only text is written")
     }
 }

@@ -31,14 +31,17 @@ pub fn json_schema() -> Value {
         })),
         "measure": { "enum": ["on_hand", "available", "reserved", "incoming"] },
         "unit": text,
-        "selling": object(&[], json!({ "tracked": truth, "active": truth })),
-        "change": object(&[], json!({
+        "selling": filled(object(&[], json!({ "tracked": truth, "active": truth }))),
+        "change": filled(object(&[], json!({
             "delta": decimal, "previous": decimal,
             "basis": { "enum": ["before_image", "cache", "source_ledger"] },
             "rows": { "type": "integer", "minimum": 2 },
-        })),
+        }))),
         "version": { "type": "string", "pattern": "^[0-9a-f]{8}\\.[0-9a-f]{16}\\.[0-9a-f]{8}$" },
-        "committed_at": { "type": "string", "format": "date-time" },
+        "committed_at": {
+            "type": "string", "format": "date-time",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{6}Z$",
+        },
         "origin": object(
             &["engine", "database", "table", "operation", "position", "row", "mapping"],
             json!({
@@ -48,7 +51,9 @@ pub fn json_schema() -> Value {
                 "row": { "type": "integer", "minimum": 0 }, "mapping": text,
             }),
         ),
-        "quality": { "type": "array", "items": { "enum": flags }, "uniqueItems": true },
+        "quality": {
+            "type": "array", "minItems": 1, "uniqueItems": true, "items": { "enum": flags },
+        },
     });
     let required = [
         "schema", "id", "kind", "capture", "seller", "source", "item", "location", "unit",
@@ -57,7 +62,15 @@ pub fn json_schema() -> Value {
     let mut schema = object(&required, properties);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("stock event");
-    schema["allOf"] = json!([when("level", &["quantity"]), when("movement", &["change"]),]);
+    // The members that depend on others; `false` allows nothing.
+    schema["allOf"] = json!([
+        rule("kind", "level", &["quantity"], &["successor"]),
+        rule("kind", "movement", &["change"], &["successor", "quantity", "measure"]),
+        rule("kind", "removed", &[], &["quantity", "measure", "selling"]),
+        rule("capture", "stream", &["committed_at"], &[]),
+        rule("capture", "snapshot", &["committed_at"], &[]),
+        rule("capture", "reconcile", &["committed_at"], &[]),
+    ]);
     schema
 }
 
@@ -70,9 +83,18 @@ fn object(required: &[&str], properties: Value) -> Value {
     })
 }
 
-fn when(kind: &str, required: &[&str]) -> Value {
+/// An object that is left out rather than empty.
+fn filled(mut object: Value) -> Value {
+    object["minProperties"] = json!(1);
+    object
+}
+
+/// What an event must and must not have when one of its members says `word`.
+fn rule(member: &str, word: &str, required: &[&str], absent: &[&str]) -> Value {
+    let never = |name: &&str| ((*name).to_owned(), json!(false));
+    let absent: serde_json::Map<String, Value> = absent.iter().map(never).collect();
     json!({
-        "if": { "properties": { "kind": { "const": kind } } },
-        "then": { "required": required },
+        "if": { "properties": { member: { "const": word } } },
+        "then": { "required": required, "properties": absent },
     })
 }

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::stock::quantity::Decimal;
@@ -144,52 +145,107 @@ fn events_are_the_bytes_of_the_golden_file() {
     assert_eq!(lines.lines().count(), golden.lines().count());
 }
 
-/// Checks a value against the parts of JSON Schema that ours uses.
-fn check(schema: &serde_json::Value, value: &serde_json::Value, path: &str) {
-    if let Some(allowed) = schema.get("enum") {
-        assert!(allowed.as_array().unwrap().contains(value), "{path}: {value}");
-    }
-    if let Some(constant) = schema.get("const") {
-        assert_eq!(constant, value, "{path}");
-    }
-    match schema.get("type").and_then(|kind| kind.as_str()) {
-        Some("string") => assert!(value.is_string(), "{path}: {value}"),
-        Some("integer") => assert!(value.is_u64(), "{path}: {value}"),
-        Some("boolean") => assert!(value.is_boolean(), "{path}: {value}"),
-        Some("array") => {
-            let items = value.as_array().unwrap();
-            items.iter().for_each(|item| check(&schema["items"], item, path));
+/// What in `value` is against the schema, as far as ours uses JSON Schema.
+fn offences(schema: &Value, value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut expect = |holds: bool, what: &str| {
+        if !holds {
+            found.push(format!("{what}: {value} against {schema}"));
         }
-        Some("object") => {
-            let object = value.as_object().unwrap();
-            for required in schema["required"].as_array().unwrap() {
-                assert!(object.contains_key(required.as_str().unwrap()), "{path}: {required}");
+    };
+    let Some(rules) = schema.as_object() else { return vec![format!("not allowed: {value}")] };
+    for (name, rule) in rules {
+        let list = || rule.as_array().unwrap();
+        match name.as_str() {
+            "enum" => expect(list().contains(value), name),
+            "const" => expect(rule == value, name),
+            "type" => expect(has_type(value, rule.as_str().unwrap()), name),
+            "pattern" => {
+                let pattern = regex_lite::Regex::new(rule.as_str().unwrap()).unwrap();
+                expect(value.as_str().is_none_or(|text| pattern.is_match(text)), name);
             }
-            for (name, member) in object {
-                let known = schema["properties"].get(name);
-                check(known.unwrap_or_else(|| panic!("{path}: {name}")), member, name);
+            "minimum" => expect(value.as_u64() >= rule.as_u64(), name),
+            "minItems" => expect(value.as_array().is_none_or(|list| !list.is_empty()), name),
+            "minProperties" => expect(value.as_object().is_none_or(|map| !map.is_empty()), name),
+            "required" => {
+                list().iter().for_each(|name| expect(value.get(text(name)).is_some(), text(name)));
             }
+            "additionalProperties" => {
+                let known = &schema["properties"];
+                let names = value.as_object().unwrap().keys();
+                names.for_each(|name| expect(known.get(name).is_some(), name));
+            }
+            _ => {}
         }
-        _ => {}
     }
+    let members = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    for (name, rule) in members {
+        found.extend(value.get(name).into_iter().flat_map(|value| offences(rule, value)));
+    }
+    let items = schema.get("items").into_iter().zip(value.as_array());
+    found
+        .extend(items.flat_map(|(rule, items)| items.iter().flat_map(|item| offences(rule, item))));
+    for rule in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+        if offences(&rule["if"], value).is_empty() {
+            found.extend(offences(&rule["then"], value));
+        }
+    }
+    found
+}
+
+fn has_type(value: &Value, name: &str) -> bool {
+    match name {
+        "string" => value.is_string(),
+        "integer" => value.is_u64(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        other => panic!("a type the check does not know: {other}"),
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn golden() -> Vec<Value> {
+    let mut records = Records::default();
+    events().iter().for_each(|event| records.push(&encoder(), event));
+    records.values().map(|value| serde_json::from_slice(value).unwrap()).collect()
 }
 
 #[test]
 fn the_schema_describes_exactly_what_is_sent() {
     let schema = json_schema();
-    let mut records = Records::default();
-    events().iter().for_each(|event| records.push(&encoder(), event));
-    for value in records.values() {
-        let event: serde_json::Value = serde_json::from_slice(value).unwrap();
-        check(&schema, &event, "event");
-        for rule in schema["allOf"].as_array().unwrap() {
-            if rule["if"]["properties"]["kind"]["const"] == event["kind"] {
-                for required in rule["then"]["required"].as_array().unwrap() {
-                    assert!(event.get(required.as_str().unwrap()).is_some(), "{required}");
-                }
-            }
-        }
+    for event in golden() {
+        assert_eq!(offences(&schema, &event), [""; 0]);
     }
+    // Every rule of the schema is one: breaking it is noticed.
+    let level = &golden()[0];
+    for (pointer, broken) in [
+        ("/id", json!("80A4AA61")),
+        ("/kind", json!("count")),
+        ("/kind", json!("movement")),
+        ("/kind", json!("removed")),
+        ("/quantity/on_hand", json!("10.50")),
+        ("/quantity/on_hand", json!(10.5)),
+        ("/version", json!("1.2.3")),
+        ("/committed_at", json!("2023-11-14T22:13:20Z")),
+        ("/origin/row", json!(-1)),
+        ("/item", json!({})),
+        ("/origin/host", json!("db1")),
+        ("/quality", json!([])),
+        ("/change", json!({})),
+        ("/successor", json!("acme/main/43/w1")),
+    ] {
+        let mut event = level.clone();
+        let (parent, member) = pointer.rsplit_once('/').unwrap();
+        event.pointer_mut(parent).unwrap()[member] = broken;
+        assert_ne!(offences(&schema, &event), [""; 0], "{pointer}");
+    }
+    let mut timeless = level.clone();
+    timeless.as_object_mut().unwrap().remove("committed_at");
+    assert_ne!(offences(&schema, &timeless), [""; 0]);
 }
 
 #[test]
@@ -233,6 +289,11 @@ proptest! {
             Some(item.as_str()), Some(sku.as_str()), Some("w1"), Some(bucket.as_str()),
         ]);
         prop_assert_eq!(columns[4], Some("10.5"));
+        prop_assert_eq!(value["id"].as_str(), Some(records.id(entry)));
+        prop_assert_eq!(records.id(entry), format!("{:032x}", entry.id));
+        prop_assert_eq!(value["version"].as_str(), Some(records.version(entry)));
+        prop_assert_eq!(records.version(entry), entry.version.to_string());
+        prop_assert_eq!(value["committed_at"].as_str(), records.committed_at(entry));
     }
 
     #[test]
@@ -249,6 +310,9 @@ proptest! {
         prop_assert_eq!((found.id, found.version), (entry.id, entry.version));
         prop_assert_eq!(found.committed_at_us, entry.committed_at_us);
         prop_assert_eq!(back.value(found), records.value(&entry));
+        prop_assert_eq!(back.id(found), records.id(&entry));
+        prop_assert_eq!(back.version(found), records.version(&entry));
+        prop_assert_eq!(back.committed_at(found), records.committed_at(&entry));
         prop_assert_eq!(back.key(found), records.key(&entry));
     }
 

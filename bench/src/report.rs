@@ -1,0 +1,122 @@
+use std::fmt;
+
+use serde::Serialize;
+
+/// What one run of one contender took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Figures {
+    pub(crate) rows_per_s: f64,
+    pub(crate) cpu_s: f64,
+    pub(crate) peak_rss_mib: f64,
+}
+
+impl Figures {
+    /// The run in the middle, by speed.
+    pub(crate) fn median(runs: &[Figures]) -> Figures {
+        let mut runs = runs.to_vec();
+        runs.sort_unstable_by(|a, b| a.rows_per_s.total_cmp(&b.rows_per_s));
+        runs[runs.len() / 2]
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Figures { rows_per_s, cpu_s, peak_rss_mib } = self;
+        write!(f, "{rows_per_s:>9.0} rows/s {cpu_s:>6.2} CPU s {peak_rss_mib:>6.1} MiB")
+    }
+}
+
+/// One line of the written file.
+#[derive(Debug, Default, Serialize)]
+struct Line {
+    workload: String,
+    contender: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_rss_mib: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p50_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p99_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p999_ms: Option<f64>,
+}
+
+/// Everything that was measured.
+#[derive(Debug, Default)]
+pub(crate) struct Report(Vec<Line>);
+
+impl Report {
+    /// Medians in the order of [`crate::contender::Contender::ALL`]; the first is the peer.
+    pub(crate) fn add_drain(&mut self, workload: &str, medians: [Figures; 3]) {
+        let peer = medians[0].rows_per_s;
+        for (contender, figures) in crate::contender::Contender::ALL.into_iter().zip(medians) {
+            self.0.push(Line {
+                workload: workload.to_owned(),
+                contender: contender.name(),
+                rows_per_s: Some(figures.rows_per_s.round()),
+                ratio: Some((figures.rows_per_s / peer * 100.0).round() / 100.0),
+                cpu_s: Some(figures.cpu_s),
+                peak_rss_mib: Some(figures.peak_rss_mib.round()),
+                ..Line::default()
+            });
+        }
+    }
+
+    /// Milliseconds from the commit in the shop to the moment an event could be read.
+    pub(crate) fn add_latency(&mut self, rate: u32, latencies_ms: &[f64]) {
+        let mut sorted = latencies_ms.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let at = |thousandth: usize| {
+            let place = (sorted.len() * thousandth / 1000).min(sorted.len().saturating_sub(1));
+            sorted.get(place).map(|ms| (ms * 100.0).round() / 100.0)
+        };
+        self.0.push(Line {
+            workload: format!("latency-{rate}"),
+            contender: "sqlite",
+            p50_ms: at(500),
+            p99_ms: at(990),
+            p999_ms: at(999),
+            ..Line::default()
+        });
+    }
+
+    pub(crate) fn write(&self, path: &str) {
+        let path = std::path::Path::new(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, serde_json::to_string_pretty(&self.0).unwrap()).unwrap();
+        println!("written to {}", path.display());
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cell = |number: Option<f64>, digits: usize| {
+            number.map_or("-".to_owned(), |number| format!("{number:.digits$}"))
+        };
+        let head = ["workload", "contender", "rows/s", "ratio", "CPU s", "MiB"];
+        let [a, b, c, d, e, g] = head;
+        writeln!(f, "{a:<14} {b:<15} {c:>9} {d:>6} {e:>7} {g:>6}      p50 ms  p99 ms p99.9 ms")?;
+        for line in &self.0 {
+            writeln!(
+                f,
+                "{:<14} {:<15} {:>9} {:>6} {:>7} {:>6}     {:>7} {:>7} {:>8}",
+                line.workload,
+                line.contender,
+                cell(line.rows_per_s, 0),
+                cell(line.ratio, 2),
+                cell(line.cpu_s, 2),
+                cell(line.peak_rss_mib, 0),
+                cell(line.p50_ms, 2),
+                cell(line.p99_ms, 2),
+                cell(line.p999_ms, 2),
+            )?;
+        }
+        Ok(())
+    }
+}

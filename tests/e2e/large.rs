@@ -1,0 +1,68 @@
+//! What it proves: a transaction larger than memory passes in bounded pieces and is resumed in its
+//! middle after a kill.
+
+use std::time::Duration;
+
+use testbed::PgVersion;
+
+use crate::support::{Published, Shop, Tailstock, Workspace, eventually, is_full_size};
+
+const SELLER: &str = r#"
+[[stock]]
+table = "public.stock"
+item = "item"
+on_hand = "qty"
+"#;
+
+/// The most memory a process has had resident, MiB.
+fn peak_rss_mib(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib / 1024)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_huge_transaction_passes_in_bounded_memory_and_resumes_in_its_middle() {
+    let test = "a_huge_transaction_passes_in_bounded_memory";
+    let Some(shop) = Shop::start(PgVersion::V15, test).await else { return };
+    shop.execute(
+        "CREATE TABLE stock (item bigint PRIMARY KEY, qty int, note text);
+         CREATE PUBLICATION tailstock FOR TABLE stock;",
+    )
+    .await;
+    let rows: u64 = if is_full_size() { 1_000_000 } else { 150_000 };
+    let workspace = Workspace::new(Workspace::MAIN, &shop.seller(SELLER));
+    let mut first = Tailstock::start(&workspace, &["run", "--until-current"]);
+    assert!(first.wait(Duration::from_secs(30)).await.success(), "{}", first.log());
+
+    shop.execute(&format!(
+        "INSERT INTO stock SELECT g, g % 100, repeat('x', 200) FROM generate_series(1, {rows}) g"
+    ))
+    .await;
+    let killed = Tailstock::start(&workspace, &["run"]);
+    let published = Published::open(&workspace.path("stock.db"));
+    eventually("the middle of the transaction", Duration::from_secs(60), async || {
+        let checkpoint = published.texts("SELECT value FROM checkpoints").pop()?;
+        let checkpoint: serde_json::Value = serde_json::from_str(&checkpoint).unwrap();
+        let rows_done = checkpoint["point"]["partial"]["rows"].as_u64()?;
+        (rows_done >= rows / 4).then_some(())
+    })
+    .await;
+    killed.kill_after(Duration::ZERO).await;
+    assert!(published.count("events") < rows, "it was killed in the middle");
+
+    let last = Tailstock::start(&workspace, &["run"]);
+    let pid = last.pid();
+    eventually("the end of the transaction", Duration::from_secs(180), async || {
+        (published.count("events") >= rows).then_some(())
+    })
+    .await;
+    let peak = peak_rss_mib(pid).expect("it is running");
+    last.signal(rustix::process::Signal::TERM);
+    let mut last = last;
+    assert!(last.wait(Duration::from_secs(30)).await.success(), "{}", last.log());
+    assert!(peak < 150, "{peak} MiB resident");
+    assert_eq!(published.count("events"), rows);
+    assert_eq!(published.count("(SELECT DISTINCT id FROM events)"), rows);
+    assert_eq!(published.count("levels"), rows);
+}

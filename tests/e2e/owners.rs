@@ -1,0 +1,73 @@
+//! What it proves: of two processes with one configuration exactly one works, the other says who
+//! holds what and takes over when the first is gone.
+
+use std::time::Duration;
+
+use testbed::PgVersion;
+
+use crate::support::{Published, Shop, Tailstock, Workspace, eventually};
+
+const SELLER: &str = "[[stock]]\ntable = \"public.stock\"\nitem = \"item\"\non_hand = \"qty\"\n";
+
+async fn shop(test: &str) -> Option<Shop> {
+    let shop = Shop::start(PgVersion::V15, test).await?;
+    shop.execute(
+        "CREATE TABLE stock (item bigint PRIMARY KEY, qty int);
+         CREATE PUBLICATION tailstock FOR TABLE stock;",
+    )
+    .await;
+    Some(shop)
+}
+
+async fn published(workspace: &Workspace, events: u64) {
+    let path = workspace.path("stock.db");
+    eventually("events", Duration::from_secs(20), async || {
+        (path.exists() && Published::open(&path).has("events", events)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_second_process_waits_and_takes_over_when_the_first_is_killed() {
+    let Some(shop) = shop("the_second_process_waits").await else { return };
+    let workspace = Workspace::new(Workspace::MAIN, &shop.seller(SELLER));
+    let mut start = Tailstock::start(&workspace, &["run", "--until-current"]);
+    assert!(start.wait(Duration::from_secs(30)).await.success(), "{}", start.log());
+    let first = Tailstock::start(&workspace, &["run"]);
+    shop.execute("INSERT INTO stock VALUES (1, 1)").await;
+    published(&workspace, 1).await;
+
+    let second = Tailstock::start(&workspace, &["run"]);
+    let holder = format!("is in use by tailstock, process {}", first.pid());
+    eventually("the second says who holds the file", Duration::from_secs(10), async || {
+        second.log().contains(&holder).then_some(())
+    })
+    .await;
+    first.kill_after(Duration::ZERO).await;
+    shop.execute("INSERT INTO stock VALUES (2, 2)").await;
+    published(&workspace, 2).await;
+    assert_eq!(Published::open(&workspace.path("stock.db")).by_key().len(), 2);
+    drop(second);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_stores_cannot_share_one_slot() {
+    let Some(shop) = shop("two_stores_cannot_share_one_slot").await else { return };
+    let one = Workspace::new(Workspace::MAIN, &shop.seller(SELLER));
+    let other = Workspace::new(Workspace::MAIN, &shop.seller(SELLER));
+    let mut start = Tailstock::start(&one, &["run", "--until-current"]);
+    assert!(start.wait(Duration::from_secs(30)).await.success(), "{}", start.log());
+    let first = Tailstock::start(&one, &["run"]);
+    shop.execute("INSERT INTO stock VALUES (1, 1)").await;
+    published(&one, 1).await;
+    let mut second = Tailstock::start(&other, &["run", "--until-current"]);
+    let status = second.wait(Duration::from_secs(30)).await;
+    assert_eq!(status.code(), Some(3), "{}", second.log());
+    assert!(
+        second.log().contains("slot test_acme_main is in use by tailstock"),
+        "{}",
+        second.log()
+    );
+    assert_eq!(Published::open(&other.path("stock.db")).count("events"), 0);
+    drop(first);
+}
