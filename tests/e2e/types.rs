@@ -42,7 +42,7 @@ const VALUES: &[(&str, &str, Option<&str>)] = &[
     ("interval", "'1 year 2 days 03:04:05.6'", None),
     ("uuid", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", None),
     ("mood", "'glad'", None),
-    ("positive", "7", None),
+    ("positive", "7", Some("7")),
     ("pair", "'(1,\"a b\")'", None),
     ("integer[]", "'{1,NULL,3}'", None),
     ("text[]", "array['a,b', 'c\"d']", None),

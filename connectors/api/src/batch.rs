@@ -1,10 +1,12 @@
+mod image;
 mod tail;
 
 use std::sync::Arc;
 
+pub use image::RowImage;
 use tail::{Rebase, split_tail};
 
-use crate::{Cell, Partial, Position, TableSchema, TextKind, Value};
+use crate::{Cell, Partial, Position, TableSchema, TextKind};
 
 /// Captured changes after which a large transaction is handed over in blocks.
 pub const BLOCK_ROWS: u32 = 8192;
@@ -175,26 +177,6 @@ impl Batch {
     }
 }
 
-/// One image of a row: a value for each column of its [`TableSchema`].
-#[derive(Debug, Clone, Copy)]
-pub struct RowImage<'a> {
-    cells: &'a [Cell],
-    data: &'a [u8],
-}
-
-impl<'a> RowImage<'a> {
-    /// The value of a column by its place.
-    pub fn get(&self, index: usize) -> Value<'a> {
-        self.cells[index].value(self.data)
-    }
-
-    /// All values in column order.
-    pub fn values(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
-        let data = self.data;
-        self.cells.iter().map(move |cell| cell.value(data))
-    }
-}
-
 /// The transaction the builder is inside of.
 #[derive(Debug, Default)]
 struct Open {
@@ -326,6 +308,14 @@ impl BatchBuilder {
         self.push_slice(TextKind::Bytes, bytes);
     }
 
+    /// Adds one column of raw bytes that are decoded on the way.
+    pub fn push_bytes_from(&mut self, bytes: impl Iterator<Item = u8>) {
+        let start = self.data.len();
+        self.data.extend(bytes);
+        let len = self.data.len() - start;
+        self.push_placed(TextKind::Bytes, start, len);
+    }
+
     /// Repeats the cell at `index`, as when an unchanged value is known from the old image.
     pub fn repeat(&mut self, index: u32) {
         self.cells.push(self.cells[index as usize]);
@@ -338,12 +328,21 @@ impl BatchBuilder {
         self.changed();
     }
 
-    /// All rows of a table went.
+    /// All rows of a table went, and the log says so. Counts towards the block, but does not end
+    /// it: one statement may clear several tables, and a block never ends inside a statement.
     pub fn cleared(&mut self, table: u32, cause: ClearCause) {
+        self.replaced(table, cause);
+        let open = self.opened();
+        open.next_ordinal += 1;
+        open.rows_since_boundary += 1;
+    }
+
+    /// All rows of a table went, which follows from its description rather than from a change of
+    /// its own: it takes no ordinal, so that who resumes in between counts the same.
+    pub fn replaced(&mut self, table: u32, cause: ClearCause) {
         self.announce();
         let ordinal = self.next_ordinal();
         self.events.push(SourceEvent::TableCleared { table, ordinal, cause });
-        self.changed();
     }
 
     /// A change of a table could not be read as rows.
@@ -472,9 +471,14 @@ impl BatchBuilder {
     }
 
     fn push_slice(&mut self, kind: TextKind, bytes: &[u8]) {
-        let start = u32::try_from(self.data.len()).expect("a block is smaller than u32 counts");
-        let len = u32::try_from(bytes.len()).expect("a value is smaller than u32 counts");
+        let start = self.data.len();
         self.data.extend_from_slice(bytes);
+        self.push_placed(kind, start, bytes.len());
+    }
+
+    fn push_placed(&mut self, kind: TextKind, start: usize, len: usize) {
+        let start = u32::try_from(start).expect("a block is smaller than u32 counts");
+        let len = u32::try_from(len).expect("a value is smaller than u32 counts");
         self.cells.push(Cell::Slice { kind, start, len });
     }
 }

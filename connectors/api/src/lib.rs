@@ -32,7 +32,8 @@
 //!
 //! 1. A batch holds whole transactions, and at most one block of a larger one at its end. A block
 //!    ends after [`BLOCK_ROWS`] captured rows or [`BLOCK_BYTES`] captured bytes counted from the
-//!    previous boundary of that transaction, so that a replay cuts at the same rows.
+//!    previous boundary of that transaction, so that a replay cuts at the same rows. A row ends a
+//!    block, a cleared table never does.
 //! 2. `open` with a [`Partial`] continues after that many captured changes of that transaction,
 //!    with the ordinals going on; another transaction in its place is a broken continuity.
 //! 3. A column that is not in a row image is [`Value::Absent`], never [`Value::Null`].

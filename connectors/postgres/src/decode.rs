@@ -3,37 +3,53 @@
 //!
 //! Captured columns are decoded, everything else is skipped by its length, and no row costs a heap
 //! allocation. Any bytes may come in: each read is checked, and what does not fit is an error.
+//!
+//! The place of a change in its transaction must be the same in every replay, so only what the
+//! transaction itself holds is counted: rows and truncations of captured tables, nothing that
+//! follows from what was seen before it.
 
 mod cursor;
 mod relation;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use connector_api::{
-    BatchBuilder, BeginText, Capture, Cell, ClearCause, Error, Op, Partial, Result, ResumePoint,
-    TableSchema,
+    BatchBuilder, BeginText, Capture, ClearCause, Error, Op, Partial, Result, ResumePoint,
+    TableName,
 };
 
-use crate::position::Lsn;
+use crate::position::{LogIdentity, Lsn};
 use cursor::Cursor;
-use relation::Relation;
+use relation::{Relation, Types};
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's timestamps begin.
 const EPOCH_2000_US: i64 = 946_684_800_000_000;
-
-/// What the captured tables looked like when the position was stored.
-pub type KnownSchemas = Vec<TableSchema>;
 
 /// Turns the messages of one stream into row changes.
 #[derive(Debug)]
 pub struct Decoder {
     capture: Capture,
+    types: Types,
     relations: HashMap<u32, Relation>,
-    /// The transaction that is partly durable, until it has been passed.
-    resumed: Option<Partial>,
+    /// The relation that last went by each captured name.
+    names: HashMap<TableName, u32>,
+    resumed: Option<Resumed>,
     /// Captured changes of the open transaction that are still to be passed over.
     skip: u32,
     texts: Texts,
+}
+
+/// The transaction that is partly durable, until it has been passed.
+#[derive(Debug)]
+struct Resumed {
+    partial: Partial,
+    slot: String,
+    /// What is captured behind it. It is finished under the capture its changes were counted under.
+    next: Capture,
+    /// The relations it describes, by number, to be read again under the next capture.
+    described: HashMap<u32, Vec<u8>>,
 }
 
 /// Buffers for the printed forms of a transaction's numbers.
@@ -44,30 +60,45 @@ struct Texts {
 }
 
 impl Decoder {
-    /// A decoder for a stream that begins at `from`.
+    /// A decoder for a stream that begins at `from`. A transaction that is partly durable there is
+    /// finished under the capture of `from`; everything behind it is read under `capture`.
     pub fn new(from: &ResumePoint, capture: Capture) -> Self {
+        let identity = LogIdentity::from_lineage(&from.lineage);
+        let resumed = from.partial.as_ref().map(|partial| Resumed {
+            partial: partial.clone(),
+            slot: identity.map(|identity| identity.slot).unwrap_or_default(),
+            next: capture.clone(),
+            described: HashMap::new(),
+        });
         Self {
-            capture,
+            capture: if resumed.is_some() { from.capture.clone() } else { capture },
+            types: Types::default(),
             relations: HashMap::new(),
-            resumed: from.partial.clone(),
+            names: HashMap::new(),
+            resumed,
             skip: 0,
             texts: Texts::default(),
         }
     }
 
     /// Decodes one message into `out`, which must not be full.
+    ///
+    /// # Errors
+    /// A message that protocol version 1 does not have, and a log that does not go on where `from`
+    /// said. The stream cannot be read on behind either.
     pub fn message(&mut self, message: &[u8], out: &mut BatchBuilder) -> Result<()> {
         let mut cursor = Cursor::new(message);
         match cursor.u8()? {
             b'B' => self.begin(&mut cursor, out),
             b'C' => self.commit(&mut cursor, out),
-            b'R' => self.relation(&mut cursor, out),
+            b'R' => self.relation(message, out),
+            b'Y' => self.types.describe(&mut cursor),
             b'I' => self.insert(&mut cursor, out),
             b'U' => self.update(&mut cursor, out),
             b'D' => self.delete(&mut cursor, out),
             b'T' => self.truncate(&mut cursor, out),
-            // Origin, Type and logical messages say nothing about rows, and count as nothing.
-            b'O' | b'Y' | b'M' => Ok(()),
+            // Origins and logical messages say nothing about rows, and count as nothing.
+            b'O' | b'M' => Ok(()),
             other => Err(Error::definite(format!(
                 "the server sent a pgoutput message of type 0x{other:02x}, which protocol version \
                  1 does not have"
@@ -80,20 +111,18 @@ impl Decoder {
         let committed_at = cursor.i64()?;
         let xid = cursor.u32()?;
         if out.is_open() {
-            return Err(Error::definite("a transaction begins inside another"));
+            return Err(Error::definite("the server began a transaction inside another"));
         }
         let Texts { txid, position } = &mut self.texts;
         print(txid, &xid);
         print(position, &commit);
-        if let Some(partial) = self.resumed.take() {
-            if partial.txid != *txid {
-                return Err(Error::definite(format!(
-                    "the log continues with transaction {txid} where transaction {} was partly \
-                     read: it is not the log of the checkpoint",
-                    partial.txid
-                )));
+        if let Some(resumed) = &self.resumed {
+            if resumed.partial.txid != *txid {
+                return Err(
+                    resumed.elsewhere(&format!("the log continues with transaction {txid}"))
+                );
             }
-            self.skip = partial.rows;
+            self.skip = resumed.partial.rows;
         }
         out.begin(BeginText {
             coordinate: commit.0,
@@ -109,34 +138,71 @@ impl Decoder {
         let _commit = cursor.u64()?;
         let end = Lsn(cursor.u64()?);
         inside(out)?;
-        if self.skip > 0 {
-            return Err(Error::definite(format!(
-                "the partly read transaction ends {} changes before the place that was reached",
-                self.skip
-            )));
+        if let Some(resumed) = self.resumed.take() {
+            if self.skip > 0 {
+                let found = format!("it now has {} changes less than that", self.skip);
+                return Err(resumed.elsewhere(&found));
+            }
+            self.recapture(resumed)?;
         }
         print(&mut self.texts.position, &end);
         out.commit(&self.texts.position);
         Ok(())
     }
 
-    fn relation(&mut self, cursor: &mut Cursor<'_>, out: &mut BatchBuilder) -> Result<()> {
-        let oid = cursor.u32()?;
-        let relation = Relation::read(cursor, &self.capture)?;
-        let known = self.relations.get(&oid).and_then(|known| known.schema.as_ref());
-        let changed = match (known, &relation.schema) {
-            (Some(known), Some(schema)) if **known == **schema => {
-                // The same shape: later rows keep the place they have in the batch.
-                let schema = std::sync::Arc::clone(known);
-                self.relations.insert(oid, Relation { schema: Some(schema), ..relation });
-                return Ok(());
+    /// The server describes a relation once: what was described is read again.
+    fn recapture(&mut self, resumed: Resumed) -> Result<()> {
+        if self.capture == resumed.next {
+            return Ok(());
+        }
+        self.capture = resumed.next;
+        for (oid, message) in resumed.described {
+            let mut cursor = Cursor::new(&message);
+            let _oid = cursor.u32()?;
+            let relation = Relation::read(&mut cursor, &self.capture, &self.types)?;
+            if relation.schema.is_some() {
+                self.names.insert(relation.name.clone(), oid);
             }
-            (Some(_), Some(schema)) => Some(std::sync::Arc::clone(schema)),
-            _ => None,
-        };
-        if let Some(schema) = changed {
-            let table = out.table(&schema);
-            out.schema_changed(table);
+            self.relations.insert(oid, relation);
+        }
+        Ok(())
+    }
+
+    fn relation(&mut self, message: &[u8], out: &mut BatchBuilder) -> Result<()> {
+        inside(out)?;
+        let description = &message[1..];
+        let mut cursor = Cursor::new(description);
+        let oid = cursor.u32()?;
+        let mut relation = Relation::read(&mut cursor, &self.capture, &self.types)?;
+        if let Some(resumed) = &mut self.resumed {
+            resumed.described.insert(oid, description.to_vec());
+        }
+        if let Some(schema) = &mut relation.schema {
+            let known = self.relations.get(&oid);
+            let renamed = known.is_some_and(|known| known.name != relation.name);
+            let taken = match self.names.entry(relation.name.clone()) {
+                Entry::Occupied(mut last) => last.insert(oid) != oid,
+                Entry::Vacant(free) => {
+                    free.insert(oid);
+                    false
+                }
+            };
+            let replaced = renamed || taken;
+            // What the passed-over part of a transaction said of its tables is durable too.
+            let news = self.skip == 0;
+            match known.and_then(|known| known.schema.as_ref()) {
+                // The same shape: later rows keep the place they have in the batch.
+                Some(known) if !replaced && **known == **schema => *schema = Arc::clone(known),
+                Some(_) if !replaced && news => {
+                    let table = out.table(schema);
+                    out.schema_changed(table);
+                }
+                _ if replaced && news => {
+                    let table = out.table(schema);
+                    out.replaced(table, ClearCause::Replaced);
+                }
+                _ => {}
+            }
         }
         self.relations.insert(oid, relation);
         Ok(())
@@ -146,6 +212,7 @@ impl Decoder {
         let Some(relation) = self.captured(cursor, out)? else { return Ok(()) };
         cursor.expect(b'N', "the new row of an insert")?;
         let after = relation.image(cursor, out, None)?;
+        cursor.end()?;
         relation.finish(out, Op::Insert, None, Some(after));
         Ok(())
     }
@@ -163,6 +230,7 @@ impl Decoder {
         }
         // With the whole old row at hand an unchanged value is known.
         let after = relation.image(cursor, out, before.filter(|_| full))?;
+        cursor.end()?;
         relation.finish(out, Op::Update, before, Some(after));
         Ok(())
     }
@@ -174,6 +242,7 @@ impl Decoder {
             b'O' => relation.image(cursor, out, None)?,
             other => return Err(unexpected(other, "the old row of a delete")),
         };
+        cursor.end()?;
         relation.finish(out, Op::Delete, Some(before), None);
         Ok(())
     }
@@ -194,7 +263,7 @@ impl Decoder {
             let table = out.table(schema);
             out.cleared(table, ClearCause::Truncate);
         }
-        Ok(())
+        cursor.end()
     }
 
     /// The relation a row message speaks of, if the row is to be decoded.
@@ -218,6 +287,24 @@ impl Decoder {
     }
 }
 
+impl Resumed {
+    /// The log is not the one in which the transaction was partly read.
+    fn elsewhere(&self, found: &str) -> Error {
+        let Self { partial, slot, .. } = self;
+        Error::operator(
+            format!(
+                "{found}, where {} changes of transaction {} have been read: it is not the log of \
+                 the checkpoint",
+                partial.rows, partial.txid
+            ),
+            format!(
+                "SELECT pg_drop_replication_slot('{slot}'); and start again: the gap is reported \
+                 then, and the log followed from its end"
+            ),
+        )
+    }
+}
+
 /// Replaces `text` by the printed form of `value`, without a new allocation.
 fn print(text: &mut String, value: &dyn std::fmt::Display) {
     use std::fmt::Write as _;
@@ -229,7 +316,7 @@ fn inside(out: &BatchBuilder) -> Result<()> {
     if out.is_open() {
         return Ok(());
     }
-    Err(Error::definite("the server sent a row outside of a transaction"))
+    Err(Error::definite("the server sent a change outside of a transaction"))
 }
 
 fn unknown(oid: u32) -> Error {
@@ -239,9 +326,6 @@ fn unknown(oid: u32) -> Error {
 fn unexpected(found: u8, wanted: &str) -> Error {
     Error::definite(format!("the server sent 0x{found:02x} where {wanted} begins"))
 }
-
-/// A column that is not in an image.
-const ABSENT: Cell = Cell::Absent;
 
 #[cfg(test)]
 mod tests;

@@ -87,6 +87,21 @@ mod tests {
         }
 
         #[test]
+        fn places_are_ordered_as_their_numbers_are(a in any::<u64>(), b in any::<u64>()) {
+            prop_assert_eq!(Lsn(a).cmp(&Lsn(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn a_log_survives_its_printed_form(
+            system_id in "[0-9]{1,20}",
+            timeline in any::<u32>(),
+            slot in "[a-z0-9_]{1,63}",
+        ) {
+            let identity = LogIdentity { system_id, timeline, slot };
+            prop_assert_eq!(LogIdentity::from_lineage(&identity.to_lineage()), Some(identity));
+        }
+
+        #[test]
         fn other_text_is_refused_without_a_panic(text in ".{0,20}") {
             if let Ok(lsn) = text.parse::<Lsn>() {
                 prop_assert!(text.contains('/') && lsn.to_string().len() <= 17);
@@ -98,5 +113,16 @@ mod tests {
     fn places_print_as_the_server_prints_them() {
         assert_eq!(Lsn(0x16_B374_D848).to_string(), "16/B374D848");
         assert_eq!(Lsn(0).to_string(), "0/0");
+    }
+
+    #[test]
+    fn a_position_of_another_database_is_refused_by_its_own_text() {
+        for text in ["", "0", "0/", "/0", "0/0/0", "1/100000000", "g/0", "+1/0", "mysql-bin.1/4"] {
+            let error = Lsn::from_position(&Position::new(text)).unwrap_err();
+            assert_eq!(error.to_string(), format!("{text} is not a PostgreSQL log position"));
+        }
+        for text in ["", "7", "7/1", "7/x/slot", "7/-1/slot"] {
+            assert_eq!(LogIdentity::from_lineage(&Lineage::new(text)), None);
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! From a type's text to a [`connector_api::Value`]; `TYPES.md` lists them all.
 
+mod built_in;
+
 use connector_api::{BatchBuilder, Cell, TextKind};
 
-/// How the text of a type is read. Types without an entry are text as the database prints them.
+pub(crate) use built_in::Type;
+
+/// How the text of a type is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// `t` or `f`.
@@ -15,7 +19,7 @@ pub(crate) enum Reading {
     Float,
     /// An exact decimal.
     Decimal,
-    /// `\x` and hex digits.
+    /// Bytes in hex, or with escapes.
     Bytes,
     /// A JSON document.
     Json,
@@ -28,51 +32,6 @@ pub(crate) enum Reading {
 }
 
 impl Reading {
-    /// The reading of a built-in type by its number (`pg_type.dat` of the server).
-    pub(crate) fn of(oid: u32) -> Self {
-        match oid {
-            16 => Reading::Bool,
-            20 | 21 | 23 => Reading::Int,
-            26 | 28 | 29 | 5069 => Reading::UInt,
-            700 | 701 => Reading::Float,
-            1700 => Reading::Decimal,
-            17 => Reading::Bytes,
-            114 | 3802 => Reading::Json,
-            1114 => Reading::Timestamp,
-            1184 => Reading::TimestampZoned,
-            _ => Reading::Text,
-        }
-    }
-
-    /// The name of a built-in type, for people; other types are named by their number.
-    pub(crate) fn name_of(oid: u32) -> String {
-        let name = match oid {
-            16 => "boolean",
-            17 => "bytea",
-            20 => "bigint",
-            21 => "smallint",
-            23 => "integer",
-            25 => "text",
-            26 => "oid",
-            114 => "json",
-            700 => "real",
-            701 => "double precision",
-            1042 => "character",
-            1043 => "character varying",
-            1082 => "date",
-            1083 => "time without time zone",
-            1114 => "timestamp without time zone",
-            1184 => "timestamp with time zone",
-            1186 => "interval",
-            1266 => "time with time zone",
-            1700 => "numeric",
-            2950 => "uuid",
-            3802 => "jsonb",
-            _ => return format!("type {oid}"),
-        };
-        name.to_owned()
-    }
-
     /// Adds a column's text to the row being built. Text that is not what its type promises stays
     /// text; bytes that are not UTF-8 (a database in SQL_ASCII) stay bytes: nothing is lost.
     pub(crate) fn push(self, raw: &[u8], out: &mut BatchBuilder) {
@@ -80,6 +39,13 @@ impl Reading {
             out.push_bytes(raw);
             return;
         };
+        if !self.push_typed(text, out) {
+            out.push_text(TextKind::Text, text);
+        }
+    }
+
+    /// Adds nothing when the text is not what the type promises.
+    fn push_typed(self, text: &str, out: &mut BatchBuilder) -> bool {
         let cell = match self {
             Reading::Bool => match text {
                 "t" => Some(Cell::Bool(true)),
@@ -88,68 +54,121 @@ impl Reading {
             },
             Reading::Int => text.parse().ok().map(Cell::Int),
             Reading::UInt => text.parse().ok().map(Cell::UInt),
-            Reading::Float => text.parse().ok().map(Cell::Float),
-            Reading::Decimal => {
-                out.push_text(TextKind::Decimal, text);
-                return;
-            }
-            Reading::Json => {
-                out.push_text(TextKind::Json, text);
-                return;
-            }
+            Reading::Float => float(text).map(Cell::Float),
+            Reading::Decimal => return is_decimal(text) && push_text(TextKind::Decimal, text, out),
             Reading::Bytes => return push_bytes(text, out),
-            Reading::Timestamp | Reading::TimestampZoned => {
-                return push_timestamp(self == Reading::TimestampZoned, text, out);
-            }
+            Reading::Json => return push_text(TextKind::Json, text, out),
+            Reading::Timestamp => return push_timestamp(text, out),
+            Reading::TimestampZoned => return push_zoned(text, out),
             Reading::Text => None,
         };
-        match cell {
-            Some(cell) => out.push(cell),
-            None => out.push_text(TextKind::Text, text),
+        if let Some(cell) = cell {
+            out.push(cell);
         }
+        cell.is_some()
     }
 }
 
-fn push_bytes(text: &str, out: &mut BatchBuilder) {
-    let digit = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
+fn push_text(kind: TextKind, text: &str, out: &mut BatchBuilder) -> bool {
+    out.push_text(kind, text);
+    true
+}
+
+/// Digits that are too many for a float are not an infinity.
+fn float(text: &str) -> Option<f64> {
+    let value: f64 = text.parse().ok()?;
+    (value.is_finite() || matches!(text, "Infinity" | "-Infinity" | "NaN")).then_some(value)
+}
+
+/// `-12.50`, `NaN`, `-Infinity`.
+fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    all_digits(whole) && all_digits(fraction) || matches!(text, "NaN" | "Infinity" | "-Infinity")
+}
+
+/// `\x00ff`, or bytes of which those that are not printable ASCII are written `\000` and the
+/// backslash twice.
+fn push_bytes(text: &str, out: &mut BatchBuilder) -> bool {
+    let Some(hex) = text.strip_prefix("\\x") else { return push_escaped(text.as_bytes(), out) };
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
         _ => None,
     };
-    let pair = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(*pair.get(1)?)?);
-    let raw: Option<Vec<u8>> =
-        text.strip_prefix("\\x").and_then(|hex| hex.as_bytes().chunks(2).map(pair).collect());
-    match raw {
-        Some(raw) => out.push_bytes(&raw),
-        None => out.push_text(TextKind::Text, text),
+    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() || !hex.bytes().all(|byte| digit(byte).is_some()) {
+        return false;
     }
+    let value = |byte: u8| digit(byte).unwrap_or_default();
+    out.push_bytes_from(pairs.iter().map(|[high, low]| value(*high) << 4 | value(*low)));
+    true
 }
 
-/// `2026-01-31 12:00:00.5+00` to `2026-01-31T12:00:00.5Z`. Years beyond 9999, BC and infinities
-/// have no RFC 3339 form and stay as the database prints them.
-fn push_timestamp(zoned: bool, text: &str, out: &mut BatchBuilder) {
-    let local = if zoned { text.strip_suffix("+00") } else { Some(text) };
-    let mut buffer = [0_u8; 32];
-    let iso = local.filter(|local| is_iso(local.as_bytes())).map(|local| {
-        let len = local.len();
-        buffer[..len].copy_from_slice(local.as_bytes());
-        buffer[10] = b'T';
-        buffer[len] = b'Z';
-        &buffer[..len + usize::from(zoned)]
-    });
-    let kind = if zoned { TextKind::TimestampZoned } else { TextKind::Timestamp };
-    match iso.and_then(|iso| std::str::from_utf8(iso).ok()) {
-        Some(iso) => out.push_text(kind, iso),
-        None => out.push_text(TextKind::Text, text),
+fn push_escaped(text: &[u8], out: &mut BatchBuilder) -> bool {
+    if escaped(text).any(|byte| byte.is_none()) {
+        return false;
     }
+    out.push_bytes_from(escaped(text).flatten());
+    true
 }
 
-/// `YYYY-MM-DD HH:MM:SS[.ffffff]`
-fn is_iso(text: &[u8]) -> bool {
+/// The bytes behind their escapes; `None` for what is no escape.
+fn escaped(mut rest: &[u8]) -> impl Iterator<Item = Option<u8>> {
+    std::iter::from_fn(move || {
+        let (value, tail) = match rest {
+            [] => return None,
+            [b'\\', b'\\', tail @ ..] => (Some(b'\\'), tail),
+            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..] => {
+                (Some((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0')), tail)
+            }
+            [b'\\', tail @ ..] => (None, tail),
+            [byte, tail @ ..] => (Some(*byte), tail),
+        };
+        rest = tail;
+        Some(value)
+    })
+}
+
+/// `2026-01-31 12:00:00.5` to `2026-01-31T12:00:00.5`. Years beyond 9999, BC and infinities have
+/// no such form and stay as the database prints them.
+fn push_timestamp(text: &str, out: &mut BatchBuilder) -> bool {
+    let mut buffer = [0; LONGEST];
+    let iso = iso(text, &mut buffer);
+    iso.is_some_and(|iso| push_text(TextKind::Timestamp, iso, out))
+}
+
+/// `2026-01-31 12:00:00.5+00` to `2026-01-31T12:00:00.5Z`.
+fn push_zoned(text: &str, out: &mut BatchBuilder) -> bool {
+    let mut buffer = [0; LONGEST];
+    let Some(local) = text.strip_suffix("+00") else { return false };
+    let Some(len) = iso(local, &mut buffer).map(str::len) else { return false };
+    buffer[len] = b'Z';
+    let text = std::str::from_utf8(&buffer[..=len]).expect("ISO 8601 is ASCII");
+    push_text(TextKind::TimestampZoned, text, out)
+}
+
+/// Microseconds and a `Z`.
+const LONGEST: usize = 27;
+
+/// `YYYY-MM-DD HH:MM:SS[.ffffff]` with a `T`.
+fn iso<'a>(text: &str, buffer: &'a mut [u8; LONGEST]) -> Option<&'a str> {
     let shape = b"0000-00-00 00:00:00.000000";
     let same = |(byte, shape): (&u8, &u8)| match shape {
         b'0' => byte.is_ascii_digit(),
         other => byte == other,
     };
-    (text.len() == 19 || (21..=26).contains(&text.len())) && text.iter().zip(shape).all(same)
+    let is_iso = (text.len() == 19 || (21..=26).contains(&text.len()))
+        && text.as_bytes().iter().zip(shape).all(same);
+    is_iso.then(|| {
+        let iso = &mut buffer[..text.len()];
+        iso.copy_from_slice(text.as_bytes());
+        iso[10] = b'T';
+        std::str::from_utf8(iso).expect("digits and signs are ASCII")
+    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,9 +25,6 @@ mod write;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod speed;
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 mod faults;
 mod folding;
+mod speed;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

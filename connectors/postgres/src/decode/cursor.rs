@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use connector_api::{Error, Result};
 
 /// Reads the parts of one message; never beyond its end.
@@ -43,13 +45,13 @@ impl<'a> Cursor<'a> {
         self.array().map(i64::from_be_bytes)
     }
 
-    /// Text up to a zero byte.
-    pub(super) fn text(&mut self) -> Result<&'a str> {
+    /// A name, up to a zero byte. A database in SQL_ASCII may have names that are not UTF-8; no
+    /// configuration can spell one, so it only has to differ from those that can be spelled.
+    pub(super) fn name(&mut self) -> Result<Cow<'a, str>> {
         let end = self.rest.iter().position(|&byte| byte == 0).ok_or_else(short)?;
-        let text = self.bytes(end)?;
+        let name = self.bytes(end)?;
         self.u8()?;
-        std::str::from_utf8(text)
-            .map_err(|_| Error::definite("the server sent a name that is not UTF-8"))
+        Ok(String::from_utf8_lossy(name))
     }
 
     pub(super) fn expect(&mut self, wanted: u8, what: &str) -> Result<()> {
@@ -58,6 +60,17 @@ impl<'a> Cursor<'a> {
             return Ok(());
         }
         Err(super::unexpected(found, what))
+    }
+
+    /// Nothing may be left: what is longer than we read it means something else than we read.
+    pub(super) fn end(&self) -> Result<()> {
+        if self.rest.is_empty() {
+            return Ok(());
+        }
+        Err(Error::definite(format!(
+            "the server sent a pgoutput message with {} bytes too many",
+            self.rest.len()
+        )))
     }
 }
 

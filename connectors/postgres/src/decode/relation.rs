@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use connector_api::{
@@ -5,20 +6,65 @@ use connector_api::{
 };
 
 use super::cursor::Cursor;
-use super::{ABSENT, unexpected};
-use crate::types::Reading;
+use super::unexpected;
+use crate::types::{Reading, Type};
+
+/// The types a stream has described: those that are not built in. A domain comes with the name of
+/// the type below it.
+#[derive(Debug, Default)]
+pub(super) struct Types(HashMap<u32, Described>);
+
+#[derive(Debug)]
+struct Described {
+    reading: Reading,
+    name: String,
+}
+
+impl Types {
+    /// Reads a Type message.
+    pub(super) fn describe(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
+        let oid = cursor.u32()?;
+        let (schema, name) = (cursor.name()?, cursor.name()?);
+        let built_in = if is_system(&schema) { Type::named(&name) } else { None };
+        let described = match built_in {
+            Some(known) => Described { reading: known.reading, name: known.name.to_owned() },
+            None => Described { reading: Reading::Text, name: name.into_owned() },
+        };
+        self.0.insert(oid, described);
+        Ok(())
+    }
+
+    fn reading(&self, oid: u32) -> Reading {
+        let known = Type::numbered(oid).map(|known| known.reading);
+        let described = || self.0.get(&oid).map(|described| described.reading);
+        known.or_else(described).unwrap_or(Reading::Text)
+    }
+
+    fn name(&self, oid: u32) -> String {
+        let known = Type::numbered(oid).map(|known| known.name);
+        let described = || self.0.get(&oid).map(|described| described.name.as_str());
+        known.or_else(described).map_or_else(|| format!("type {oid}"), str::to_owned)
+    }
+}
+
+/// The server leaves out the name of its own catalog.
+fn is_system(schema: &str) -> bool {
+    matches!(schema, "" | "pg_catalog")
+}
 
 /// A table as the stream describes it, and what is done with each column of its rows.
 #[derive(Debug)]
 pub(super) struct Relation {
+    /// As the stream spells it.
+    pub(super) name: TableName,
     /// The captured columns; `None` when the table is not captured.
     pub(super) schema: Option<Arc<TableSchema>>,
     /// Every column on the wire.
-    pub(super) columns: Vec<WireColumn>,
+    columns: Vec<WireColumn>,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct WireColumn {
+struct WireColumn {
     /// How it is read; `None` when it is not captured.
     reading: Option<Reading>,
     /// Whether it is part of the replica identity.
@@ -26,34 +72,36 @@ pub(super) struct WireColumn {
 }
 
 impl Relation {
-    pub(super) fn read(cursor: &mut Cursor<'_>, capture: &Capture) -> Result<Self> {
-        let schema = cursor.text()?;
-        // The server leaves out the name of its own catalog.
-        let schema = if schema.is_empty() { "pg_catalog" } else { schema };
-        let name = TableName::new(schema, cursor.text()?);
+    /// Reads a Relation message behind its number.
+    pub(super) fn read(cursor: &mut Cursor<'_>, capture: &Capture, types: &Types) -> Result<Self> {
+        let schema = cursor.name()?;
+        let schema = if is_system(&schema) { "pg_catalog".into() } else { schema };
+        let name = TableName::new(schema, cursor.name()?);
         let _identity = cursor.u8()?;
         let count = cursor.u16()?;
         let wanted = capture.columns_of(&name);
-        let mut columns = Vec::with_capacity(usize::from(count));
+        let mut columns = Vec::new();
         let mut captured = Vec::new();
         for _ in 0..count {
             let identity = cursor.u8()? & 1 == 1;
-            let column = cursor.text()?;
+            let column = cursor.name()?;
             let oid = cursor.u32()?;
             let _modifier = cursor.u32()?;
             let wanted = match wanted {
                 None => false,
                 Some(Columns::All) => true,
-                Some(Columns::Only(names)) => names.iter().any(|name| name == column),
+                Some(Columns::Only(names)) => names.iter().any(|name| *name == column),
             };
             if wanted {
-                let type_name = Reading::name_of(oid);
-                captured.push(Column { name: column.to_owned(), type_name, identity });
+                let (name, type_name) = (column.into_owned(), types.name(oid));
+                captured.push(Column { name, type_name, identity });
             }
-            columns.push(WireColumn { reading: wanted.then(|| Reading::of(oid)), identity });
+            columns.push(WireColumn { reading: wanted.then(|| types.reading(oid)), identity });
         }
-        let schema = wanted.map(|_| Arc::new(TableSchema { name, columns: captured }));
-        Ok(Self { schema, columns })
+        cursor.end()?;
+        let schema =
+            wanted.map(|_| Arc::new(TableSchema { name: name.clone(), columns: captured }));
+        Ok(Self { name, schema, columns })
     }
 
     /// A whole row. A value that is not sent because it did not change comes from `old`, the
@@ -66,7 +114,7 @@ impl Relation {
     ) -> Result<u32> {
         self.tuple(cursor, out, |index, _, kind| match (kind, old) {
             (b'u', Some(old)) => Missing::Repeat(old + index),
-            (b'u', None) => Missing::Cell(ABSENT),
+            (b'u', None) => Missing::Cell(Cell::Absent),
             _ => Missing::Cell(Cell::Null),
         })
     }
@@ -75,7 +123,7 @@ impl Relation {
     pub(super) fn key_image(&self, cursor: &mut Cursor<'_>, out: &mut BatchBuilder) -> Result<u32> {
         self.tuple(cursor, out, |_, column, kind| {
             let null = kind == b'n' && column.identity;
-            Missing::Cell(if null { Cell::Null } else { ABSENT })
+            Missing::Cell(if null { Cell::Null } else { Cell::Absent })
         })
     }
 
@@ -88,7 +136,8 @@ impl Relation {
         let count = usize::from(cursor.u16()?);
         if count != self.columns.len() {
             return Err(Error::definite(format!(
-                "the server sent a row of {count} columns for a table it described with {}",
+                "the server sent a row of {count} columns for table {}, which it described with {}",
+                self.name,
                 self.columns.len()
             )));
         }

@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::tests::{file, part, writer};
-use super::*;
+use super::{file, part, writer};
 use crate::sink::Part;
+use crate::sink::sqlite::*;
 
 /// A number that is not in the order of its argument.
 fn scattered(number: u64) -> u64 {
