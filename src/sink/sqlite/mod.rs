@@ -13,14 +13,12 @@
 //! | `tables` | what goes into them in one commit |
 //! | `write` | the transaction: all or nothing, or not known |
 //! | `retention` | events that have had their time |
-//! | `wal` | the write-ahead log, folded back beside the commits |
 
 mod lock;
 mod open;
 mod retention;
 mod schema;
 mod tables;
-mod wal;
 mod write;
 
 #[cfg(test)]
@@ -95,7 +93,7 @@ struct Writer {
 #[async_trait]
 impl ShardWriter for Writer {
     async fn commit(&mut self, commit: Arc<Commit>) -> Result<(), CommitError> {
-        let gone = || CommitError::Unknown(Error::bug("the SQLite thread has ended"));
+        let gone = || CommitError::Unknown(Error::bug("the SQLite file has to be opened again"));
         let (reply, answer) = oneshot::channel();
         self.commands.send((commit, reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?

@@ -201,8 +201,9 @@ async fn a_file_opened_anew_by_its_own_process_fences_the_writer_before() {
     let outcome = first.commit(commit("A", 2, 6)).await;
     assert!(matches!(outcome, Err(CommitError::Fenced(_))), "{outcome:?}");
     second.commit(commit("A", 3, 7)).await.unwrap();
-    drop((sink, second));
-    assert!(matches!(refused(&path).await.fault(), Fault::Held { .. }), "the first still runs");
+    drop(sink);
+    assert!(matches!(refused(&path).await.fault(), Fault::Held { .. }), "the second still runs");
+    drop(second);
     assert_eq!(levels(&path)["A"], "7");
 }
 
@@ -215,6 +216,8 @@ async fn an_owner_that_slept_through_a_takeover_writes_nothing() {
     other.execute("UPDATE owner SET token = 'another'", []).unwrap();
     let outcome = sleeper.commit(commit("A", 2, 6)).await;
     assert!(matches!(outcome, Err(CommitError::Fenced(_))), "{outcome:?}");
+    let outcome = sleeper.commit(commit("A", 2, 6)).await;
+    assert!(matches!(outcome, Err(CommitError::Unknown(_))), "it has to be opened again");
     assert_eq!(levels(&path)["A"], "5");
 }
 

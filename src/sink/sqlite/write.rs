@@ -7,11 +7,18 @@ use super::open::{Database, classify};
 use super::tables::{self, Written};
 use crate::sink::{Commit, CommitError};
 
-/// Commits until the other end is dropped.
+/// Commits until the other end is dropped, or until it is not known what is stored or whose it is.
 pub(super) fn run(mut database: Database, mut inbox: mpsc::Receiver<Command>) {
     while let Some((commit, reply)) = inbox.blocking_recv() {
         let outcome = database.commit(&commit);
         let committed = outcome.is_ok();
+        let over = matches!(outcome, Err(CommitError::Unknown(_) | CommitError::Fenced(_)));
+        if over {
+            // Closed before the answer, so that whoever opens the file next finds it free.
+            drop(database);
+            let _ = reply.send(outcome);
+            return;
+        }
         // Whoever does not wait for the answer reads what is stored.
         let _ = reply.send(outcome);
         if committed {
