@@ -50,9 +50,9 @@ pub(super) fn open(options: &SqliteOptions, lock: ProcessLock) -> Result<Databas
         ));
     }
     // 32 MiB of page cache hold the upper pages of both tables and the events of a large commit.
-    // 4,000 pages, 32 MiB too, of log are folded back by the commit that fills them: measured better
-    // than less, and than a thread beside, whose syncs hold up every commit's own. A log that a long
-    // reader has made grow is cut back to 64 MiB.
+    // 4,000 pages, 32 MiB too, of log are folded back by the commit that fills them: measured
+    // better than less of it folded by a thread beside (docs/decisions/0006-sqlite-sink.md). A log
+    // that a long reader has made grow is cut back to 64 MiB.
     let settings = "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;
         PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;
         PRAGMA temp_store = MEMORY;";
