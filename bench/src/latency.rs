@@ -38,7 +38,6 @@ pub(crate) fn measure(shop: &Shop, rate: u32, seconds: u32) -> Vec<f64> {
 async fn write(url: String, rate: u32, total: u64) {
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
     tokio::spawn(connection);
-    client.batch_execute("SET synchronous_commit = off").await.unwrap();
     let sql = "UPDATE inventory SET quantity = quantity + 1 WHERE id = $1";
     let update = client.prepare(sql).await.unwrap();
     let mut tick = tokio::time::interval(Duration::from_secs(1) / rate);

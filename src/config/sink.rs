@@ -17,8 +17,8 @@ pub enum SinkConfig {
 pub struct SqliteConfig {
     /// The file; its folder exists.
     pub path: PathBuf,
-    /// Days an event is kept after it was committed at its source; `None` is for ever. Levels and
-    /// checkpoints are kept for ever.
+    /// Days an event is kept after it was published; `None` is for ever. Levels and checkpoints are
+    /// kept for ever.
     pub retention_days: Option<u32>,
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connector_api::{Error, Result};
+use connector_api::{Error, Fault, Result};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -112,7 +112,8 @@ fn push(queue: &mut Fair<String, Submission>, submission: Submission) {
     queue.push(owner, submission);
 }
 
-/// Resends the same commit for as long as the sink says that nothing of it is stored.
+/// Resends the same commit for as long as the sink says that nothing of it is stored and that this
+/// may pass by itself.
 async fn commit_until_durable(writer: &mut dyn ShardWriter, commit: &Arc<Commit>) -> Result<()> {
     let mut delays = retry::delays();
     let mut failures = 0_u32;
@@ -124,13 +125,17 @@ async fn commit_until_durable(writer: &mut dyn ShardWriter, commit: &Arc<Commit>
                 }
                 return Ok(());
             }
-            Err(CommitError::NotCommitted(error)) => {
+            Err(CommitError::NotCommitted(error)) if *error.fault() == Fault::Transient => {
                 failures += 1;
                 let delay = delays.next_delay();
                 warn!(error = %crate::telemetry::chain(&error), ?delay, "nothing was committed");
                 tokio::time::sleep(delay).await;
             }
-            Err(CommitError::Unknown(error) | CommitError::Fenced(error)) => return Err(error),
+            Err(
+                CommitError::NotCommitted(error)
+                | CommitError::Unknown(error)
+                | CommitError::Fenced(error),
+            ) => return Err(error),
         }
     }
 }
@@ -148,6 +153,25 @@ mod tests {
             self.0.lock().unwrap().push(Instant::now());
             Ok(())
         }
+    }
+
+    struct Damaged;
+
+    #[async_trait::async_trait]
+    impl ShardWriter for Damaged {
+        async fn commit(&mut self, _: Arc<Commit>) -> Result<(), CommitError> {
+            Err(CommitError::NotCommitted(Error::operator("the file is damaged", "restore it")))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sink_that_needs_a_person_is_not_asked_again() {
+        let (shard, submissions) = Shard::new();
+        let metrics = crate::telemetry::StatusBoard::default().shard();
+        let writer = tokio::spawn(run(Box::new(Damaged), submissions, metrics, Duration::ZERO));
+        assert!(shard.settle(&SellerId::new("acme"), &SourceName::new("main")).await.is_err());
+        let error = writer.await.unwrap().unwrap_err();
+        assert!(matches!(error.fault(), Fault::Operator { .. }), "{error}");
     }
 
     #[tokio::test]

@@ -148,13 +148,15 @@ pub struct Stored {
 /// Why a commit did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// Nothing of it is stored; the same commit may be sent again.
+    /// Nothing of it is stored, and the writer goes on: the same commit may be sent again when the
+    /// error's fault may pass by itself.
     #[error("not committed: {0}")]
     NotCommitted(Error),
     /// It may be stored or not; only opening the shard again tells.
     #[error("not known whether committed: {0}")]
     Unknown(Error),
-    /// Another owner has taken the shard; nothing of it is stored.
+    /// This writer can never commit again, as a rule because another owner has taken the shard. The
+    /// next owner reads what is stored.
     #[error("another owner has taken over: {0}")]
     Fenced(Error),
 }
@@ -170,14 +172,17 @@ pub trait Sink: Send + Sync {
 /// What is stored, as of the last commit.
 #[async_trait]
 pub trait ShardState: Send + Sync {
-    /// What is stored of one source.
+    /// What is stored of one source: everything of each commit that returned `Ok`, and nothing of
+    /// one that is under way.
     async fn load(&self, seller: &SellerId, source: &SourceName) -> Result<Stored>;
 }
 
 /// The one writer of a shard.
 #[async_trait]
 pub trait ShardWriter: Send {
-    /// Makes everything in `commit` durable in one step. When this returns `Ok` it is on disk and
-    /// visible to readers; when it returns an error, [`CommitError`] says what is stored.
+    /// Makes everything in `commit` durable in one step: all of it, or nothing. After `Ok` no
+    /// failure of this process or its machine undoes it; after an error [`CommitError`] says what
+    /// is stored, and behind `Unknown` or `Fenced` the writer refuses every further commit. Not
+    /// cancel-safe: whoever drops the future drops the writer and opens the shard again.
     async fn commit(&mut self, commit: Arc<Commit>) -> Result<(), CommitError>;
 }

@@ -1,4 +1,4 @@
-//! Record keys, partitions and shards.
+//! Record keys.
 
 /// The parts of a record key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,8 @@ fn encode(part: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::HashSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -67,6 +69,19 @@ mod tests {
             }
         }
         String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn empty_parts_and_slashes_in_parts_yield_keys_of_their_own() {
+        let texts = ["", "/", "a", "a/", "/a", "%2F", "_"];
+        let buckets = texts.map(Some).into_iter().chain([None]);
+        let mut keys = HashSet::new();
+        for bucket in buckets {
+            for (item, location) in texts.iter().flat_map(|a| texts.map(|b| (*a, b))) {
+                let parts = Parts { seller: "s", source: "m", item, location, bucket };
+                assert!(keys.insert(key(&parts)), "{parts:?}");
+            }
+        }
     }
 
     proptest! {

@@ -7,3 +7,4 @@ mod large;
 mod owners;
 mod replay;
 mod restarts;
+mod types;

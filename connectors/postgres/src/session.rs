@@ -209,7 +209,12 @@ impl Session {
             } else if self.incoming.is_empty() {
                 self.fill().await?;
             } else if let Message::ErrorResponse(body) = self.message().await? {
-                return Err(self.refused(&body, &format!("streaming from slot {slot}")));
+                let told = ServerMessage::of(&body);
+                if told.is_missing_slot() {
+                    // The next survey sees it, and decides what follows.
+                    return Err(Error::transient(format!("{} ({})", told.message, told.code)));
+                }
+                return Err(told.classify(&self.config, &format!("streaming from slot {slot}")));
             }
         }
     }

@@ -14,7 +14,8 @@ async fn what_the_server_refuses_is_told_with_its_remedy() {
     let Some(server) = server(options, "refused logins") else { return };
     server
         .execute(
-            "create role reader replication login password 'secret';
+            "set password_encryption = 'scram-sha-256';
+             create role reader replication login password 'secret';
              create role plain login password 'secret';
              create role \"Bad\"\"Name\" login",
         )

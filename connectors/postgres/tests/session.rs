@@ -6,6 +6,7 @@ use crate::support::certificates::Authority;
 use crate::support::{assert_reached, assert_refused, config, server};
 
 const ROLES: &str = "
+    set password_encryption = 'scram-sha-256';
     create role scram replication login password 'p@ss/w?rd';
     create role clear replication login password 'p@ss/w?rd';
     create role carol replication login;

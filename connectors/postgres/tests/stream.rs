@@ -7,7 +7,7 @@ use connector_api::{
     SourceEvent, Value,
 };
 use connector_postgres::{PostgresConfig, PostgresConnector, Slot};
-use testbed::{Postgres, PostgresOptions, StopMode};
+use testbed::{Postgres, PostgresOptions, StopMode, postgres_or_skip};
 
 use crate::support::certificates::Authority;
 use crate::support::{LIMIT, config, point, server, tables, within};
@@ -232,17 +232,23 @@ async fn what_the_server_ends_is_transient() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_publication_that_vanishes_needs_an_operator() {
-    let Some(server) = shop(PostgresOptions::default(), "lost publication") else { return };
-    let mut stream = open(&server, &plain(&server)).await;
-    server.execute("drop publication tailstock; insert into stock values (1, 1, '')").unwrap();
-    let error = loop {
-        match read(&mut stream).await {
-            Ok(batch) => assert!(batch.events().is_empty()),
-            Err(error) => break error,
-        }
-    };
-    crate::support::assert_error(&error, "(42704)", Some("CREATE PUBLICATION tailstock"));
+async fn a_publication_that_vanishes_is_never_passed_over() {
+    for version in testbed::all_versions() {
+        let options = PostgresOptions::default().controlled();
+        let Some(server) = postgres_or_skip(version, options, "lost publication") else { continue };
+        server.execute(SHOP).unwrap();
+        server.value(SLOT).unwrap();
+        let mut stream = open(&server, &plain(&server)).await;
+        server.execute("drop publication tailstock; insert into stock values (1, 1, '')").unwrap();
+        let error = loop {
+            match read(&mut stream).await {
+                Ok(batch) => assert!(batch.events().is_empty(), "{version}"),
+                Err(error) => break error,
+            }
+        };
+        let fix = "pg_drop_replication_slot('acme')";
+        crate::support::assert_error(&error, "publication \"tailstock\"", Some(fix));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -377,23 +383,30 @@ async fn values_look_the_same_whatever_the_role_has_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_can_be_stopped_while_nothing_is_confirmed() {
-    let Some(server) = shop(PostgresOptions::default(), "shutdown under a stall") else { return };
-    let mut stream = open(&server, &plain(&server)).await;
-    let before = confirmed(&server);
-    server.execute("insert into stock values (1, 1, '')").unwrap();
-    assert_eq!(read_rows(&mut stream, 1).await, [1]);
-    // Nobody reads or confirms any more.
-    tokio::task::block_in_place(|| server.stop(StopMode::Fast).unwrap());
-    let error = loop {
-        match read(&mut stream).await {
-            Ok(batch) => assert!(batch.events().is_empty()),
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(*error.fault(), Fault::Transient, "{error}");
-    tokio::task::block_in_place(|| server.start_again().unwrap());
-    assert_eq!(confirmed(&server), before);
-    let mut again = open(&server, &plain(&server)).await;
-    assert_eq!(read_rows(&mut again, 1).await, [1]);
+async fn a_server_of_any_version_can_be_stopped_while_nothing_is_confirmed() {
+    for version in testbed::all_versions() {
+        let options = PostgresOptions::default().controlled();
+        let Some(server) = postgres_or_skip(version, options, "shutdown under a stall") else {
+            continue;
+        };
+        server.execute(SHOP).unwrap();
+        server.value(SLOT).unwrap();
+        let mut stream = open(&server, &plain(&server)).await;
+        let before = confirmed(&server);
+        server.execute("insert into stock values (1, 1, '')").unwrap();
+        assert_eq!(read_rows(&mut stream, 1).await, [1]);
+        // Nobody reads or confirms any more.
+        tokio::task::block_in_place(|| server.stop(StopMode::Fast).unwrap());
+        let error = loop {
+            match read(&mut stream).await {
+                Ok(batch) => assert!(batch.events().is_empty()),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(*error.fault(), Fault::Transient, "{version}: {error}");
+        tokio::task::block_in_place(|| server.start_again().unwrap());
+        assert_eq!(confirmed(&server), before, "{version}");
+        let mut again = open(&server, &plain(&server)).await;
+        assert_eq!(read_rows(&mut again, 1).await, [1]);
+    }
 }

@@ -11,7 +11,10 @@ use crate::support::certificates::Authority;
 use crate::support::fake::{Fake, frame, read_frame, read_startup};
 use crate::support::{assert_reached, assert_refused, config, open, server};
 
-const ROLE: &str = "create role scram replication login password 'secret'";
+const ROLE: &str = "
+    set password_encryption = 'scram-sha-256';
+    create role scram replication login password 'secret';
+";
 
 /// A URL of the role `scram`, whose login is bound to the TLS channel.
 fn url(host: &str, port: u16, rest: &str) -> connector_postgres::PostgresConfig {

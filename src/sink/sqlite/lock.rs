@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 
 use connector_api::{Error, Result};
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use crate::stock::encode::timestamp;
+use crate::telemetry::now_us;
 
 /// The file beside the database that the working process holds locked. The operating system lets
 /// go of it when the process ends, however it ends.
@@ -29,23 +33,41 @@ impl Lock {
             .truncate(false)
             .open(&path)
             .map_err(failed)?;
-        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let mut holder = String::new();
-            // Whatever can be read of the holder is only for people.
-            let _ = file.read_to_string(&mut holder);
-            let holder = holder.trim().to_owned();
-            let what = format!("{} is in use by {holder}", database.display());
-            return Err(Error::held(what, holder));
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let holder = holder(&mut file);
+                let what = format!("{} is in use by {holder}", database.display());
+                return Err(Error::held(what, holder));
+            }
+            Err(error) => {
+                return Err(Error::operator(
+                    format!("{} cannot be locked: {error}", path.display()),
+                    "put the database on a local file system",
+                ));
+            }
         }
-        let holder = format!("tailstock, process {} on {}", std::process::id(), host());
+        let since = timestamp(now_us());
+        let (id, host, since) = (std::process::id(), host(), &since[.."2026-11-21T00:00:00".len()]);
         file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
-        writeln!(file, "{holder}").map_err(failed)?;
+        writeln!(file, "tailstock, process {id} on {host} since {since}Z").map_err(failed)?;
         Ok(Self { _file: file })
     }
 }
 
+/// Who holds the lock, for people. It may have been taken this instant and not be signed yet.
+fn holder(file: &mut File) -> String {
+    let mut signature = String::new();
+    match file.read_to_string(&mut signature) {
+        Ok(_) if !signature.trim().is_empty() => signature.trim().to_owned(),
+        _ => "another process".to_owned(),
+    }
+}
+
+/// The lock of the file itself, whatever links lead to it.
 fn beside(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
+    let file = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+    let mut name = file.into_os_string();
     name.push(".lock");
     name.into()
 }

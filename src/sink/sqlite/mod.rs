@@ -3,10 +3,22 @@
 //! WAL with `synchronous = FULL`, one transaction a commit. A lock file beside the database is held
 //! by the process that works, and a token in the database is checked inside every transaction, so
 //! that neither a second process nor one that slept through a takeover can write.
+//!
+//! | file | owns |
+//! |---|---|
+//! | this one | the sink, and the way to its thread |
+//! | `lock` | one process at a time |
+//! | `open` | a file that is ours, its settings, and what its errors mean for people |
+//! | `schema` | the tables |
+//! | `tables` | what goes into them in one commit |
+//! | `write` | the transaction: all or nothing, or not known |
+//! | `retention` | events that have had their time |
 
 mod lock;
 mod open;
+mod retention;
 mod schema;
+mod tables;
 mod write;
 
 #[cfg(test)]
@@ -29,7 +41,7 @@ use crate::stock::{SellerId, SourceName};
 pub struct SqliteOptions {
     /// The database file; its folder must exist.
     pub path: PathBuf,
-    /// Days an event is kept after it was committed at its source; `None` for ever.
+    /// Days an event is kept after it was published; `None` for ever.
     pub retention_days: Option<u32>,
 }
 
@@ -37,26 +49,27 @@ pub struct SqliteOptions {
 #[derive(Debug)]
 pub struct Sqlite {
     options: SqliteOptions,
+    lock: open::ProcessLock,
 }
 
 impl Sqlite {
     /// A sink that opens its file when its shard is taken.
     pub fn new(options: SqliteOptions) -> Self {
-        Self { options }
+        Self { options, lock: open::ProcessLock::default() }
     }
 }
 
 #[async_trait]
 impl Sink for Sqlite {
     async fn open(&self, _: Shard) -> Result<(Box<dyn ShardWriter>, Arc<dyn ShardState>)> {
-        let options = self.options.clone();
+        let (options, lock) = (self.options.clone(), Arc::clone(&self.lock));
         let path = options.path.clone();
         let (ready, opened) = oneshot::channel();
         // One commit is under way and one may wait; the shard's writer sends no more.
         let (commands, inbox) = mpsc::channel(1);
         std::thread::Builder::new()
             .name("sqlite".to_owned())
-            .spawn(move || match open::open(&options) {
+            .spawn(move || match open::open(&options, lock) {
                 Ok(database) => {
                     if ready.send(Ok(())).is_ok() {
                         write::run(database, inbox);
@@ -80,7 +93,7 @@ struct Writer {
 #[async_trait]
 impl ShardWriter for Writer {
     async fn commit(&mut self, commit: Arc<Commit>) -> Result<(), CommitError> {
-        let gone = || CommitError::Unknown(Error::bug("the SQLite thread has ended"));
+        let gone = || CommitError::Unknown(Error::bug("the SQLite file has to be opened again"));
         let (reply, answer) = oneshot::channel();
         self.commands.send((commit, reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use connector_api::{Error, Result};
@@ -6,6 +7,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::SqliteOptions;
 use super::lock::Lock;
+use super::retention::Retention;
 use super::schema::{APPLICATION_ID, FORMAT, TABLES};
 
 /// How long a foreign writer may hold the file before a commit is given up and tried again.
@@ -17,13 +19,23 @@ pub(super) struct Database {
     pub(super) options: SqliteOptions,
     /// Written into the file when it was opened. Whoever opens it later writes another.
     pub(super) token: String,
-    _lock: Lock,
+    pub(super) retention: Retention,
+    _lock: ProcessLock,
 }
 
+/// The lock that this process holds from the first opening on. A second opening takes over from
+/// the writer of the first by its token.
+pub(super) type ProcessLock = Arc<Mutex<Option<Lock>>>;
+
 /// Opens the file, or makes it, and takes it over from whoever had it before.
-pub(super) fn open(options: &SqliteOptions) -> Result<Database> {
+pub(super) fn open(options: &SqliteOptions, lock: ProcessLock) -> Result<Database> {
     let path = &options.path;
-    let lock = Lock::take(path)?;
+    {
+        let mut held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none() {
+            *held = Some(Lock::take(path)?);
+        }
+    }
     let explain = |error: rusqlite::Error| classify(&error, path, "opening it");
     let mut connection = Connection::open(path).map_err(explain)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
@@ -37,17 +49,21 @@ pub(super) fn open(options: &SqliteOptions) -> Result<Database> {
             "put it on a local file system, not on a network share",
         ));
     }
-    // 32 MiB of page cache, and pages folded back from the log every 16 MiB of it: measured as
-    // the point where the two indexed tables of a commit stay in memory.
+    // 32 MiB of page cache hold the upper pages of both tables and the events of a large commit.
+    // 4,000 pages, 32 MiB too, of log are folded back by the commit that fills them: measured
+    // better than less of it folded by a thread beside (docs/decisions/0006-sqlite-sink.md). A log
+    // that a long reader has made grow is cut back to 64 MiB.
     let settings = "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;
-        PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY;";
+        PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;
+        PRAGMA temp_store = MEMORY;";
     connection.execute_batch(settings).map_err(explain)?;
     let token = token(&connection).map_err(explain)?;
     let transaction = connection.transaction().map_err(explain)?;
     let sql = "INSERT INTO owner VALUES (1, ?1) ON CONFLICT DO UPDATE SET token = ?1";
     transaction.execute(sql, [&token]).map_err(explain)?;
     transaction.commit().map_err(explain)?;
-    Ok(Database { connection, options: options.clone(), token, _lock: lock })
+    let (options, retention) = (options.clone(), Retention::new(options.retention_days));
+    Ok(Database { connection, options, token, retention, _lock: lock })
 }
 
 /// Makes the tables in a new file; refuses one of another program or of a later version.
@@ -74,13 +90,14 @@ fn check_format(connection: &Connection, path: &Path) -> Result<()> {
             "set sink.path to a file of its own",
         ));
     }
-    if format > FORMAT {
+    if format != FORMAT {
+        let age = if format > FORMAT { "a later" } else { "an earlier" };
         return Err(Error::operator(
             format!(
-                "{} was written by a later version (format {format}, this one knows {FORMAT})",
+                "{} was written by {age} version (format {format}, this one knows {FORMAT})",
                 path.display()
             ),
-            "run that version or a later one",
+            "run the version that wrote it, or set sink.path to another file to begin anew",
         ));
     }
     Ok(())
@@ -98,8 +115,9 @@ pub(super) fn classify(error: &rusqlite::Error, path: &Path, doing: &str) -> Err
     match code {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::operator(
             what,
-            "restore the file from a backup, or move it away to begin a new one: the slot keeps \
-             the log, and keys published before stay as consumers have them",
+            "restore the file from a backup, or move it away to begin a new one, in either case \
+             without its -wal and -shm files: what the backup does not hold is read from the \
+             log again, or reported as a gap",
         ),
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             Error::operator(what, "make the file and its folder writable for tailstock's user")

@@ -1,7 +1,7 @@
 /// Marks a file as ours ("tstk"), in the header field that SQLite keeps for it.
 pub(super) const APPLICATION_ID: i32 = 0x7473_746b;
 
-/// The layout written by this version. A greater one is refused; there is no older one yet.
+/// The layout written by this version. Any other one is refused: there is none to upgrade yet.
 pub(super) const FORMAT: i32 = 1;
 
 /// The tables. Everything is text but the sequence numbers.
@@ -10,8 +10,12 @@ CREATE TABLE owner (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     token TEXT NOT NULL
 );
+CREATE TABLE published (
+    seq INTEGER PRIMARY KEY,
+    at TEXT NOT NULL
+);
 CREATE TABLE events (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
     seller TEXT NOT NULL,
     source TEXT NOT NULL,

@@ -1,9 +1,11 @@
+mod faults;
+mod folding;
+mod speed;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use connector_api::Fault;
-use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::*;
@@ -17,9 +19,12 @@ use crate::stock::{
 
 const NOW_US: i64 = 1_700_000_000_000_000;
 
-fn record(records: &mut Records, item: &str, ordinal: u32, on_hand: Option<i64>) {
-    let (seller, source) = (SellerId::new("acme"), SourceName::new("main"));
-    let encoder = Encoder::new(&seller, &source, "test", "shop");
+/// What an event says: a level where there is a quantity, else a removal.
+pub(super) type Said = (String, u32, Option<i64>);
+
+fn record(seller: &SellerId, said: &Said, records: &mut Records) {
+    let (item, ordinal, on_hand) = said;
+    let encoder = Encoder::new(seller, &SourceName::new("main"), "test", "shop");
     let kind = match on_hand {
         Some(_) => EventKind::Level,
         None => EventKind::Removed { successor: None },
@@ -37,14 +42,14 @@ fn record(records: &mut Records, item: &str, ordinal: u32, on_hand: Option<i64>)
         active: None,
         tracked: None,
         change: Change::default(),
-        version: Version { epoch: 1, coordinate: 1, ordinal },
+        version: Version { epoch: 1, coordinate: 1, ordinal: *ordinal },
         committed_at_us: Some(NOW_US),
         origin: Origin {
             table: "public.stock",
             operation: Operation::Update,
             transaction: None,
             position: "0/1",
-            row: ordinal,
+            row: *ordinal,
             mapping: "stock@1",
         },
         quality: Quality::default(),
@@ -52,20 +57,34 @@ fn record(records: &mut Records, item: &str, ordinal: u32, on_hand: Option<i64>)
     records.push(&encoder, &event);
 }
 
+/// The part of a seller, with a checkpoint that names its last event.
+pub(super) fn part(seller: &str, events: impl Iterator<Item = Said>) -> Part {
+    let seller = SellerId::new(seller);
+    let mut records = Records::default();
+    let mut checkpoint = None;
+    for said in events {
+        record(&seller, &said, &mut records);
+        checkpoint = Some(format!("checkpoint {}", said.1));
+    }
+    Part { records, checkpoint, ..Part::empty(seller, SourceName::new("main")) }
+}
+
 /// A commit of one level and a checkpoint.
 fn commit(item: &str, ordinal: u32, on_hand: i64) -> Arc<Commit> {
-    let mut records = Records::default();
-    record(&mut records, item, ordinal, Some(on_hand));
-    let checkpoint = Some(format!("checkpoint {ordinal}"));
-    let part = Part::empty(SellerId::new("acme"), SourceName::new("main"));
-    Arc::new(Commit { parts: vec![Part { records, checkpoint, ..part }] })
+    let events = [(item.to_owned(), ordinal, Some(on_hand))];
+    Arc::new(Commit { parts: vec![part("acme", events.into_iter())] })
+}
+
+fn database(path: &Path, retention_days: Option<u32>) -> open::Database {
+    let options = SqliteOptions { path: path.to_owned(), retention_days };
+    open::open(&options, open::ProcessLock::default()).unwrap()
 }
 
 fn sink(path: &Path) -> Sqlite {
     Sqlite::new(SqliteOptions { path: path.to_owned(), retention_days: None })
 }
 
-async fn writer(path: &Path) -> Box<dyn ShardWriter> {
+pub(super) async fn writer(path: &Path) -> Box<dyn ShardWriter> {
     sink(path).open(Shard(0)).await.unwrap().0
 }
 
@@ -76,7 +95,7 @@ async fn refused(path: &Path) -> Error {
     }
 }
 
-fn file() -> (tempfile::TempDir, PathBuf) {
+pub(super) fn file() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stock.db");
     (folder, path)
@@ -96,8 +115,7 @@ fn is_operator(error: &Error) -> bool {
 #[test]
 fn every_commit_is_synced_to_disk() {
     let (_folder, path) = file();
-    let options = SqliteOptions { path, retention_days: None };
-    let database = open::open(&options).unwrap();
+    let database = database(&path, None);
     let pragma = |name: &str| {
         let read = |row: &rusqlite::Row<'_>| row.get::<_, rusqlite::types::Value>(0);
         database.connection.query_row(&format!("PRAGMA {name}"), [], read).unwrap()
@@ -166,8 +184,27 @@ async fn a_second_process_is_told_who_holds_the_file() {
     let (_folder, path) = file();
     let _first = writer(&path).await;
     let error = refused(&path).await;
-    let me = format!("tailstock, process {}", std::process::id());
+    let me = format!("tailstock, process {} on ", std::process::id());
     assert!(matches!(error.fault(), Fault::Held { by } if by.starts_with(&me)), "{error}");
+    let link = path.with_file_name("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(matches!(refused(&link).await.fault(), Fault::Held { .. }));
+}
+
+#[tokio::test]
+async fn a_file_opened_anew_by_its_own_process_fences_the_writer_before() {
+    let (_folder, path) = file();
+    let sink = sink(&path);
+    let (mut first, _) = sink.open(Shard(0)).await.unwrap();
+    first.commit(commit("A", 1, 5)).await.unwrap();
+    let (mut second, _) = sink.open(Shard(0)).await.unwrap();
+    let outcome = first.commit(commit("A", 2, 6)).await;
+    assert!(matches!(outcome, Err(CommitError::Fenced(_))), "{outcome:?}");
+    second.commit(commit("A", 3, 7)).await.unwrap();
+    drop(sink);
+    assert!(matches!(refused(&path).await.fault(), Fault::Held { .. }), "the second still runs");
+    drop(second);
+    assert_eq!(levels(&path)["A"], "7");
 }
 
 #[tokio::test]
@@ -179,171 +216,91 @@ async fn an_owner_that_slept_through_a_takeover_writes_nothing() {
     other.execute("UPDATE owner SET token = 'another'", []).unwrap();
     let outcome = sleeper.commit(commit("A", 2, 6)).await;
     assert!(matches!(outcome, Err(CommitError::Fenced(_))), "{outcome:?}");
+    let outcome = sleeper.commit(commit("A", 2, 6)).await;
+    assert!(matches!(outcome, Err(CommitError::Unknown(_))), "it has to be opened again");
     assert_eq!(levels(&path)["A"], "5");
 }
 
-#[tokio::test]
-async fn a_file_that_another_program_writes_to_is_tried_again_with_nothing_stored() {
+#[test]
+fn a_level_gives_way_to_a_newer_state_only() {
     let (_folder, path) = file();
-    let mut writer = writer(&path).await;
-    let other = Connection::open(&path).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let outcome = writer.commit(commit("A", 1, 5)).await;
-    let Err(CommitError::NotCommitted(error)) = outcome else { panic!("{outcome:?}") };
-    assert_eq!(*error.fault(), Fault::Transient);
-    other.execute_batch("ROLLBACK").unwrap();
-    writer.commit(commit("A", 1, 5)).await.unwrap();
-    assert_eq!(levels(&path)["A"], "5");
+    let mut database = database(&path, None);
+    database.commit(&commit("A", 5, 50)).unwrap();
+    database.commit(&commit("A", 4, 40)).unwrap();
+    assert_eq!(levels(&path)["A"], "50");
+    let said = |ordinal, on_hand| ("A".to_owned(), ordinal, on_hand);
+    let parts = vec![part("acme", [said(7, Some(70)), said(6, Some(60))].into_iter())];
+    database.commit(&Commit { parts }).unwrap();
+    assert_eq!(levels(&path)["A"], "70");
+    let parts = vec![part("acme", [said(3, None)].into_iter())];
+    database.commit(&Commit { parts }).unwrap();
+    assert_eq!(levels(&path)["A"], "70");
+    let parts = vec![part("acme", [said(8, None)].into_iter())];
+    database.commit(&Commit { parts }).unwrap();
+    assert_eq!(levels(&path), BTreeMap::new());
 }
 
-#[tokio::test]
-async fn files_that_are_not_ours_are_left_alone() {
-    let (folder, path) = file();
-    std::fs::write(&path, "not a database at all, but long enough to be read as one").unwrap();
-    let error = refused(&path).await;
-    assert!(is_operator(&error) && error.to_string().contains("not a database"), "{error}");
-
-    let foreign = folder.path().join("foreign.db");
-    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
-    let error = refused(&foreign).await;
-    assert!(is_operator(&error) && error.to_string().contains("another program"), "{error}");
-
-    let newer = folder.path().join("newer.db");
-    drop(writer(&newer).await);
-    Connection::open(&newer).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
-    let error = refused(&newer).await;
-    assert!(is_operator(&error) && error.to_string().contains("later version"), "{error}");
-
-    let nowhere = folder.path().join("missing/stock.db");
-    assert!(is_operator(&refused(&nowhere).await));
-}
-
-#[tokio::test]
-async fn a_damaged_file_needs_a_person_and_is_not_written_to() {
+#[test]
+fn the_view_shows_each_level_with_its_event() {
     let (_folder, path) = file();
-    {
-        let mut writer = writer(&path).await;
-        for ordinal in 1..200 {
-            writer.commit(commit(&format!("item {ordinal}"), ordinal, 5)).await.unwrap();
-        }
-    }
-    let checkpoint = Connection::open(&path).unwrap();
-    checkpoint.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
-    drop(checkpoint);
-    let mut bytes = std::fs::read(&path).unwrap();
-    // Every page but the first, which says what the file is.
-    bytes[8192..].fill(0xa5);
-    std::fs::write(&path, &bytes).unwrap();
-    let error = match sink(&path).open(Shard(0)).await {
-        Err(error) => error,
-        Ok((mut writer, _)) => match writer.commit(commit("A", 1, 5)).await {
-            Err(CommitError::NotCommitted(error) | CommitError::Unknown(error)) => error,
-            other => panic!("{other:?}"),
-        },
-    };
-    assert!(is_operator(&error), "{error}");
+    let mut database = database(&path, None);
+    database.commit(&commit("A", 1, 5)).unwrap();
+    database.commit(&commit("A", 2, 6)).unwrap();
+    let sql = "SELECT on_hand, value ->> '$.quantity.on_hand', version, value ->> '$.version'
+               FROM current";
+    let row: [String; 4] = Connection::open(&path)
+        .unwrap()
+        .query_row(sql, [], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))
+        .unwrap();
+    assert_eq!((&row[0], &row[2]), (&row[1], &row[3]));
+    assert_eq!(row[0], "6");
 }
 
-/// A small file system of its own; `None` where this process may not mount one.
-fn small_disk(folder: &Path) -> Option<impl Drop> {
-    struct Unmount(PathBuf);
-    impl Drop for Unmount {
-        fn drop(&mut self) {
-            let _ = Command::new("umount").arg(&self.0).status();
-        }
-    }
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-        .arg(folder)
-        .stderr(std::process::Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !mounted {
-        println!("skipped: a_full_disk: this process may not mount a file system");
-    }
-    mounted.then(|| Unmount(folder.to_owned()))
+/// Makes every note of what was published look as if it were of 2020.
+fn age(database: &open::Database) {
+    database.connection.execute("UPDATE published SET at = '2020-01-01T00'", []).unwrap();
 }
 
-#[tokio::test]
-async fn a_full_disk_stores_nothing_and_goes_on_when_there_is_room() {
-    let (folder, path) = file();
-    let Some(_disk) = small_disk(folder.path()) else { return };
-    let mut writer = writer(&path).await;
-    let filler = folder.path().join("filler");
-    std::fs::write(&filler, vec![0; 300 << 10]).unwrap();
-    let mut ordinal = 0;
-    let error = loop {
-        ordinal += 1;
-        match writer.commit(commit(&format!("item {ordinal}"), ordinal, 5)).await {
-            Ok(()) => {}
-            Err(CommitError::NotCommitted(error)) => break error,
-            Err(other) => panic!("{other}"),
-        }
-    };
-    assert!(error.to_string().contains("free some disk space"), "{error}");
-    assert_eq!(levels(&path).len() as u32, ordinal - 1);
-    std::fs::remove_file(filler).unwrap();
-    writer.commit(commit(&format!("item {ordinal}"), ordinal, 5)).await.unwrap();
-    assert_eq!(levels(&path).len() as u32, ordinal);
+fn count(database: &open::Database, from: &str) -> i64 {
+    let sql = format!("SELECT count(*) FROM {from}");
+    database.connection.query_row(&sql, [], |row| row.get(0)).unwrap()
 }
 
-#[tokio::test]
-async fn events_past_their_time_go_and_levels_stay() {
+#[test]
+fn events_go_some_days_after_they_were_published_and_levels_stay() {
     let (_folder, path) = file();
-    let options = SqliteOptions { path: path.clone(), retention_days: Some(30) };
-    let (mut writer, _) = Sqlite::new(options).open(Shard(0)).await.unwrap();
+    let mut database = database(&path, Some(30));
     for ordinal in 1..50 {
-        writer.commit(commit("A", ordinal, 5)).await.unwrap();
+        database.commit(&commit("A", ordinal, 5)).unwrap();
     }
-    // The last commit's own events may still be there: they go after the next one.
-    let connection = Connection::open(&path).unwrap();
-    let left: i64 =
-        connection.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap();
-    assert!(left <= 1, "{left} events of 2023 are left");
+    // Committed at their source in 2023, but published now.
+    database.retention.retire(&database.connection).unwrap();
+    assert_eq!((count(&database, "events"), count(&database, "published")), (49, 1));
+
+    age(&database);
+    database.connection.execute("UPDATE published SET seq = 40", []).unwrap();
+    database.retention = retention::Retention::new(Some(30));
+    database.retention.retire(&database.connection).unwrap();
+    assert_eq!(count(&database, "events"), 9);
+
+    // A note up to the newest event leaves that one: sequence numbers go on from it.
+    database.commit(&commit("A", 50, 5)).unwrap();
+    age(&database);
+    database.retention = retention::Retention::new(Some(30));
+    database.retention.retire(&database.connection).unwrap();
+    assert_eq!(count(&database, "events"), 1);
+    database.commit(&commit("A", 51, 5)).unwrap();
+    assert_eq!(count(&database, "events WHERE seq IN (50, 51)"), 2);
     assert_eq!(levels(&path)["A"], "5");
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-
-    #[test]
-    fn levels_are_the_folded_events_whatever_is_reopened(
-        steps in prop::collection::vec((0u8..5, prop::option::of(-9i64..9), any::<bool>()), 1..40),
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (_folder, path) = file();
-        let mut model = BTreeMap::new();
-        runtime.block_on(async {
-            let mut open = writer(&path).await;
-            for (ordinal, (item, on_hand, reopen)) in (1..).zip(&steps) {
-                let mut records = Records::default();
-                record(&mut records, &item.to_string(), ordinal, *on_hand);
-                let part = Part::empty(SellerId::new("acme"), SourceName::new("main"));
-                let commit = Commit { parts: vec![Part { records, ..part }] };
-                open.commit(Arc::new(commit)).await.unwrap();
-                match on_hand {
-                    Some(on_hand) => model.insert(item.to_string(), on_hand.to_string()),
-                    None => model.remove(&item.to_string()),
-                };
-                if *reopen {
-                    drop(open);
-                    open = reopened(&path).await;
-                }
-            }
-        });
-        prop_assert_eq!(levels(&path), model);
-    }
-}
-
-/// The thread of the writer before lets go of the lock when it has ended.
-async fn reopened(path: &Path) -> Box<dyn ShardWriter> {
-    loop {
-        match sink(path).open(Shard(0)).await {
-            Ok((writer, _)) => return writer,
-            Err(error) if matches!(error.fault(), Fault::Held { .. }) => {
-                tokio::task::yield_now().await;
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
+#[test]
+fn events_are_kept_for_ever_where_nobody_says_how_long() {
+    let (_folder, path) = file();
+    let mut database = database(&path, None);
+    database.commit(&commit("A", 1, 5)).unwrap();
+    database.commit(&commit("A", 2, 5)).unwrap();
+    age(&database);
+    database.retention.retire(&database.connection).unwrap();
+    assert_eq!(count(&database, "events"), 2);
 }

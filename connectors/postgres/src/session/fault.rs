@@ -1,8 +1,10 @@
 use connector_api::{Error, Fault};
 use postgres_protocol::message::backend::ErrorResponseBody;
 
-use crate::config::{PostgresConfig, SslMode};
+use crate::config::{PostgresConfig, Slot, SslMode};
 use crate::doctor::identifier;
+
+const UNDEFINED_OBJECT: &str = "42704";
 
 /// What the server said, without the parts that may hold a row's content (DETAIL, CONTEXT).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,18 @@ impl ServerMessage {
         Some(Self { code: error.code().code().to_owned(), message: error.message().to_owned() })
     }
 
+    /// Whether a warning says that changes are passed over, as from PostgreSQL 18 on they are
+    /// while the publication does not exist; servers before it fail.
+    pub(crate) fn missing_publication(&self, config: &PostgresConfig) -> Option<Error> {
+        let what = || format!("streaming: {} ({})", self.message, self.code);
+        (self.code == "55000").then(|| Error::operator(what(), make_publication(config)))
+    }
+
+    /// Whether the slot to stream from does not exist: at that point nothing else is looked for.
+    pub(crate) fn is_missing_slot(&self) -> bool {
+        self.code == UNDEFINED_OBJECT
+    }
+
     /// What it asks for. The server's code decides, never its words.
     pub(crate) fn classify(&self, config: &PostgresConfig, doing: &str) -> Error {
         let what = format!("{doing}: {} ({})", self.message, self.code);
@@ -71,11 +85,7 @@ fn fault(code: &str, config: &PostgresConfig) -> Fault {
         "28000" => let_in(config, &user, &database),
         "3D000" => "name an existing database in the URL".to_owned(),
         "42501" => format!("ALTER ROLE {user} REPLICATION;"),
-        "42704" => format!(
-            "make what is missing again: CREATE PUBLICATION {} FOR TABLE ...; a slot that is gone \
-             is noticed at the next start",
-            identifier(&config.publication)
-        ),
+        UNDEFINED_OBJECT => make_publication(config),
         "55000" => "the server is not set up for this: check wal_level = logical, and that the \
              slot is still valid (SELECT * FROM pg_replication_slots)"
             .to_owned(),
@@ -93,6 +103,24 @@ fn fault(code: &str, config: &PostgresConfig) -> Fault {
         _ => return Fault::Definite,
     };
     Fault::Operator { fix }
+}
+
+/// The log is read with the catalog of its own time: making the publication again does not help
+/// what was written without it.
+fn make_publication(config: &PostgresConfig) -> String {
+    let publication = identifier(&config.publication);
+    let slot = match &config.slot {
+        Slot::Named(slot) | Slot::Unconfirmed(slot) => slot,
+        Slot::Temporary => "",
+    };
+    let remedy = format!("CREATE PUBLICATION {publication} FOR TABLE ...;");
+    if slot.is_empty() {
+        return remedy;
+    }
+    format!(
+        "{remedy} and, since what was written without it cannot be read any more, \
+         SELECT pg_drop_replication_slot('{slot}');"
+    )
 }
 
 /// The server has one code for everything its `pg_hba.conf` does not like.

@@ -27,9 +27,11 @@ pub enum Frame<'a> {
     },
     /// The body of an ErrorResponse.
     Failed(&'a [u8]),
+    /// The body of a NoticeResponse.
+    Warned(&'a [u8]),
     /// The server has ended the stream.
     Done,
-    /// Something that needs no attention: a notice, a changed parameter.
+    /// Something that needs no attention, such as a changed parameter.
     Ignored,
 }
 
@@ -58,7 +60,8 @@ pub fn parse(buffer: &[u8]) -> Result<Parsed<'_>> {
         b'd' => copy_data(body)?,
         b'E' => Frame::Failed(body),
         b'c' => Frame::Done,
-        b'N' | b'S' | b'A' | b'C' | b'Z' => Frame::Ignored,
+        b'N' => Frame::Warned(body),
+        b'S' | b'A' | b'C' | b'Z' => Frame::Ignored,
         other => {
             return Err(Error::transient(format!("the server sent a frame of type 0x{other:02x}")));
         }

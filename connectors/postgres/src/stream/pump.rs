@@ -179,6 +179,12 @@ impl Pump {
                     let error = ServerMessage::parse(body).classify(&self.config, "streaming");
                     return Err(error);
                 }
+                Frame::Warned(body) => {
+                    let warning = ServerMessage::parse(body);
+                    if let Some(error) = warning.missing_publication(&self.config) {
+                        return Err(error);
+                    }
+                }
                 Frame::Done => return Err(Error::transient("the server ended the stream")),
                 Frame::Ignored => {}
             }
