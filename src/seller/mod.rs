@@ -16,6 +16,7 @@ use connector_api::{Batch, ChangeStream, Connector, Error, Position, Result};
 use tokio::sync::{mpsc, watch};
 
 pub use connector::{Keep, check_source, connect};
+use start::NextCapture;
 pub use start::{Start, start};
 
 use crate::config::SellerConfig;
@@ -72,6 +73,7 @@ pub struct Seller {
     stream: Box<dyn ChangeStream>,
     mapper: Mapper,
     checkpoint: Checkpoint,
+    next: Option<NextCapture>,
     ledger: Ledger,
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
@@ -91,6 +93,7 @@ impl Seller {
             stream: started.stream,
             mapper: started.mapper,
             checkpoint: started.checkpoint,
+            next: started.next,
             ledger: Ledger::default(),
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
@@ -130,6 +133,7 @@ impl Seller {
 
     fn take(&mut self, batch: &Batch) -> Result<()> {
         let mapped = self.mapper.apply(batch);
+        self.next.take_if(|next| next.reached(&mut self.checkpoint, batch));
         self.checkpoint.advance(batch.end(), batch.partial());
         self.remember(&mapped.notices, batch);
         let counts = mapped.counts;

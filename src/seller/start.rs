@@ -1,5 +1,6 @@
 use connector_api::{
-    Capture, ChangeStream, Connector, Error, Position, Result, ResumePoint, Survey,
+    Batch, Capture, ChangeStream, Connector, Error, Fault, Finding, Position, Result, ResumePoint,
+    Survey,
 };
 use tracing::{info, warn};
 
@@ -25,6 +26,29 @@ pub struct Start {
     pub checkpoint: Checkpoint,
     /// The end of the log when the source was looked at.
     pub head: Position,
+    /// What is captured once the transaction that is open in `checkpoint` is complete.
+    pub next: Option<NextCapture>,
+}
+
+/// What is captured behind an open transaction, which is finished under the capture its changes
+/// were counted under.
+pub struct NextCapture {
+    behind: String,
+    capture: Capture,
+    coverage: String,
+}
+
+impl NextCapture {
+    /// Moves `checkpoint` to the end of `batch`, and to this capture if the transaction has ended
+    /// there. Returns whether it has.
+    pub fn reached(&self, checkpoint: &mut Checkpoint, batch: &Batch) -> bool {
+        let open = batch.partial().is_some_and(|partial| partial.txid == self.behind);
+        if !open {
+            checkpoint.advance(batch.end(), None);
+            checkpoint.recapture(self.capture.clone(), self.coverage.clone());
+        }
+        !open
+    }
 }
 
 /// Brings a seller from what is stored to an open stream: survey, decide, make the checkpoint
@@ -41,11 +65,13 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
     let point = remembered.as_ref().map(|checkpoint| &checkpoint.point);
     let survey = connector.survey(&wanted, point).await?;
     report(&survey, config);
-    if let Some(error) = blocked(&survey.findings) {
-        return Err(error);
-    }
     let mapping = revision(remembered.as_ref(), &config.mapping_hash);
-    let plan = compile(&config.definitions, &survey, &mapping, config)?;
+    let plan = compile(&config.definitions, &survey, &mapping, config);
+    let plan = match (blocked(&survey.findings), plan) {
+        (None, plan) => plan?,
+        (Some(_), Err(mapping)) => return Err(with_findings(mapping, &survey.findings)),
+        (Some(server), Ok(_)) => return Err(server),
+    };
     let decider = Decider {
         connector: connector.as_ref(),
         survey: &survey,
@@ -55,6 +81,11 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
         control: Vec::new(),
     };
     let (checkpoint, control) = decider.decide(remembered).await?;
+    let next = checkpoint.point.partial.as_ref().map(|partial| NextCapture {
+        behind: partial.txid.clone(),
+        capture: plan.capture(),
+        coverage: survey.coverage.clone(),
+    });
     let capture = plan.capture();
     let identity = SourceIdentity {
         seller: config.seller.clone(),
@@ -72,7 +103,7 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
     }
     commit_first(surroundings, &checkpoint, control).await?;
     let stream = connector.open(checkpoint.point.clone(), capture).await?;
-    Ok(Start { connector, stream, mapper, checkpoint, head: survey.head })
+    Ok(Start { connector, stream, mapper, checkpoint, head: survey.head, next })
 }
 
 /// Makes the checkpoint from which a stream begins.
@@ -141,7 +172,7 @@ impl Decider<'_> {
     /// An open transaction is finished under the capture its changes were counted under.
     fn resumed(&self, mut checkpoint: Checkpoint) -> Checkpoint {
         if checkpoint.point.partial.is_none() {
-            checkpoint.recapture(self.capture.clone());
+            checkpoint.recapture(self.capture.clone(), self.survey.coverage.clone());
         }
         checkpoint.mapping = self.mapping.clone();
         checkpoint
@@ -220,6 +251,20 @@ fn compile(
         let fix: Vec<&str> = errors.iter().map(|error| error.fix.as_str()).collect();
         Error::operator(what.join("\n"), fix.join("\n"))
     })
+}
+
+/// What is wrong with a mapping, and with the server. Of columns the mapping's own error tells
+/// file and line.
+fn with_findings(mapping: Error, findings: &[Finding]) -> Error {
+    let others: Vec<Finding> =
+        findings.iter().filter(|finding| !finding.check.starts_with("column ")).cloned().collect();
+    let Some(server) = blocked(&others) else { return mapping };
+    let fix = |error: &Error| match error.fault() {
+        Fault::Operator { fix } => fix.clone(),
+        _ => String::new(),
+    };
+    let fixes = format!("{}\n{}", fix(&mapping), fix(&server));
+    Error::operator(format!("{mapping}\n{server}"), fixes)
 }
 
 fn report(survey: &Survey, config: &SellerConfig) {

@@ -126,11 +126,12 @@ impl Checkpoint {
         self.synthetic = 0;
     }
 
-    /// Replaces what is captured. Only between transactions: an open one was counted under the
-    /// old capture.
-    pub fn recapture(&mut self, capture: Capture) {
+    /// Replaces what is captured, and what the server was set to send of it. Only between
+    /// transactions: an open one was counted under the old capture.
+    pub fn recapture(&mut self, capture: Capture, coverage: String) {
         assert!(self.point.partial.is_none(), "capture changes between transactions");
         self.point.capture = capture;
+        self.point.coverage = coverage;
     }
 
     /// The log this checkpoint's position belongs to.

@@ -81,6 +81,12 @@ impl Decoder {
         }
     }
 
+    /// Whether the transaction that is partly durable has not ended yet. Until then nothing may be
+    /// told of progress: a position without it would forget how far into it we are.
+    pub(crate) fn is_resuming(&self) -> bool {
+        self.resumed.is_some()
+    }
+
     /// Decodes one message into `out`, which must not be full.
     ///
     /// # Errors

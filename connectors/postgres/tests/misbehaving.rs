@@ -3,11 +3,11 @@
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
-use connector_api::{Batch, ChangeStream, Position};
-use connector_postgres::Slot;
+use connector_api::{Batch, Capture, ChangeStream, Connector as _, Partial, Position, ResumePoint};
+use connector_postgres::{PostgresConnector, Slot};
 
 use crate::support::fake::{Fake, Said, Status, begin, commit, frame, keepalive, log};
-use crate::support::{LIMIT, assert_error, config, open, within};
+use crate::support::{LIMIT, assert_error, config, open, point, within};
 
 async fn read(stream: &mut Box<dyn ChangeStream>) -> Result<Batch, connector_api::Error> {
     within("a batch", stream.read()).await
@@ -159,6 +159,28 @@ async fn a_keepalive_moves_the_end_forward_and_never_back_nor_into_a_transaction
     let allowed = ["0/50", "0/100", "0/120", "0/200"];
     let places: Vec<_> = ends.iter().map(|end| allowed.iter().position(|one| one == end)).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{ends:?}");
+    drop(stream);
+    server.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_moves_before_a_partly_read_transaction_has_come_again() {
+    let fake = Fake::new();
+    let config = fake.config();
+    let server = fake.stream(|mut client| {
+        // Sent while the server reads towards the end of that transaction.
+        client.send(&keepalive(0x50, false));
+        client.send(&begin(0xf0, 7));
+        client.send(&commit(0xf0, 0x100));
+        until_closed(client);
+    });
+    let capture = Capture::default();
+    let partial = Some(Partial { txid: "7".to_owned(), rows: 0 });
+    let from = ResumePoint { partial, ..point("0/0", &capture) };
+    let connector = PostgresConnector::new(config);
+    let mut stream = within("open", connector.open(from, capture)).await.unwrap();
+    let batch = read(&mut stream).await.unwrap();
+    assert_eq!(batch.end().as_str(), "0/100");
     drop(stream);
     server.join().unwrap();
 }

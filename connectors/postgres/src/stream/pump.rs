@@ -167,7 +167,8 @@ impl Pump {
                     self.server_end = self.server_end.max(server_end);
                     // Everything before it has been sent: outside of a transaction nothing that
                     // is captured lies between the last commit and here.
-                    if !self.builder.is_open() && server_end > self.end {
+                    let between = !self.builder.is_open() && !self.decoder.is_resuming();
+                    if between && server_end > self.end {
                         self.end = server_end;
                         self.builder.progress(&server_end.to_string());
                     }
