@@ -10,6 +10,7 @@
 //! | `batch` | [`Batch`], [`SourceEvent`], [`RowChange`] and the [`BatchBuilder`] connectors fill |
 //! | `position` | [`Position`], [`Lineage`], [`ResumePoint`]: where a log was read up to |
 //! | `connector` | the traits [`Connector`] and [`ChangeStream`], and what a [`Survey`] finds |
+//! | `conformance` | what every connector must do, as scenarios against a real server |
 //! | `fault` | [`Error`] with its [`Fault`], and [`Finding`]s for the operator |
 //!
 //! # Writing a connector
@@ -28,7 +29,10 @@
 //! }
 //! ```
 //!
-//! What the driver relies on, and the conformance suite (feature `conformance`) checks:
+//! A new connector is done when it passes the suite of the module `conformance` (behind the feature
+//! of that name, for its tests alone) on every version of its database: implement the suite's
+//! `Backend` for a real server and run each of its `SCENARIOS`. What the driver relies on, and the
+//! suite checks as far as it shows from outside:
 //!
 //! 1. A batch holds whole transactions, and at most one block of a larger one at its end. A block
 //!    ends after [`BLOCK_ROWS`] captured rows or [`BLOCK_BYTES`] captured bytes counted from the
@@ -42,6 +46,8 @@
 //! 6. A change that cannot be read as rows is [`SourceEvent::Unreadable`], never skipped.
 
 mod batch;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod connector;
 mod fault;
 mod position;

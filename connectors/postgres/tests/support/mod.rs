@@ -2,6 +2,8 @@
 
 pub mod certificates;
 pub mod fake;
+mod reader;
+mod shop;
 
 use std::time::Duration;
 
@@ -11,6 +13,9 @@ use connector_api::{
 };
 use connector_postgres::{PostgresConfig, PostgresConnector, Slot};
 use testbed::{PgVersion, Postgres, PostgresOptions, postgres_or_skip};
+
+pub use reader::Reader;
+pub use shop::Shop;
 
 /// Nothing here takes this long; what does will never come.
 pub const LIMIT: Duration = Duration::from_secs(60);

@@ -1,0 +1,139 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::{
+    Batch, Capture, ChangeStream, Connector, Error, Op, ResumePoint, RowImage, SourceEvent,
+    TableSchema, Value,
+};
+
+/// How long a change may take to arrive on a slow machine.
+pub(super) const SOON: Duration = Duration::from_secs(30);
+
+/// An event as it can be compared: columns and values as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Seen {
+    Row { table: String, op: Op, ordinal: u32, before: Option<String>, after: Option<String> },
+    Shape(Vec<String>),
+    Cleared { table: String, ordinal: u32 },
+    Commit,
+}
+
+/// A stream, and the place a checkpoint would hold after what was read of it.
+pub(super) struct Tail {
+    pub(super) stream: Box<dyn ChangeStream>,
+    pub(super) point: ResumePoint,
+    /// Coordinates of the transactions seen.
+    pub(super) coordinates: Vec<u64>,
+    seen: VecDeque<Seen>,
+}
+
+impl Tail {
+    pub(super) async fn from_now_on(connector: &dyn Connector, capture: Capture) -> Self {
+        let point = connector.establish(&capture).await.expect("a position is established");
+        Self::open(connector, point).await
+    }
+
+    pub(super) async fn open(connector: &dyn Connector, point: ResumePoint) -> Self {
+        let opened = connector.open(point.clone(), point.capture.clone()).await;
+        let stream = opened.expect("the stream opens");
+        Self { stream, point, coordinates: Vec::new(), seen: VecDeque::new() }
+    }
+
+    /// The next batch, which may tell of progress alone.
+    pub(super) async fn batch(&mut self) -> Result<Batch, Error> {
+        let read = tokio::time::timeout(SOON, self.stream.read()).await;
+        let batch = read.expect("a batch in time")?;
+        self.take(&batch);
+        Ok(batch)
+    }
+
+    /// Takes in a batch that was read from the stream itself.
+    pub(super) fn take(&mut self, batch: &Batch) {
+        self.point.position = batch.end().clone();
+        self.point.partial = batch.partial().cloned();
+        for event in batch.events() {
+            if let SourceEvent::Begin(begin) = event {
+                self.coordinates.push(begin.coordinate);
+            }
+            self.seen.extend(seen(batch, event));
+        }
+    }
+
+    /// What was taken in and not looked at yet.
+    pub(super) fn seen_so_far(&mut self) -> Vec<Seen> {
+        self.seen.drain(..).collect()
+    }
+
+    pub(super) async fn next(&mut self) -> Seen {
+        loop {
+            if let Some(seen) = self.seen.pop_front() {
+                return seen;
+            }
+            self.batch().await.expect("the stream goes on");
+        }
+    }
+
+    /// Everything up to the end of the next transaction, or of this one.
+    pub(super) async fn transaction(&mut self) -> Vec<Seen> {
+        let mut all = Vec::new();
+        loop {
+            match self.next().await {
+                Seen::Commit => return all,
+                seen => all.push(seen),
+            }
+        }
+    }
+
+    /// What was done, what was before and what is after, for a transaction of one row.
+    pub(super) async fn one_row(&mut self) -> (Op, Option<String>, Option<String>) {
+        let mut all = self.transaction().await;
+        match (all.pop(), all.is_empty()) {
+            (Some(Seen::Row { op, before, after, .. }), true) => (op, before, after),
+            other => panic!("not one row: {other:?} after {all:?}"),
+        }
+    }
+
+    pub(super) async fn close(self) {
+        self.stream.close().await.expect("the stream closes");
+    }
+}
+
+/// `id=1 qty=null note=absent`.
+fn image(schema: &TableSchema, image: RowImage<'_>) -> String {
+    let column = |(column, value): (&crate::Column, Value<'_>)| {
+        let value = match value {
+            Value::Null => "null".to_owned(),
+            Value::Absent => "absent".to_owned(),
+            Value::Int(value) => value.to_string(),
+            Value::Text(text) => format!("'{text}'"),
+            other => format!("{other:?}"),
+        };
+        format!("{}={value}", column.name)
+    };
+    schema.columns.iter().zip(image.values()).map(column).collect::<Vec<_>>().join(" ")
+}
+
+fn seen(batch: &Batch, event: &SourceEvent) -> Option<Seen> {
+    Some(match event {
+        SourceEvent::Begin(_) => return None,
+        SourceEvent::Row(row) => {
+            let schema = batch.table(row.table);
+            Seen::Row {
+                table: schema.name.table.clone(),
+                op: row.op,
+                ordinal: row.ordinal,
+                before: batch.before(row).map(|row| image(schema, row)),
+                after: batch.after(row).map(|row| image(schema, row)),
+            }
+        }
+        SourceEvent::Commit => Seen::Commit,
+        SourceEvent::SchemaChanged { table } => {
+            let columns = &batch.table(*table).columns;
+            Seen::Shape(columns.iter().map(|column| column.name.clone()).collect())
+        }
+        SourceEvent::TableCleared { table, ordinal, .. } => {
+            Seen::Cleared { table: batch.table(*table).name.table.clone(), ordinal: *ordinal }
+        }
+        SourceEvent::Unreadable { reason, .. } => panic!("unreadable: {reason}"),
+    })
+}

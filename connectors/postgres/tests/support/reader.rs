@@ -1,0 +1,125 @@
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+
+use connector_api::{
+    Batch, Capture, ChangeStream, Connector, Error, ResumePoint, RowImage, SourceEvent,
+    TableSchema, Value,
+};
+
+use super::within;
+
+/// A stream, and the place a checkpoint would hold after what was read of it.
+pub struct Reader {
+    pub stream: Box<dyn ChangeStream>,
+    /// Where a reader that has everything read so far would go on.
+    pub point: ResumePoint,
+    lines: VecDeque<String>,
+}
+
+impl Reader {
+    /// From now on.
+    pub async fn start(connector: &dyn Connector, capture: Capture) -> Self {
+        let point = connector.establish(&capture).await.unwrap();
+        Self::resume(connector, point).await.unwrap()
+    }
+
+    pub async fn resume(connector: &dyn Connector, point: ResumePoint) -> Result<Self, Error> {
+        let stream = connector.open(point.clone(), point.capture.clone()).await?;
+        Ok(Self { stream, point, lines: VecDeque::new() })
+    }
+
+    /// The next batch, whatever it holds; an error when none comes in time.
+    pub async fn batch(&mut self) -> Result<Batch, Error> {
+        let batch = within("a batch", self.stream.read()).await?;
+        self.point.position = batch.end().clone();
+        self.point.partial = batch.partial().cloned();
+        self.lines.extend(render(&batch));
+        Ok(batch)
+    }
+
+    /// The next line, of the next batch where needed.
+    pub async fn line(&mut self) -> String {
+        loop {
+            if let Some(line) = self.lines.pop_front() {
+                return line;
+            }
+            self.batch().await.unwrap();
+        }
+    }
+
+    /// As many lines as are given, and these.
+    #[track_caller]
+    pub fn expect<'a>(&'a mut self, wanted: &'a [&'a str]) -> impl Future<Output = ()> + 'a {
+        let place = std::panic::Location::caller();
+        async move {
+            let mut found = Vec::new();
+            while found.len() < wanted.len() {
+                found.push(self.line().await);
+            }
+            assert_eq!(found, wanted, "at {place}");
+        }
+    }
+
+    /// Ends the stream as a process does that is going to come back.
+    pub async fn close(self) -> ResumePoint {
+        within("close", self.stream.close()).await.unwrap();
+        self.point
+    }
+}
+
+/// One line for each event that says something about a table.
+fn render(batch: &Batch) -> Vec<String> {
+    let line = |event: &SourceEvent| match event {
+        SourceEvent::Begin(_) | SourceEvent::Commit => None,
+        SourceEvent::Row(row) => {
+            let schema = batch.table(row.table);
+            let mut line = format!("{} {} #{}", row.op.as_str(), schema.name.table, row.ordinal);
+            if let Some(before) = batch.before(row) {
+                write!(line, " [{}]", image(schema, before)).unwrap();
+            }
+            if let Some(after) = batch.after(row) {
+                write!(line, " {}", image(schema, after)).unwrap();
+            }
+            Some(line)
+        }
+        SourceEvent::SchemaChanged { table } => {
+            let schema = batch.table(*table);
+            let column = |column: &connector_api::Column| {
+                let key = if column.identity { "*" } else { "" };
+                format!("{}{key} {}", column.name, column.type_name)
+            };
+            let columns: Vec<String> = schema.columns.iter().map(column).collect();
+            Some(format!("schema {} ({})", schema.name.table, columns.join(", ")))
+        }
+        SourceEvent::TableCleared { table, ordinal, cause } => {
+            Some(format!("{cause:?} {} #{ordinal}", batch.table(*table).name.table))
+        }
+        SourceEvent::Unreadable { table, ordinal, reason } => {
+            Some(format!("unreadable {} #{ordinal} {reason}", batch.table(*table).name.table))
+        }
+    };
+    batch.events().iter().filter_map(line).collect()
+}
+
+/// `id=1 note='x'`; a value that is not in the image is `~`.
+fn image(schema: &TableSchema, image: RowImage<'_>) -> String {
+    let column = |(column, value): (&connector_api::Column, Value<'_>)| {
+        let value = match value {
+            Value::Null => "null".to_owned(),
+            Value::Absent => "~".to_owned(),
+            Value::Bool(value) => value.to_string(),
+            Value::Int(value) => value.to_string(),
+            Value::UInt(value) => format!("{value}u"),
+            Value::Float(value) => format!("{value:?}"),
+            Value::Decimal(text) => format!("decimal {text}"),
+            Value::Text(text) if text.len() > 40 => format!("text of {}", text.len()),
+            Value::Text(text) => format!("'{text}'"),
+            Value::Json(text) => format!("json {text}"),
+            Value::Bytes(bytes) => format!("bytes {bytes:02x?}"),
+            Value::Timestamp(text) => format!("local {text}"),
+            Value::TimestampZoned(text) => format!("utc {text}"),
+        };
+        format!("{}={value}", column.name)
+    };
+    schema.columns.iter().zip(image.values()).map(column).collect::<Vec<_>>().join(" ")
+}
