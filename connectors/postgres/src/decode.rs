@@ -225,17 +225,16 @@ impl Decoder {
 
     fn update(&mut self, cursor: &mut Cursor<'_>, out: &mut BatchBuilder) -> Result<()> {
         let Some(relation) = self.captured(cursor, out)? else { return Ok(()) };
-        let (before, full) = match cursor.u8()? {
-            b'K' => (Some(relation.key_image(cursor, out)?), false),
-            b'O' => (Some(relation.image(cursor, out, None)?), true),
-            b'N' => (None, false),
+        let before = match cursor.u8()? {
+            b'K' => Some(relation.key_image(cursor, out)?),
+            b'O' => Some(relation.image(cursor, out, None)?),
+            b'N' => None,
             other => return Err(unexpected(other, "a row of an update")),
         };
         if before.is_some() {
             cursor.expect(b'N', "the new row of an update")?;
         }
-        // With the whole old row at hand an unchanged value is known.
-        let after = relation.image(cursor, out, before.filter(|_| full))?;
+        let after = relation.image(cursor, out, before)?;
         cursor.end()?;
         relation.finish(out, Op::Update, before, Some(after));
         Ok(())
@@ -325,8 +324,10 @@ fn inside(out: &BatchBuilder) -> Result<()> {
     Err(Error::definite("the server sent a change outside of a transaction"))
 }
 
+/// A server before 14 does that when `publish_via_partition_root` changes under an open stream. It
+/// describes everything anew to the next one.
 fn unknown(oid: u32) -> Error {
-    Error::definite(format!("the server sent a row of relation {oid} before describing it"))
+    Error::transient(format!("the server sent a row of relation {oid} before describing it"))
 }
 
 fn unexpected(found: u8, wanted: &str) -> Error {

@@ -4,7 +4,9 @@
 mod conformance;
 mod misbehaving;
 mod refused;
+mod rows;
 mod session;
+mod shapes;
 mod stream;
 mod support;
 mod tls;

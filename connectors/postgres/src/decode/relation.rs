@@ -104,8 +104,8 @@ impl Relation {
         Ok(Self { name, schema, columns })
     }
 
-    /// A whole row. A value that is not sent because it did not change comes from `old`, the
-    /// image of the row before, where that holds every column.
+    /// A whole row. A value that is not sent because it did not change is what it is in `old`, the
+    /// image of the row before: known when that was sent whole or has it in its key, else absent.
     pub(super) fn image(
         &self,
         cursor: &mut Cursor<'_>,

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod arbitrary;
 mod encode;
 mod resume;
 mod robust;
@@ -239,6 +240,24 @@ fn an_old_key_holds_the_key_and_nothing_else() {
     assert_eq!(
         change(delete(STOCK, Old::Key, &key)),
         "0 delete public.stock [Int(4), Absent, Absent] -> -"
+    );
+}
+
+#[test]
+fn an_unchanged_key_is_known_from_the_old_one() {
+    let captured = capture(&[whole("stock")]);
+    let described = relation(
+        STOCK,
+        "stock",
+        &[(true, "sku", TEXT), (true, "place", INT), (false, "note", TEXT)],
+    );
+    let key = [text("long"), text("1"), Wire::Null];
+    let row = [Wire::Unchanged, text("2"), Wire::Unchanged];
+    let changes = vec![described, update(STOCK, Some((Old::Key, &key)), &row)];
+    assert_eq!(
+        lines(&decode(&captured, &transaction(1, changes)))[1],
+        "0 update public.stock [Text(\"long\"), Int(1), Absent] -> \
+         [Text(\"long\"), Int(2), Absent]"
     );
 }
 

@@ -60,6 +60,15 @@ impl Reader {
         }
     }
 
+    /// The error the stream ends with.
+    pub async fn failure(&mut self) -> Error {
+        loop {
+            if let Err(error) = self.batch().await {
+                return error;
+            }
+        }
+    }
+
     /// Ends the stream as a process does that is going to come back.
     pub async fn close(self) -> ResumePoint {
         within("close", self.stream.close()).await.unwrap();

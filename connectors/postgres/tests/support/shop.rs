@@ -1,4 +1,4 @@
-use connector_api::Capture;
+use connector_api::{Capture, ResumePoint};
 use connector_postgres::{PostgresConfig, PostgresConnector, Slot};
 use testbed::{PgVersion, Postgres, PostgresOptions, postgres_or_skip};
 
@@ -14,6 +14,12 @@ impl Shop {
     /// `None` where the server cannot be had: the test is reported as skipped.
     pub fn start(version: PgVersion, test: &str) -> Option<Self> {
         Self::start_with(version, PostgresOptions::default(), test)
+    }
+
+    /// One after the other on every version under test.
+    pub fn of_each_version(test: &str) -> impl Iterator<Item = Self> {
+        let start = move |version| Self::start(version, test);
+        testbed::all_versions().into_iter().filter_map(start)
     }
 
     /// The same on a server with these options.
@@ -57,6 +63,11 @@ impl Shop {
     /// A stream of this capture from now on.
     pub async fn stream_of(&self, capture: Capture) -> Reader {
         Reader::start(&self.connector(), capture).await
+    }
+
+    /// A stream that goes on where another was left.
+    pub async fn resume(&self, point: ResumePoint) -> Reader {
+        Reader::resume(&self.connector(), point).await.unwrap()
     }
 
     /// Waits until the server knows that whoever read the slot has gone.
