@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod conformance;
+mod continuity;
 mod misbehaving;
+mod promotion;
 mod refused;
 mod rows;
 mod session;

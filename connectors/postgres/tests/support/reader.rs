@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use connector_api::{
-    Batch, Capture, ChangeStream, Connector, Error, ResumePoint, RowImage, SourceEvent,
+    Batch, Capture, ChangeStream, Connector, Error, Position, ResumePoint, RowImage, SourceEvent,
     TableSchema, Value,
 };
 
@@ -58,6 +58,18 @@ impl Reader {
             }
             assert_eq!(found, wanted, "at {place}");
         }
+    }
+
+    /// Reads on until the server has told of progress to `target` or beyond.
+    pub async fn until(&mut self, connector: &dyn Connector, target: &Position) {
+        while !connector.covers(&self.point.position, target) {
+            self.batch().await.unwrap();
+        }
+    }
+
+    /// Everything read so far is durable.
+    pub fn confirm(&mut self) {
+        self.stream.confirm(&self.point.position.clone());
     }
 
     /// The error the stream ends with.

@@ -72,6 +72,7 @@ impl Shop {
 
     /// Waits until the server knows that whoever read the slot has gone.
     pub fn wait_for_free_slot(&self) {
-        self.wait_until("select not coalesce(bool_or(active), false) from pg_replication_slots");
+        let held = "select from pg_replication_slots where slot_name = 'acme' and active";
+        self.wait_until(&format!("select not exists ({held})"));
     }
 }
