@@ -3,6 +3,7 @@
 
 mod conformance;
 mod continuity;
+mod doctor;
 mod misbehaving;
 mod promotion;
 mod refused;

@@ -146,11 +146,23 @@ async fn publication(
 }
 
 /// What is published, and by which entries of the catalog. Column lists, row filters and
-/// publications of a whole schema came with 15.
+/// publications of a whole schema came with 15, generated columns in the log with 18: the view of
+/// 15 lists them all the same.
 fn published_tables(version: i32) -> String {
-    let (columns, filter, listed, of_schema) = if version >= 150_000 {
+    let columns = match version {
+        180_000.. => "t.attnames::text[]",
+        150_000.. => {
+            "(SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
+              WHERE a.attrelid = c.oid AND a.attname = ANY(t.attnames) AND a.attgenerated = '')"
+        }
+        _ => {
+            "(SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+              AND a.attgenerated = '')"
+        }
+    };
+    let (filter, listed, of_schema) = if version >= 150_000 {
         (
-            "t.attnames::text[]",
             "t.rowfilter",
             "bool_or(e.prattrs IS NOT NULL)",
             "(SELECT string_agg(concat_ws('.', s.oid, s.xmin), ' ' ORDER BY s.oid)
@@ -158,14 +170,7 @@ fn published_tables(version: i32) -> String {
               WHERE s.pnpubid = $2 AND s.pnnspid = c.relnamespace)",
         )
     } else {
-        (
-            "(SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
-              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-              AND a.attgenerated = '')",
-            "NULL::text",
-            "false",
-            "NULL::text",
-        )
+        ("NULL::text", "false", "NULL::text")
     };
     format!(
         "SELECT n.nspname::text, c.relname::text, {columns}, {filter}, coalesce(m.listed, false),
