@@ -1,8 +1,8 @@
 //! What every connector must do, against a real server.
 //!
 //! A connector's tests implement [`Backend`] for a server of their own and run every one of
-//! [`SCENARIOS`] on it, one after the other; a scenario panics where the connector breaks a promise.
-//! The connector depends on this crate a second time, with the feature:
+//! [`SCENARIOS`] on it, one after the other; a scenario panics where the connector breaks a
+//! promise. The connector depends on this crate a second time, with the feature:
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -23,10 +23,10 @@
 //! ```
 //!
 //! The suite speaks SQL that every database understands, and makes its tables `item` and `other`
-//! itself; what else the connector needs on the server (a publication of all tables, a role that may
-//! read the log) is there before the first scenario. It runs on a runtime with time and I/O. What
-//! only one database has (types, row images that leave columns out, ways to lose a log) is tested
-//! with its connector.
+//! itself; what else the connector needs on the server (a publication of all tables, a role that
+//! may read the log) is there before the first scenario. It runs on a runtime with time and I/O.
+//! What only one database has (types, row images that leave columns out, ways to lose a log) is
+//! tested with its connector.
 //!
 //! | file | promises |
 //! |---|---|

@@ -15,7 +15,8 @@ fn columns_of_stock(columns: &[&str]) -> Capture {
 async fn an_old_row_holds_what_the_replica_identity_says() {
     for shop in Shop::of_each_version("an old row holds what the replica identity says") {
         shop.sql(
-            "create unique index by_code on stock (id, qty); alter table stock alter qty set not null",
+            "create unique index by_code on stock (id, qty);
+             alter table stock alter qty set not null",
         );
         let mut reader = shop.stream(&["stock"]).await;
         shop.sql("insert into stock values (1, 5, 'a')");
@@ -115,7 +116,8 @@ async fn an_unchanged_out_of_line_key_is_known_from_the_old_one() {
 async fn columns_nobody_asked_for_are_not_in_an_image_in_any_shape() {
     for shop in Shop::of_each_version("columns nobody asked for") {
         shop.sql(
-            "alter table stock replica identity full; alter table stock alter note set storage external",
+            "alter table stock replica identity full;
+             alter table stock alter note set storage external",
         );
         let mut reader = shop.stream_of(columns_of_stock(&["note"])).await;
         shop.sql("insert into stock values (1, 5, repeat('x', 9000))");

@@ -1,6 +1,6 @@
 use crate::{Cell, Value};
 
-/// One image of a row: a value for each column of its [`TableSchema`].
+/// One image of a row: a value for each column of its [`crate::TableSchema`].
 #[derive(Debug, Clone, Copy)]
 pub struct RowImage<'a> {
     pub(super) cells: &'a [Cell],
