@@ -32,7 +32,9 @@ impl Contender {
         let mut command = match self {
             Contender::PgRecvlogical => {
                 let mut command = shop.server.bin("pg_recvlogical").unwrap();
-                command.args(["--dbname", "postgres", "--slot", "bench_copy", "--start"]);
+                // The same way in as tailstock's: a Unix socket costs the server less.
+                command.args(["--host", "127.0.0.1", "--dbname", "postgres"]);
+                command.args(["--slot", "bench_copy", "--start"]);
                 command.args(["--option", "proto_version=1"]);
                 command.args(["--option", "publication_names=bench"]);
                 command.args(["--file", "/dev/null", "--fsync-interval", "0", "--no-loop"]);

@@ -29,11 +29,14 @@ enum Bench {
         /// A tenth of the rows and a short open loop: to try the bench itself
         #[arg(long)]
         quick: bool,
+        /// What to run
+        #[arg(long, value_delimiter = ',', default_values = ["w1", "w2", "latency"])]
+        only: Vec<String>,
     },
 }
 
 fn main() {
-    let Bench::Postgres { rounds, quick } = Arguments::parse().bench;
+    let Bench::Postgres { rounds, quick, only } = Arguments::parse().bench;
     let size = if quick { 10 } else { 1 };
     let shop = Shop::start();
     let mut report = Report::default();
@@ -41,7 +44,8 @@ fn main() {
         Workload { name: "w1", transactions: 500_000 / size, rows_each: 1 },
         Workload { name: "w2", transactions: 10_000 / size, rows_each: 100 },
     ];
-    for workload in workloads {
+    let wanted = |name: &str| only.iter().any(|only| only == name);
+    for workload in workloads.into_iter().filter(|workload| wanted(workload.name)) {
         println!("{}: {} rows ...", workload.name, workload.rows());
         let backlog = shop.backlog(&workload);
         let mut rounds_of: [Vec<Figures>; 3] = Default::default();
@@ -56,7 +60,7 @@ fn main() {
         shop.forget(&backlog);
     }
     let seconds = if quick { 5 } else { 30 };
-    for rate in [500, 5000] {
+    for rate in [500, 5000].into_iter().filter(|_| wanted("latency")) {
         println!("latency at {rate} rows/s for {seconds} s ...");
         report.add_latency(rate, &latency::measure(&shop, rate, seconds));
     }

@@ -40,8 +40,8 @@ const MIN_COMMIT_INTERVAL: Key = Key {
 };
 const BUFFER: Key = Key {
     name: "buffer_bytes",
-    wanted: "whole bytes from 8388608 (8 MiB) to 1073741824 (1 GiB)",
-    example: "buffer_bytes = 16777216",
+    wanted: "whole bytes from 1048576 (1 MiB) to 1073741824 (1 GiB)",
+    example: "buffer_bytes = 8388608",
 };
 const HTTP: Key = Key {
     name: "http",
@@ -64,7 +64,7 @@ const LEVEL: Key = Key {
 };
 
 const NAME_WANTED: &str = "1 to 63 of the characters a-z, 0-9, _ and -, a letter or digit first";
-const BUFFER_DEFAULT: u64 = 16 << 20;
+const BUFFER_DEFAULT: u64 = 8 << 20;
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8642));
 
 impl Default for LogConfig {
@@ -102,7 +102,7 @@ fn read(root: Section<'_>, outside: &Outside<'_>, file: &Path) -> (Option<Config
     let name = root.required_text(&NAME).and_then(|name| checked_name(&root, name));
     let sellers = root.required_text(&SELLERS);
     let interval = root.number(&MIN_COMMIT_INTERVAL, 0..=10_000).unwrap_or(0);
-    let buffer = root.number(&BUFFER, 8 << 20..=1 << 30).unwrap_or(BUFFER_DEFAULT);
+    let buffer = root.number(&BUFFER, 1 << 20..=1 << 30).unwrap_or(BUFFER_DEFAULT);
     if !root.has(SINK.name) {
         root.report_missing(&SINK);
     }

@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use crate::config::Config;
 use crate::progress::Lifecycle;
 use crate::seller;
-use crate::shard::{self, Shard};
+use crate::shard::{self, Shard, Stopped};
 use crate::sink::{self, ShardState, Sink};
 use crate::telemetry::Telemetry;
 
@@ -56,7 +56,8 @@ pub async fn run(
                 patience.reset();
                 match session.run(writer, state).await {
                     Ok(halted) => return Ok(halted),
-                    Err(error) => error,
+                    Err(Stopped::Fenced(error)) => return Err(error),
+                    Err(Stopped::Reopen(error)) => error,
                 }
             }
             Err(error) => error,
@@ -97,7 +98,7 @@ impl Session<'_> {
         self,
         writer: Box<dyn crate::sink::ShardWriter>,
         state: Arc<dyn ShardState>,
-    ) -> Result<Vec<Halted>> {
+    ) -> Result<Vec<Halted>, Stopped> {
         let (shard, submissions) = Shard::new();
         let metrics = self.telemetry.board.shard();
         let interval = self.config.min_commit_interval;
@@ -125,7 +126,7 @@ impl Session<'_> {
                     Some(Ok(Outcome::Halted(who, error))) => halted.push((who, error)),
                     Some(Ok(Outcome::Ended)) | None => {}
                     Some(Err(panic)) => {
-                        return Err(Error::bug("a supervisor panicked").because(panic));
+                        return Err(Error::bug("a supervisor panicked").because(panic).into());
                     }
                 },
                 // An error ends the sellers too: what is stored has to be read anew.

@@ -64,15 +64,31 @@ impl Shard {
     }
 }
 
+/// Why a writer stopped before its sellers did.
+#[derive(Debug)]
+pub enum Stopped {
+    /// What is stored is not known, or has to be looked at by a person: the shard is to be opened
+    /// again, and to be read anew.
+    Reopen(Error),
+    /// Another owner has the shard. Opening it would take it back, and the other would do the same
+    /// in its turn.
+    Fenced(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Stopped::Reopen(error)
+    }
+}
+
 /// Commits submissions until every [`Shard`] is dropped, at most one commit every `interval`; with
-/// zero the next one begins the moment the previous one has finished. An error means that the
-/// shard has to be opened again, because what is stored is not known or belongs to another owner.
+/// zero the next one begins the moment the previous one has finished.
 pub async fn run(
     mut writer: Box<dyn ShardWriter>,
     mut submissions: mpsc::UnboundedReceiver<Submission>,
     metrics: ShardMetrics,
     interval: Duration,
-) -> Result<()> {
+) -> Result<(), Stopped> {
     let mut queue = Fair::default();
     let mut previous: Option<Instant> = None;
     loop {
@@ -114,7 +130,10 @@ fn push(queue: &mut Fair<String, Submission>, submission: Submission) {
 
 /// Resends the same commit for as long as the sink says that nothing of it is stored and that this
 /// may pass by itself.
-async fn commit_until_durable(writer: &mut dyn ShardWriter, commit: &Arc<Commit>) -> Result<()> {
+async fn commit_until_durable(
+    writer: &mut dyn ShardWriter,
+    commit: &Arc<Commit>,
+) -> Result<(), Stopped> {
     let mut delays = retry::delays();
     let mut failures = 0_u32;
     loop {
@@ -131,11 +150,10 @@ async fn commit_until_durable(writer: &mut dyn ShardWriter, commit: &Arc<Commit>
                 warn!(error = %crate::telemetry::chain(&error), ?delay, "nothing was committed");
                 tokio::time::sleep(delay).await;
             }
-            Err(
-                CommitError::NotCommitted(error)
-                | CommitError::Unknown(error)
-                | CommitError::Fenced(error),
-            ) => return Err(error),
+            Err(CommitError::NotCommitted(error) | CommitError::Unknown(error)) => {
+                return Err(Stopped::Reopen(error));
+            }
+            Err(CommitError::Fenced(error)) => return Err(Stopped::Fenced(error)),
         }
     }
 }
@@ -170,7 +188,7 @@ mod tests {
         let metrics = crate::telemetry::StatusBoard::default().shard();
         let writer = tokio::spawn(run(Box::new(Damaged), submissions, metrics, Duration::ZERO));
         assert!(shard.settle(&SellerId::new("acme"), &SourceName::new("main")).await.is_err());
-        let error = writer.await.unwrap().unwrap_err();
+        let Err(Stopped::Reopen(error)) = writer.await.unwrap() else { panic!("it went on") };
         assert!(matches!(error.fault(), Fault::Operator { .. }), "{error}");
     }
 

@@ -13,7 +13,10 @@ pub const BLOCK_ROWS: u32 = 8192;
 /// Captured column bytes after which a large transaction is handed over in blocks.
 pub const BLOCK_BYTES: usize = 4 << 20;
 /// Bytes of whole small transactions after which a batch is full.
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 256 << 10;
+/// Events of whole small transactions after which a batch is full: encoded they are a megabyte or
+/// two, so that what is under way comes in pieces much smaller than its bounds.
+const BATCH_EVENTS: usize = 2048;
 
 /// A piece of text in a batch's buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -392,7 +395,7 @@ impl BatchBuilder {
     /// taken as it is, or a replay would cut elsewhere.
     pub fn is_full(&self) -> bool {
         let blocked = self.mark.partial_rows.is_some();
-        blocked || self.mark.data >= BATCH_BYTES || self.mark.events >= BLOCK_ROWS as usize
+        blocked || self.mark.data >= BATCH_BYTES || self.mark.events >= BATCH_EVENTS
     }
 
     /// Hands over everything up to the last boundary; what came after it stays.

@@ -62,8 +62,17 @@ impl PostgresConnector {
         let client = SqlClient::connect(&self.config).await?;
         let mut facts = doctor::gather(&client, &self.config, capture).await?;
         client.close().await;
+        let senders = &facts.server.senders;
+        if senders.is_full() && facts.slot.is_some() {
+            // It has worked before, and may again in a moment: the server has yet to notice that
+            // the client of one of them, perhaps we ourselves, has gone.
+            return Err(Error::transient(format!(
+                "all {} connections that max_wal_senders allows are in use",
+                senders.limit
+            )));
+        }
         // What a walsender would be refused for is told with everything else that is wrong.
-        if facts.server.may_replicate && !facts.server.senders.is_full() {
+        if facts.server.may_replicate && !senders.is_full() {
             facts.system = Some(self.system(last).await?);
         }
         Ok(facts)
@@ -80,7 +89,7 @@ impl PostgresConnector {
             let content = history.first().and_then(|row| row.get(1)?.clone()).unwrap_or_default();
             system.forks = doctor::parse_forks(&content)?;
         }
-        session.close();
+        session.close().await;
         Ok(system)
     }
 

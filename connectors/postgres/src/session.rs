@@ -37,6 +37,8 @@ const PINNED: [(&str, &str); 6] = [
 
 /// Time for a server to answer a question that needs no work.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
+/// Time for a server to end a session that has been taken leave of.
+const LEAVE_TIME: Duration = Duration::from_secs(2);
 /// The longest message expected outside of a stream, bytes.
 const LONGEST: usize = 16 << 20;
 
@@ -172,11 +174,16 @@ impl Session {
         }
     }
 
-    /// Takes leave, so that the server's log has nothing to say about a lost connection.
-    pub(crate) fn close(mut self) {
+    /// Takes leave and waits until the server has done so too: only then is its walsender free for
+    /// the next connection, and there may be no other.
+    pub(crate) async fn close(mut self) {
         // Terminate. Where it does not fit at once, the server finds out by itself.
         self.wire.queue(b"X\x00\x00\x00\x04");
         let _ = self.wire.try_flush();
+        let _ = tokio::time::timeout(LEAVE_TIME, async {
+            while self.message().await.is_ok() {}
+        })
+        .await;
     }
 
     /// Starts streaming from `slot` behind `start`. Returns the connection and what has arrived of

@@ -13,9 +13,6 @@ use std::os::fd::AsRawFd;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
-/// Bytes that wake the reader while a backlog drains.
-pub(crate) const BACKLOG_MARK: usize = 64 << 10;
-
 /// A connected socket of either family.
 #[derive(Debug)]
 pub(crate) enum Socket {
@@ -58,20 +55,19 @@ impl Socket {
 
     /// Takes what is there, below the mark too. `WouldBlock` when there is nothing.
     pub(crate) fn receive(&self, into: &mut [u8]) -> io::Result<usize> {
-        let asked =
-            match self {
-                Socket::Tcp(stream) => stream
-                    .try_io(Interest::READABLE, || socket2::SockRef::from(stream).recv_into(into)),
-                Socket::Unix(stream) => stream
-                    .try_io(Interest::READABLE, || socket2::SockRef::from(stream).recv_into(into)),
-            };
-        match asked {
-            // Either nothing is there, or readiness hides it: only the kernel knows.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self {
-                Socket::Tcp(stream) => socket2::SockRef::from(stream).recv_into(into),
-                Socket::Unix(stream) => socket2::SockRef::from(stream).recv_into(into),
-            },
-            other => other,
+        match self {
+            Socket::Tcp(stream) => {
+                let ask = |read: &mut dyn FnMut() -> io::Result<()>| {
+                    stream.try_io(Interest::READABLE, read)
+                };
+                drain(ask, socket2::SockRef::from(stream), into)
+            }
+            Socket::Unix(stream) => {
+                let ask = |read: &mut dyn FnMut() -> io::Result<()>| {
+                    stream.try_io(Interest::READABLE, read)
+                };
+                drain(ask, socket2::SockRef::from(stream), into)
+            }
         }
     }
 
@@ -84,13 +80,28 @@ impl Socket {
     }
 }
 
-/// Receiving into initialised memory without `MaybeUninit` at each caller.
-trait ReceiveInto {
-    fn recv_into(&self, into: &mut [u8]) -> io::Result<usize>;
-}
-
-impl ReceiveInto for socket2::SockRef<'_> {
-    fn recv_into(&self, into: &mut [u8]) -> io::Result<usize> {
-        io::Read::read(&mut &**self, into)
+/// Reads while telling tokio what it cannot see: a read that did not fill `into` has emptied the
+/// socket, so readiness is over until the mark is reached again. Otherwise [`Socket::readable`]
+/// would return at once after every read, for the few bytes of one message each time. Both happen
+/// inside of one `ask`, or news that arrive between them would be forgotten.
+fn drain(
+    ask: impl FnOnce(&mut dyn FnMut() -> io::Result<()>) -> io::Result<()>,
+    socket: socket2::SockRef<'_>,
+    into: &mut [u8],
+) -> io::Result<usize> {
+    let mut received = None;
+    let asked = ask(&mut || {
+        let count = io::Read::read(&mut &*socket, into)?;
+        received = Some(count);
+        let emptied = count > 0 && count < into.len();
+        if emptied { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    });
+    match (received, asked) {
+        (Some(count), _) => Ok(count),
+        // Either nothing is there, or readiness hides it: only the kernel knows.
+        (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+            io::Read::read(&mut &*socket, into)
+        }
+        (None, asked) => asked.map(|()| 0),
     }
 }

@@ -20,7 +20,27 @@ pub(super) struct Database {
     /// Written into the file when it was opened. Whoever opens it later writes another.
     pub(super) token: String,
     pub(super) retention: Retention,
+    /// When the log is folded back, as far as it was said.
+    pub(super) fold: Option<Fold>,
     _lock: ProcessLock,
+}
+
+/// How much log the commit that fills it folds back into the file, pages of 8 KiB: docs/decisions/
+/// 0006-sqlite-sink.md has what was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub(super) enum Fold {
+    /// Little, so that no small commit waits long.
+    Soon = 250,
+    /// Much, so that pages which large commits write again and again are folded once.
+    Late = 4000,
+}
+
+impl Fold {
+    /// What suits a commit of so many events.
+    pub(super) fn after(events: usize) -> Self {
+        if events < 256 { Fold::Soon } else { Fold::Late }
+    }
 }
 
 /// The lock that this process holds from the first opening on. A second opening takes over from
@@ -49,13 +69,10 @@ pub(super) fn open(options: &SqliteOptions, lock: ProcessLock) -> Result<Databas
             "put it on a local file system, not on a network share",
         ));
     }
-    // 32 MiB of page cache hold the upper pages of both tables and the events of a large commit.
-    // 4,000 pages, 32 MiB too, of log are folded back by the commit that fills them: measured
-    // better than less of it folded by a thread beside (docs/decisions/0006-sqlite-sink.md). A log
-    // that a long reader has made grow is cut back to 64 MiB.
-    let settings = "PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;
-        PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;
-        PRAGMA temp_store = MEMORY;";
+    // 16 MiB of page cache hold the upper pages of both tables and the events of a large commit. A
+    // log that a long reader has made grow is cut back to 64 MiB.
+    let settings = "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;
+        PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY;";
     connection.execute_batch(settings).map_err(explain)?;
     let token = token(&connection).map_err(explain)?;
     let transaction = connection.transaction().map_err(explain)?;
@@ -63,7 +80,7 @@ pub(super) fn open(options: &SqliteOptions, lock: ProcessLock) -> Result<Databas
     transaction.execute(sql, [&token]).map_err(explain)?;
     transaction.commit().map_err(explain)?;
     let (options, retention) = (options.clone(), Retention::new(options.retention_days));
-    Ok(Database { connection, options, token, retention, _lock: lock })
+    Ok(Database { connection, options, token, retention, fold: None, _lock: lock })
 }
 
 /// Makes the tables in a new file; refuses one of another program or of a later version.

@@ -3,7 +3,7 @@ use rusqlite::{ErrorCode, TransactionBehavior};
 use tokio::sync::mpsc;
 
 use super::Command;
-use super::open::{Database, classify};
+use super::open::{Database, Fold, classify};
 use super::tables::{self, Written};
 use crate::sink::{Commit, CommitError};
 
@@ -70,7 +70,17 @@ impl Database {
         })?;
         self.retention.committed(written.events, mark);
         report(&written);
+        self.fold(Fold::after(written.events));
         Ok(())
+    }
+
+    /// Says from where on the next commits fold the log back. That it cannot be said is no reason
+    /// to fail a commit that has succeeded.
+    fn fold(&mut self, fold: Fold) {
+        if self.fold != Some(fold) {
+            let said = self.connection.pragma_update(None, "wal_autocheckpoint", fold as u16);
+            self.fold = said.is_ok().then_some(fold);
+        }
     }
 
     /// What can wait until after a commit. Best effort: it is tried again after a later one.

@@ -8,7 +8,10 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::tls;
 use crate::config::Host;
-use crate::socket::{BACKLOG_MARK, Socket};
+use crate::socket::Socket;
+
+/// Bytes taken from the socket at a time under TLS: four of its largest records.
+const CIPHERTEXT_BYTES: usize = 64 << 10;
 
 /// A silent peer is asked for a sign of life after this long.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
@@ -80,7 +83,7 @@ impl Wire {
         let mut connection = ClientConnection::new(Arc::clone(config), name)
             .map_err(|error| Error::bug("TLS cannot begin").because(error))?;
         connection.set_buffer_limit(None);
-        let arrived = vec![0; BACKLOG_MARK].into_boxed_slice();
+        let arrived = vec![0; CIPHERTEXT_BYTES].into_boxed_slice();
         let tls = Tls { connection, arrived, start: 0, end: 0, plain: 0, failed: None };
         self.tls = Some(Box::new(tls));
         match self.shake_hands().await {

@@ -4,26 +4,29 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::session::Wire;
-use crate::socket::BACKLOG_MARK;
 
-/// While a backlog drains, how long data may lie below the mark.
-const TICK: Duration = Duration::from_millis(5);
-/// Bytes in a tick that make a backlog: 6 MiB a second.
-const BACKLOG: usize = 32 << 10;
-/// A first burst after silence is not a backlog yet: it is measured over this many ticks.
+/// In a steady flow, how long data may lie below the mark. Tokio's timers make it up to twice that.
+const TICK: Duration = Duration::from_millis(1);
+/// A first burst after silence is not a flow yet: it is measured over this many ticks.
 const RECENT: u32 = 4;
+/// Less than this, about one row, is not worth a mark.
+const LEAST_MARK: usize = 256;
+/// More than this makes nothing faster.
+const MOST_MARK: usize = 64 << 10;
 
-/// Whether the kernel is to wake us for every byte or for 64 KiB.
+/// How many bytes the kernel is to collect before it wakes us: one while little arrives, and half
+/// of what a tick brings while rows flow. To be woken for each message costs both ends more than
+/// what arrives together saves them.
 #[derive(Debug)]
 pub(super) struct Backlog {
-    marked: bool,
+    mark: usize,
     since: Instant,
     bytes: usize,
 }
 
 impl Backlog {
     pub(super) fn new() -> Self {
-        Self { marked: false, since: Instant::now(), bytes: 0 }
+        Self { mark: 1, since: Instant::now(), bytes: 0 }
     }
 
     /// Waits until [`Wire::receive`] is worth a try. Cancel-safe.
@@ -31,7 +34,7 @@ impl Backlog {
         if wire.holds_data() {
             return Ok(());
         }
-        if !self.marked {
+        if self.mark == 1 {
             return wire.socket().readable().await;
         }
         // Readiness hides what lies below the mark.
@@ -39,27 +42,38 @@ impl Backlog {
         tick.unwrap_or(Ok(()))
     }
 
-    /// Counts what a try has brought; sets the mark while much arrives and takes it away when
-    /// little does.
+    /// Counts what a try has brought, and moves the mark with it.
     pub(super) fn received(&mut self, count: usize, wire: &Wire) -> io::Result<()> {
-        if let Some(marked) = self.counted(count, Instant::now()) {
-            wire.socket().set_low_water_mark(if marked { BACKLOG_MARK } else { 1 })?;
+        match self.counted(count, Instant::now()) {
+            Some(mark) => wire.socket().set_low_water_mark(mark),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    /// Whether the mark changes, and to what.
-    fn counted(&mut self, count: usize, now: Instant) -> Option<bool> {
+    /// The new mark, when it changes.
+    fn counted(&mut self, count: usize, now: Instant) -> Option<usize> {
         self.bytes += count;
         let elapsed = now - self.since;
         if elapsed < TICK {
             return None;
         }
-        let recent = elapsed < TICK * RECENT;
-        let marked = self.bytes >= BACKLOG && (self.marked || recent);
-        let changed = marked != self.marked;
-        *self = Self { marked, since: now, bytes: 0 };
-        changed.then_some(marked)
+        let flows = self.mark > 1 || elapsed < TICK * RECENT;
+        let mark = if flows { mark(self.bytes, elapsed) } else { 1 };
+        let changed = mark != self.mark;
+        *self = Self { mark, since: now, bytes: 0 };
+        changed.then_some(mark)
+    }
+}
+
+/// The mark for a flow of `bytes` in `elapsed`. In powers of two, so that it seldom moves.
+fn mark(bytes: usize, elapsed: Duration) -> usize {
+    // A longer time was a pause of our own: the kernel has gone on collecting.
+    let ticks = elapsed.min(TICK * RECENT).as_micros() / TICK.as_micros();
+    let half = bytes / (2 * usize::try_from(ticks).unwrap_or(1).max(1));
+    match half {
+        ..LEAST_MARK => 1,
+        LEAST_MARK..MOST_MARK => 1 << half.ilog2(),
+        MOST_MARK.. => MOST_MARK,
     }
 }
 

@@ -84,9 +84,9 @@ async fn drain(mut wire: Wire, mut backlog: Backlog, room: usize, seen: mpsc::Se
 async fn ping_pong(kind: Kind, marked: bool, room: usize, chunks: Vec<usize>) {
     let folder = tempfile::tempdir().unwrap();
     let (wire, mut peer) = pair(kind, folder.path()).await;
-    let backlog = Backlog { marked, ..Backlog::new() };
+    let backlog = Backlog { mark: if marked { MOST_MARK } else { 1 }, ..Backlog::new() };
     if marked {
-        wire.socket().set_low_water_mark(BACKLOG_MARK).unwrap();
+        wire.socket().set_low_water_mark(MOST_MARK).unwrap();
     }
     let (seen, mut arrived) = mpsc::channel(1);
     let reader = tokio::spawn(drain(wire, backlog, room, seen));
@@ -132,7 +132,7 @@ async fn data_below_the_mark_is_hidden_from_readiness_and_found_by_asking() {
         let mut buffer = [0; 64];
         // What TLS itself has to say first is out of the way.
         while wire.receive(&mut buffer).is_ok() {}
-        wire.socket().set_low_water_mark(BACKLOG_MARK).unwrap();
+        wire.socket().set_low_water_mark(MOST_MARK).unwrap();
         peer.write_all(b"few").unwrap();
         peer.flush().unwrap();
         let ready = wire.socket().readable();
@@ -147,7 +147,7 @@ async fn taking_the_mark_away_wakes_for_what_lay_below_it() {
     for kind in KINDS {
         let folder = tempfile::tempdir().unwrap();
         let (wire, mut peer) = pair(kind, folder.path()).await;
-        wire.socket().set_low_water_mark(BACKLOG_MARK).unwrap();
+        wire.socket().set_low_water_mark(MOST_MARK).unwrap();
         peer.write_all(b"few").unwrap();
         peer.flush().unwrap();
         wire.socket().set_low_water_mark(1).unwrap();
@@ -159,30 +159,32 @@ async fn taking_the_mark_away_wakes_for_what_lay_below_it() {
 async fn a_stream_that_falls_idle_loses_its_mark_and_wakes_for_a_single_byte() {
     let folder = tempfile::tempdir().unwrap();
     let (mut wire, mut peer) = pair(Kind::Plain, folder.path()).await;
-    let mut backlog = Backlog { marked: true, ..Backlog::new() };
-    wire.socket().set_low_water_mark(BACKLOG_MARK).unwrap();
+    let mut backlog = Backlog { mark: MOST_MARK, ..Backlog::new() };
+    wire.socket().set_low_water_mark(MOST_MARK).unwrap();
     let mut buffer = [0; 64];
     backlog.arrival(&wire).await.unwrap();
     assert_eq!(wire.receive(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     backlog.received(0, &wire).unwrap();
-    assert!(!backlog.marked);
+    assert_eq!(backlog.mark, 1);
     peer.write_all(b"1").unwrap();
     tokio::time::timeout(LIMIT, wire.socket().readable()).await.unwrap().unwrap();
     assert_eq!(wire.receive(&mut buffer).unwrap(), 1);
 }
 
 #[test]
-fn the_mark_is_for_a_steady_flow_only() {
+fn the_mark_follows_a_steady_flow_only() {
     let mut backlog = Backlog::new();
     let begin = backlog.since;
     let tick = |count: u32| begin + TICK * count;
     assert_eq!(backlog.counted(8 << 20, tick(100)), None, "one burst after silence");
-    assert_eq!(backlog.counted(BACKLOG - 1, tick(101)), None, "little");
-    assert_eq!(backlog.counted(BACKLOG, tick(101) + TICK / 2), None, "half a tick");
-    assert_eq!(backlog.counted(0, tick(102)), Some(true), "much, for two ticks");
-    assert_eq!(backlog.counted(BACKLOG, tick(103)), None, "it stays");
-    assert_eq!(backlog.counted(BACKLOG, tick(1000)), None, "a pause of our own");
-    assert_eq!(backlog.counted(10, tick(1001)), Some(false), "it has drained");
+    assert_eq!(backlog.counted(2 * LEAST_MARK - 1, tick(101)), None, "little");
+    assert_eq!(backlog.counted(1000, tick(101) + TICK / 2), None, "half a tick");
+    assert_eq!(backlog.counted(1000, tick(102)), Some(512), "half of what a tick brings");
+    assert_eq!(backlog.counted(1100, tick(103)), None, "about as much");
+    assert_eq!(backlog.counted(40_000, tick(105)), Some(8192), "more");
+    assert_eq!(backlog.counted(100_000, tick(1000)), None, "a pause of our own");
+    assert_eq!(backlog.counted(1 << 30, tick(1001)), Some(MOST_MARK), "as much as can be");
+    assert_eq!(backlog.counted(10, tick(1002)), Some(1), "it has drained");
 }
 
 #[tokio::test]
@@ -190,9 +192,9 @@ async fn a_peer_that_closes_is_noticed_under_the_mark() {
     for kind in KINDS {
         let folder = tempfile::tempdir().unwrap();
         let (wire, peer) = pair(kind, folder.path()).await;
-        wire.socket().set_low_water_mark(BACKLOG_MARK).unwrap();
+        wire.socket().set_low_water_mark(MOST_MARK).unwrap();
         let (seen, _arrived) = mpsc::channel(1);
-        let backlog = Backlog { marked: true, ..Backlog::new() };
+        let backlog = Backlog { mark: MOST_MARK, ..Backlog::new() };
         drop(peer);
         tokio::time::timeout(LIMIT, drain(wire, backlog, 64, seen)).await.unwrap();
     }
