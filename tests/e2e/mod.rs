@@ -5,6 +5,7 @@ mod idle;
 mod kill;
 mod large;
 mod owners;
+mod power;
 mod replay;
 mod restarts;
 mod types;

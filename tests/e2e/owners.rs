@@ -71,3 +71,27 @@ async fn two_stores_cannot_share_one_slot() {
     assert_eq!(Published::open(&other.path("stock.db")).count("events"), 0);
     drop(first);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_whose_store_was_taken_over_ends_and_publishes_nothing_more() {
+    let Some(shop) = shop("a_process_whose_store_was_taken_over").await else { return };
+    let workspace = Workspace::new(Workspace::MAIN, &shop.seller(SELLER));
+    let mut start = Tailstock::start(&workspace, &["run", "--until-current"]);
+    assert!(start.wait(Duration::from_secs(30)).await.success(), "{}", start.log());
+    let mut first = Tailstock::start(&workspace, &["run"]);
+    shop.execute("INSERT INTO stock VALUES (1, 1)").await;
+    published(&workspace, 1).await;
+    // As another machine on the same file would, whose locks this one cannot see.
+    let store = rusqlite::Connection::open(workspace.path("stock.db")).unwrap();
+    store.busy_timeout(Duration::from_secs(10)).unwrap();
+    store.execute("UPDATE owner SET token = 'another'", []).unwrap();
+    shop.execute("INSERT INTO stock VALUES (2, 2)").await;
+    let status = first.wait(Duration::from_secs(30)).await;
+    assert_eq!(status.code(), Some(3), "{}", first.log());
+    assert!(first.log().contains("taken over by another process"), "{}", first.log());
+    assert_eq!(Published::open(&workspace.path("stock.db")).count("events"), 1);
+    // Whoever takes it next goes on where it was.
+    let mut next = Tailstock::start(&workspace, &["run", "--until-current"]);
+    assert!(next.wait(Duration::from_secs(30)).await.success(), "{}", next.log());
+    assert_eq!(Published::open(&workspace.path("stock.db")).by_key().len(), 2);
+}

@@ -48,12 +48,22 @@ pub struct Tailstock {
 impl Tailstock {
     /// `tailstock --config tailstock.toml ARGUMENTS...` in the workspace.
     pub fn start(workspace: &Workspace, arguments: &[&str]) -> Self {
+        Self::start_in(workspace, arguments, &[])
+    }
+
+    /// The same with variables in its environment.
+    pub fn start_in(
+        workspace: &Workspace,
+        arguments: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Self {
         let log = workspace.path("log.txt");
         let file = std::fs::File::options().append(true).create(true).open(&log).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_tailstock"))
             .arg("--config")
             .arg(workspace.path("tailstock.toml"))
             .args(arguments)
+            .envs(environment.iter().copied())
             .current_dir(workspace.folder())
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
