@@ -82,6 +82,16 @@ impl Failure {
         eprint!("{}", self.text(colour));
     }
 
+    /// Tells it to programs, as log lines, and to nobody else.
+    pub(super) fn logged(mut self) -> Self {
+        for Report { what, causes, fixes } in self.reports.drain(..) {
+            let cause = (!causes.is_empty()).then(|| causes.join(": "));
+            let fix = (!fixes.is_empty()).then(|| fixes.join("\n"));
+            tracing::error!(cause, fix, "{what}");
+        }
+        self
+    }
+
     fn text(&self, colour: bool) -> String {
         let paint = |word: &str, code: &str| match colour {
             true => format!("\u{1b}[{code}m{word}\u{1b}[0m"),
@@ -106,10 +116,21 @@ impl Failure {
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        let (exit, fixes) = match error.fault() {
-            Fault::Operator { fix } => (Exit::Operator, fix.lines().map(str::to_owned).collect()),
-            Fault::Held { by } => (Exit::Held, vec![format!("end the other one: {by}")]),
-            Fault::Transient | Fault::Definite | Fault::Bug => (Exit::Failed, Vec::new()),
+        let exit = match error.fault() {
+            Fault::Operator { .. } => Exit::Operator,
+            Fault::Held { .. } => Exit::Held,
+            Fault::Transient | Fault::Definite | Fault::Bug => Exit::Failed,
+        };
+        Self { exit, reports: error.each().map(Report::from).collect() }
+    }
+}
+
+impl From<&Error> for Report {
+    fn from(error: &Error) -> Self {
+        let fixes = match error.fault() {
+            Fault::Operator { fix } => fix.lines().map(str::to_owned).collect(),
+            Fault::Held { by } => vec![format!("end the other one: {by}")],
+            Fault::Transient | Fault::Definite | Fault::Bug => Vec::new(),
         };
         let mut causes = Vec::new();
         let mut cause = error.source();
@@ -117,7 +138,7 @@ impl From<&Error> for Failure {
             causes.push(inner.to_string());
             cause = inner.source();
         }
-        Self { exit, reports: vec![Report { what: error.to_string(), causes, fixes }] }
+        Self { what: error.to_string(), causes, fixes }
     }
 }
 

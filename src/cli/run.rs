@@ -2,7 +2,7 @@ use tokio::sync::watch;
 
 use super::args::{Cli, RunArgs};
 use super::{Exit, Failure, process};
-use crate::config::{Config, SinkConfig};
+use crate::config::{Config, LogFormat, SinkConfig};
 use crate::fleet::{self, Goal};
 #[cfg(feature = "sqlite")]
 use crate::sink::sqlite::{Sqlite, SqliteOptions};
@@ -13,9 +13,11 @@ use crate::telemetry::Telemetry;
 pub(super) fn run(cli: &Cli, config: &Config, args: &RunArgs) -> Result<Exit, Failure> {
     process::start_logs(cli, &config.log);
     let telemetry = Telemetry::default();
-    process::until_signal(|stop| {
+    let ended = process::until_signal(|stop| {
         process::with_http(config, &telemetry, follow(config, &telemetry, args, stop))
-    })
+    });
+    let for_programs = cli.log_format.unwrap_or(config.log.format) == LogFormat::Json;
+    ended.map_err(|failure| if for_programs { failure.logged() } else { failure })
 }
 
 async fn follow(

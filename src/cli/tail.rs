@@ -1,8 +1,8 @@
 use std::io::Write;
 
 use connector_api::{
-    Batch, Capture, CaptureTable, Columns, Connector, Result, RowImage, SourceEvent, TableName,
-    TableSchema, Value,
+    Batch, Capture, CaptureTable, Columns, Connector, Error, Result, RowImage, SourceEvent,
+    TableName, TableSchema, Value,
 };
 use tokio::sync::watch;
 
@@ -25,7 +25,7 @@ pub(super) async fn tail(
 ) -> Result<()> {
     let capture = capture(&request.tables);
     let survey = connector.survey(&capture, None).await?;
-    if let Some(error) = crate::seller::blocked(&survey.findings) {
+    if let Some(error) = Error::all(crate::seller::blockers(&survey.findings)) {
         return Err(error);
     }
     let start = connector.establish(&capture).await?;

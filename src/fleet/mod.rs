@@ -12,7 +12,7 @@ use std::time::Instant;
 use connector_api::{Error, Fault, Result};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::progress::Lifecycle;
@@ -77,6 +77,12 @@ pub async fn run(
     }
 }
 
+fn log_halt(who: &str, error: &Error) {
+    for one in error.each() {
+        error!(who, error = %crate::telemetry::chain(one), fix = one.fix(), "halted");
+    }
+}
+
 fn waiting(error: &Error) -> Lifecycle {
     match error.fault() {
         Fault::Held { by } => Lifecycle::StandingBy { holder: by.clone() },
@@ -123,7 +129,13 @@ impl Session<'_> {
         while !sellers.is_empty() {
             tokio::select! { biased;
                 ended = sellers.join_next() => match ended {
-                    Some(Ok(Outcome::Halted(who, error))) => halted.push((who, error)),
+                    Some(Ok(Outcome::Halted(who, error))) => {
+                        // The last one ends the process, and is told by whoever runs it.
+                        if !sellers.is_empty() {
+                            log_halt(&who, &error);
+                        }
+                        halted.push((who, error));
+                    }
                     Some(Ok(Outcome::Ended)) | None => {}
                     Some(Err(panic)) => {
                         return Err(Error::bug("a supervisor panicked").because(panic).into());

@@ -14,6 +14,9 @@ const HELD_DELAY: Duration = Duration::from_millis(500);
 /// How long a run with an end of its own waits for a holder. A server takes a moment to notice
 /// that a killed process has gone, so what it held is not given up at once.
 const HELD_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a run with an end of its own goes on without progress: a restart of the server passes,
+/// and a job that never ends tells nobody that it cannot.
+const FAILING_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Delays between tries. Grows until [`Delays::reset`].
 #[derive(Debug)]
@@ -50,20 +53,22 @@ impl Delays {
 pub(super) struct Patience {
     delays: Delays,
     held_since: Option<Instant>,
-    /// Whether the run is to end by itself, and so must not wait for a holder for ever.
+    failing_since: Option<Instant>,
+    /// Whether the run is to end by itself, and so must not wait for ever.
     ends: bool,
     said: String,
 }
 
 impl Patience {
     pub(super) fn new(ends: bool) -> Self {
-        Self { delays: delays(), held_since: None, ends, said: String::new() }
+        Self { delays: delays(), held_since: None, failing_since: None, ends, said: String::new() }
     }
 
     /// There was progress.
     pub(super) fn reset(&mut self) {
         self.delays.reset();
         self.held_since = None;
+        self.failing_since = None;
         self.said.clear();
     }
 
@@ -73,7 +78,9 @@ impl Patience {
             Next::Halt => None,
             Next::Retry => {
                 self.held_since = None;
-                Some(self.delays.next_delay())
+                let since = *self.failing_since.get_or_insert(now);
+                let waits = !self.ends || now - since < FAILING_PATIENCE;
+                waits.then(|| self.delays.next_delay())
             }
             Next::StandBy => {
                 let since = *self.held_since.get_or_insert(now);
@@ -95,6 +102,20 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_run_with_an_end_gives_up_what_fails_again_and_again() {
+        let error = Error::transient("the server is away");
+        let start = Instant::now();
+        let (mut service, mut job) = (Patience::new(false), Patience::new(true));
+        for seconds in [0, 59, 61, 10_000] {
+            let now = start + Duration::from_secs(seconds);
+            assert!(service.after(&error, now).is_some());
+            assert_eq!(job.after(&error, now).is_some(), seconds < 60);
+        }
+        job.reset();
+        assert!(job.after(&error, start + Duration::from_secs(10_001)).is_some());
+    }
 
     #[test]
     fn a_holder_is_waited_for_and_only_a_run_with_an_end_gives_up() {

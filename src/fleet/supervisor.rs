@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use connector_api::{Error, Result};
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::{Goal, retry};
 use crate::config::SellerConfig;
@@ -55,12 +55,10 @@ pub(super) async fn supervise(charge: Charge) -> Outcome {
             patience.reset();
         }
         let Some(delay) = patience.after(&error, Instant::now()) else {
-            let fix = match error.fault() {
-                connector_api::Fault::Operator { fix } => Some(fix.clone()),
-                _ => None,
-            };
-            error!(%seller, %source, error = %chain(&error), fix, "halted");
-            let reason = chain(&error).to_string();
+            let reasons: Vec<String> = error.each().map(|one| chain(one).to_string()).collect();
+            let fixes: Vec<&str> = error.each().filter_map(Error::fix).collect();
+            let (reason, fix) = (reasons.join("; "), fixes.join("\n"));
+            let fix = (!fix.is_empty()).then_some(fix);
             charge.telemetry.board.enter(&charge.config, Lifecycle::Halted { reason, fix });
             return Outcome::Halted(format!("{seller}/{source}"), error);
         };

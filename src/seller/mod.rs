@@ -284,16 +284,12 @@ fn control(notice: &Notice, at_us: i64) -> ControlRecord {
     ControlRecord { kind, at_us, value: value.to_string() }
 }
 
-/// The error of a seller that found nothing to do but stop.
-pub(crate) fn blocked(findings: &[connector_api::Finding]) -> Option<Error> {
-    let blockers: Vec<_> = findings
-        .iter()
-        .filter(|finding| finding.severity == connector_api::Severity::Blocker)
-        .collect();
-    let line = |finding: &&connector_api::Finding| {
-        format!("{}: found {}, wanted {}", finding.check, finding.found, finding.wanted)
-    };
-    let what: Vec<String> = blockers.iter().map(line).collect();
-    let fix: Vec<&str> = blockers.iter().map(|finding| finding.fix.as_str()).collect();
-    (!blockers.is_empty()).then(|| Error::operator(what.join("; "), fix.join("\n")))
+/// What on the server keeps a seller from being followed.
+pub(crate) fn blockers(findings: &[connector_api::Finding]) -> impl Iterator<Item = Error> {
+    let blocks =
+        |finding: &&connector_api::Finding| finding.severity == connector_api::Severity::Blocker;
+    findings.iter().filter(blocks).map(|finding| {
+        let connector_api::Finding { check, found, wanted, fix, .. } = finding;
+        Error::operator(format!("{check}: found {found}, wanted {wanted}"), fix)
+    })
 }

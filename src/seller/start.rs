@@ -1,12 +1,11 @@
 use connector_api::{
-    Batch, Capture, ChangeStream, Connector, Error, Fault, Finding, Position, Result, ResumePoint,
-    Survey,
+    Batch, Capture, ChangeStream, Connector, Error, Finding, Position, Result, ResumePoint, Survey,
 };
 use tracing::{info, warn};
 
-use super::{Surroundings, blocked, connect};
+use super::{Surroundings, blockers, connect};
 use crate::config::SellerConfig;
-use crate::mapping::{Definition, Mapper, Plan, PlanError, SourceIdentity};
+use crate::mapping::{Mapper, Plan, PlanError, SourceIdentity};
 use crate::progress::{Decision, choose_resume};
 use crate::shard::{Receipt, Submission};
 use crate::sink::{ControlKind, ControlRecord, Part, Stored};
@@ -66,12 +65,7 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
     let survey = connector.survey(&wanted, point).await?;
     report(&survey, config);
     let mapping = revision(remembered.as_ref(), &config.mapping_hash);
-    let plan = compile(&config.definitions, &survey, &mapping, config);
-    let plan = match (blocked(&survey.findings), plan) {
-        (None, plan) => plan?,
-        (Some(_), Err(mapping)) => return Err(with_findings(mapping, &survey.findings)),
-        (Some(server), Ok(_)) => return Err(server),
-    };
+    let plan = compile(&survey, &mapping, config)?;
     let decider = Decider {
         connector: connector.as_ref(),
         survey: &survey,
@@ -236,35 +230,30 @@ fn revision(remembered: Option<&Checkpoint>, hash: &str) -> MappingRevision {
     MappingRevision { number, hash: hash.to_owned() }
 }
 
-fn compile(
-    definitions: &[Definition],
-    survey: &Survey,
-    mapping: &MappingRevision,
-    config: &SellerConfig,
-) -> Result<Plan> {
-    Plan::compile(definitions, &survey.tables, mapping.number).map_err(|errors| {
-        let place = |error: &PlanError| {
-            let place = config.place_of(error.definition, error.key);
-            format!("{place}: {}: {}", error.key, error.found)
+/// The mapping for the tables that are there, or everything that keeps the seller from being
+/// followed. What is wrong with a table or a column that the mapping names is told with its file
+/// and line, once.
+fn compile(survey: &Survey, mapping: &MappingRevision, config: &SellerConfig) -> Result<Plan> {
+    let plan = Plan::compile(&config.definitions, &survey.tables, mapping.number);
+    let errors = plan.as_ref().err().map_or(&[][..], Vec::as_slice);
+    let of_mapping = errors.iter().map(|error| {
+        let place = config.place_of(error.definition, error.key);
+        Error::operator(format!("{place}: {}", error.found), error.fix.as_str())
+    });
+    let is_told = |finding: &Finding| {
+        let table = |error: &PlanError| {
+            let table = &config.definitions[error.definition].table;
+            error.key == "table" && finding.check == format!("table {table}")
         };
-        let what: Vec<String> = errors.iter().map(place).collect();
-        let fix: Vec<&str> = errors.iter().map(|error| error.fix.as_str()).collect();
-        Error::operator(what.join("\n"), fix.join("\n"))
-    })
-}
-
-/// What is wrong with a mapping, and with the server. Of columns the mapping's own error tells
-/// file and line.
-fn with_findings(mapping: Error, findings: &[Finding]) -> Error {
-    let others: Vec<Finding> =
-        findings.iter().filter(|finding| !finding.check.starts_with("column ")).cloned().collect();
-    let Some(server) = blocked(&others) else { return mapping };
-    let fix = |error: &Error| match error.fault() {
-        Fault::Operator { fix } => fix.clone(),
-        _ => String::new(),
+        finding.check.starts_with("column ") && !errors.is_empty() || errors.iter().any(table)
     };
-    let fixes = format!("{}\n{}", fix(&mapping), fix(&server));
-    Error::operator(format!("{mapping}\n{server}"), fixes)
+    let others: Vec<Finding> =
+        survey.findings.iter().filter(|finding| !is_told(finding)).cloned().collect();
+    match (Error::all(of_mapping.chain(blockers(&others))), plan) {
+        (None, Ok(plan)) => Ok(plan),
+        (Some(error), _) => Err(error),
+        (None, Err(_)) => Err(Error::bug("a mapping that cannot be compiled has no errors")),
+    }
 }
 
 fn report(survey: &Survey, config: &SellerConfig) {

@@ -8,4 +8,5 @@ mod owners;
 mod power;
 mod replay;
 mod restarts;
+mod server_states;
 mod types;

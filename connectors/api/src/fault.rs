@@ -33,6 +33,7 @@ pub struct Error {
     fault: Fault,
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
+    also: Vec<Error>,
 }
 
 impl Error {
@@ -62,7 +63,7 @@ impl Error {
     }
 
     fn new(what: impl Into<String>, fault: Fault) -> Self {
-        Self { what: what.into(), fault, source: None }
+        Self { what: what.into(), fault, source: None, also: Vec::new() }
     }
 
     /// The same error with what caused it.
@@ -70,6 +71,31 @@ impl Error {
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The first of several errors, with the others as what is wrong besides.
+    pub fn all(errors: impl IntoIterator<Item = Error>) -> Option<Self> {
+        let mut errors = errors.into_iter();
+        let mut first = errors.next()?;
+        for mut error in errors {
+            let besides = std::mem::take(&mut error.also);
+            first.also.push(error);
+            first.also.extend(besides);
+        }
+        Some(first)
+    }
+
+    /// This error, and what is wrong besides.
+    pub fn each(&self) -> impl Iterator<Item = &Error> {
+        std::iter::once(self).chain(&self.also)
+    }
+
+    /// How a person mends it.
+    pub fn fix(&self) -> Option<&str> {
+        match &self.fault {
+            Fault::Operator { fix } => Some(fix),
+            _ => None,
+        }
     }
 
     /// What it asks for.

@@ -180,10 +180,8 @@ impl Session {
         // Terminate. Where it does not fit at once, the server finds out by itself.
         self.wire.queue(b"X\x00\x00\x00\x04");
         let _ = self.wire.try_flush();
-        let _ = tokio::time::timeout(LEAVE_TIME, async {
-            while self.message().await.is_ok() {}
-        })
-        .await;
+        let _ =
+            tokio::time::timeout(LEAVE_TIME, async { while self.message().await.is_ok() {} }).await;
     }
 
     /// Starts streaming from `slot` behind `start`. Returns the connection and what has arrived of

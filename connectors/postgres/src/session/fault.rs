@@ -7,48 +7,55 @@ use crate::doctor::identifier;
 const UNDEFINED_OBJECT: &str = "42704";
 
 /// What the server said, without the parts that may hold a row's content (DETAIL, CONTEXT).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ServerMessage {
     /// SQLSTATE.
     pub(crate) code: String,
     /// The primary message.
     pub(crate) message: String,
+    /// The function of the server that said it: never translated, as the message may be.
+    routine: String,
 }
 
 impl ServerMessage {
     pub(crate) fn of(body: &ErrorResponseBody) -> Self {
         use fallible_iterator::FallibleIterator as _;
-        let (mut code, mut message) = (String::new(), String::new());
+        let mut told = Self::default();
         let mut fields = body.fields();
         while let Ok(Some(field)) = fields.next() {
-            let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
-            match field.type_() {
-                b'C' => code = value,
-                b'M' => message = value,
-                _ => {}
-            }
+            told.field(field.type_(), field.value_bytes());
         }
-        Self { code, message }
+        told
     }
 
     /// Reads the body of an ErrorResponse: fields of a type byte and text up to a zero.
     pub(crate) fn parse(body: &[u8]) -> Self {
-        let (mut code, mut message) = (String::new(), String::new());
+        let mut told = Self::default();
         for field in body.split(|byte| *byte == 0) {
-            let Some((kind, text)) = field.split_first() else { continue };
-            let text = String::from_utf8_lossy(text).into_owned();
-            match kind {
-                b'C' => code = text,
-                b'M' => message = text,
-                _ => {}
+            if let Some((kind, text)) = field.split_first() {
+                told.field(*kind, text);
             }
         }
-        Self { code, message }
+        told
+    }
+
+    fn field(&mut self, kind: u8, text: &[u8]) {
+        let place = match kind {
+            b'C' => &mut self.code,
+            b'M' => &mut self.message,
+            b'R' => &mut self.routine,
+            _ => return,
+        };
+        *place = String::from_utf8_lossy(text).into_owned();
     }
 
     pub(crate) fn of_sql(error: &tokio_postgres::Error) -> Option<Self> {
         let error = error.as_db_error()?;
-        Some(Self { code: error.code().code().to_owned(), message: error.message().to_owned() })
+        Some(Self {
+            code: error.code().code().to_owned(),
+            message: error.message().to_owned(),
+            routine: error.routine().unwrap_or_default().to_owned(),
+        })
     }
 
     /// Whether a warning says that changes are passed over, as from PostgreSQL 18 on they are
@@ -66,7 +73,9 @@ impl ServerMessage {
     /// What it asks for. The server's code decides, never its words.
     pub(crate) fn classify(&self, config: &PostgresConfig, doing: &str) -> Error {
         let what = format!("{doing}: {} ({})", self.message, self.code);
-        match fault(&self.code, config) {
+        // pg_hba.conf and the role itself have one code; only the place in the server differs.
+        let of_role = self.code == "28000" && self.routine == "InitializeSessionUserId";
+        match if of_role { no_role(config) } else { fault(&self.code, config) } {
             Fault::Operator { fix } => Error::operator(what, fix),
             Fault::Held { by } => Error::held(what, by),
             Fault::Transient => Error::transient(what),
@@ -121,6 +130,16 @@ fn make_publication(config: &PostgresConfig) -> String {
         "{remedy} and, since what was written without it cannot be read any more, \
          SELECT pg_drop_replication_slot('{slot}');"
     )
+}
+
+fn no_role(config: &PostgresConfig) -> Fault {
+    let user = identifier(&config.user);
+    Fault::Operator {
+        fix: format!(
+            "name another role in the URL, or make this one: CREATE ROLE {user} LOGIN REPLICATION; \
+             and where it exists ALTER ROLE {user} LOGIN REPLICATION;"
+        ),
+    }
 }
 
 /// The server has one code for everything its `pg_hba.conf` does not like.

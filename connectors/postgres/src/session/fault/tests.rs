@@ -17,7 +17,8 @@ fn the_code_alone_decides_what_an_error_asks_for() {
     let definite = ["", "XX000", "XX001", "42601", "22P02", "0A000", "unheard of"];
     let config = config("postgresql://reader@db/shop");
     let told = |code: &str| {
-        let message = ServerMessage { code: code.to_owned(), message: "no".to_owned() };
+        let message =
+            ServerMessage { code: code.to_owned(), message: "no".to_owned(), ..Default::default() };
         message.classify(&config, "streaming")
     };
     for code in transient {
@@ -54,7 +55,11 @@ fn only_code_and_message_of_the_server_are_kept() {
     let body =
         b"SERROR\0VERROR\0C23505\0Mduplicate key\0DKey (name)=(Alice)\0WCOPY x: \"Alice\"\0\0";
     let told = ServerMessage::parse(body);
-    let wanted = ServerMessage { code: "23505".to_owned(), message: "duplicate key".to_owned() };
+    let wanted = ServerMessage {
+        code: "23505".to_owned(),
+        message: "duplicate key".to_owned(),
+        ..Default::default()
+    };
     assert_eq!(told, wanted);
     assert_eq!(ServerMessage::parse(b"").code, "");
     assert_eq!(ServerMessage::parse(&[0xff, 0xfe, 0, b'C']).code, "");
