@@ -3,34 +3,75 @@ use std::io::{Read, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use connector_api::Error;
+
 use super::{Exit, Failure, print};
-use crate::config::Config;
+use crate::config::{Config, SellerConfig, SinkConfig};
 use crate::http::SELLERS_PATH;
+#[cfg(feature = "sqlite")]
+use crate::sink::sqlite;
+use crate::state::Checkpoint;
 use crate::telemetry::SourceStatus;
 
 /// How long a running process may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Tells how every seller of the running process stands.
+/// Tells how every seller of the running process stands; when none runs, what is stored.
 pub(super) fn status(config: &Config, json: bool) -> Result<Exit, Failure> {
+    let answer = match running(config) {
+        Ok(answer) => answer,
+        Err(failure) => {
+            let statuses = stored(config)?.ok_or(failure)?;
+            serde_json::to_string(&statuses).expect("a status has only text keys")
+        }
+    };
+    if json {
+        return print(&format!("{answer}\n"));
+    }
+    let statuses: Vec<SourceStatus> = serde_json::from_str(&answer).map_err(|error| {
+        let what = format!("what answers is no tailstock of this version: {error}");
+        Failure::new(Exit::Failed, what, "ask with the version that runs")
+    })?;
+    print(&table(&statuses))
+}
+
+/// What the running process says of itself.
+fn running(config: &Config) -> Result<String, Failure> {
     let Some(address) = config.http else {
         let what = "the running process cannot be asked: its HTTP server is turned off";
         let fix = "give it an address: [http] listen = \"127.0.0.1:8642\"";
         return Err(Failure::new(Exit::Failed, what, fix));
     };
-    let answer = get(reachable(address), SELLERS_PATH).map_err(|error| {
+    get(reachable(address), SELLERS_PATH).map_err(|error| {
         let what = format!("no running tailstock answers on {address}: {error}");
         let fix = format!("start it: tailstock --config {} run", config.file.display());
         Failure::new(Exit::Failed, what, &fix)
-    })?;
-    if json {
-        return print(&format!("{answer}\n"));
+    })
+}
+
+/// What the store says of every seller; `None` where there is no store that can be read beside its
+/// process.
+#[cfg(feature = "sqlite")]
+fn stored(config: &Config) -> Result<Option<Vec<SourceStatus>>, Failure> {
+    let SinkConfig::Sqlite(store) = &config.sink else { return Ok(None) };
+    if !store.path.exists() {
+        return Ok(None);
     }
-    let statuses: Vec<SourceStatus> = serde_json::from_str(&answer).map_err(|error| {
-        let what = format!("what answers on {address} is no tailstock of this version: {error}");
-        Failure::new(Exit::Failed, what, "ask with the version that runs")
-    })?;
-    print(&table(&statuses))
+    let status = |config: &SellerConfig| {
+        let (seller, source) = (&config.seller, &config.source.name);
+        let text = sqlite::checkpoint(&store.path, seller, source)?;
+        let decode = |text: String| Checkpoint::decode(&text, seller.as_str(), source.as_str());
+        let checkpoint = text.map(decode).transpose();
+        let unusable = |error| Error::definite("what is stored cannot be read").because(error);
+        Ok(SourceStatus::stopped(config, checkpoint.map_err(unusable)?.as_ref()))
+    };
+    let statuses: Result<Vec<SourceStatus>, Error> = config.sellers.iter().map(status).collect();
+    Ok(Some(statuses?))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn stored(_: &Config) -> Result<Option<Vec<SourceStatus>>, Failure> {
+    Ok(None)
 }
 
 /// Where a listener on `address` is reached from this machine.

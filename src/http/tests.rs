@@ -130,7 +130,7 @@ async fn metrics_carry_seller_and_source_and_every_name_is_there() {
     let server = Server::start().await;
     server.enter(Lifecycle::Streaming);
     let metrics = server.metrics();
-    let unknown = [names::LAG_BYTES, names::WAL_RETAINED_BYTES, names::LAST_CONTACT_SECONDS];
+    let unknown = [names::LAG_BYTES, names::LAST_CONTACT_SECONDS];
     let (_, body) = server.get("/metrics").await;
     for name in unknown {
         assert!(!body.contains(name.name), "{} is unknown, so it is not there", name.name);
@@ -138,7 +138,6 @@ async fn metrics_carry_seller_and_source_and_every_name_is_there() {
     metrics.mapped(7, 0, 0);
     metrics.published(4_000);
     metrics.follows(&head(), None, &checkpoint());
-    metrics.wal_retained(Some(16 << 20));
     server.board.shard().committed(Duration::from_millis(1));
     let (status, body) = server.get("/metrics").await;
     assert_eq!(status, 200);

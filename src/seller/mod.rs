@@ -290,6 +290,6 @@ pub(crate) fn blockers(findings: &[connector_api::Finding]) -> impl Iterator<Ite
         |finding: &&connector_api::Finding| finding.severity == connector_api::Severity::Blocker;
     findings.iter().filter(blocks).map(|finding| {
         let connector_api::Finding { check, found, wanted, fix, .. } = finding;
-        Error::operator(format!("{check}: found {found}, wanted {wanted}"), fix)
+        Error::operator(format!("{check}: {found}; wanted: {wanted}"), fix)
     })
 }

@@ -236,16 +236,20 @@ fn revision(remembered: Option<&Checkpoint>, hash: &str) -> MappingRevision {
 fn compile(survey: &Survey, mapping: &MappingRevision, config: &SellerConfig) -> Result<Plan> {
     let plan = Plan::compile(&config.definitions, &survey.tables, mapping.number);
     let errors = plan.as_ref().err().map_or(&[][..], Vec::as_slice);
+    let of_table = |error: &PlanError, finding: &Finding| {
+        let table = &config.definitions[error.definition].table;
+        error.key == "table" && finding.check == format!("table {table}")
+    };
     let of_mapping = errors.iter().map(|error| {
         let place = config.place_of(error.definition, error.key);
-        Error::operator(format!("{place}: {}", error.found), error.fix.as_str())
+        // The server knows what other tables there are.
+        let known = survey.findings.iter().find(|finding| of_table(error, finding));
+        let fix = known.map_or(&error.fix, |finding| &finding.fix);
+        Error::operator(format!("{place}: {}", error.found), fix)
     });
     let is_told = |finding: &Finding| {
-        let table = |error: &PlanError| {
-            let table = &config.definitions[error.definition].table;
-            error.key == "table" && finding.check == format!("table {table}")
-        };
-        finding.check.starts_with("column ") && !errors.is_empty() || errors.iter().any(table)
+        let of_column = finding.check.starts_with("column ") && !errors.is_empty();
+        of_column || errors.iter().any(|error| of_table(error, finding))
     };
     let others: Vec<Finding> =
         survey.findings.iter().filter(|finding| !is_told(finding)).cloned().collect();

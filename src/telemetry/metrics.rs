@@ -29,7 +29,6 @@ pub(super) struct Metrics {
     restarts: IntCounterVec,
     commit_to_published_seconds: HistogramVec,
     lag_bytes: IntGaugeVec,
-    wal_retained_bytes: IntGaugeVec,
     dirty_tables: IntGaugeVec,
     oldest_unconfirmed_seconds: GaugeVec,
     last_contact_seconds: GaugeVec,
@@ -96,7 +95,6 @@ impl Metrics {
             restarts: counters(names::RESTARTS),
             commit_to_published_seconds: registered(at, HistogramVec::new(latency, &SOURCE_LABELS)),
             lag_bytes: gauges(names::LAG_BYTES),
-            wal_retained_bytes: gauges(names::WAL_RETAINED_BYTES),
             dirty_tables: gauges(names::DIRTY_TABLES),
             oldest_unconfirmed_seconds: floats(names::OLDEST_UNCONFIRMED_SECONDS),
             last_contact_seconds: floats(names::LAST_CONTACT_SECONDS),
@@ -155,7 +153,6 @@ impl Metrics {
             None => drop(gauge.remove_label_values(&labels)),
         };
         whole(&self.lag_bytes, source.lag_bytes);
-        whole(&self.wal_retained_bytes, source.wal_retained_bytes);
         whole(&self.dirty_tables, Some(source.dirty_tables.len() as u64));
         let unconfirmed = self.oldest_unconfirmed_seconds.with_label_values(&labels);
         unconfirmed.set(seconds(source.oldest_unconfirmed_ms.unwrap_or(0)));

@@ -44,8 +44,6 @@ names! {
         "Age of the oldest change that was read and is not confirmed; 0 when there is none.";
     LAST_CONTACT_SECONDS = "tailstock_last_contact_seconds",
         "Time since the server was last heard.";
-    WAL_RETAINED_BYTES = "tailstock_wal_retained_bytes",
-        "Bytes of log the server keeps for this source.";
     DIRTY_TABLES = "tailstock_dirty_tables",
         "Tables whose published levels cannot be trusted until they are read anew.";
     SELLER_STATE = "tailstock_seller_state",

@@ -102,7 +102,6 @@ struct Standing {
     since: Timestamp,
     position: Option<Position>,
     lag_bytes: Option<u64>,
-    wal_retained_bytes: Option<u64>,
     last_contact: Option<Instant>,
     oldest_unconfirmed_us: Option<i64>,
     dirty_tables: BTreeMap<String, String>,
@@ -115,7 +114,6 @@ impl Standing {
             since: Timestamp::now(),
             position: None,
             lag_bytes: None,
-            wal_retained_bytes: None,
             last_contact: None,
             oldest_unconfirmed_us: None,
             dirty_tables: BTreeMap::new(),
@@ -170,11 +168,6 @@ impl SellerMetrics {
         }
     }
 
-    /// Bytes of log the server keeps for this source; `None` when it does not tell.
-    pub fn wal_retained(&self, bytes: Option<u64>) {
-        locked(&self.shared.standing).wal_retained_bytes = bytes;
-    }
-
     fn status(&self) -> SourceStatus {
         let standing = locked(&self.shared.standing);
         let (reason, fix) = match &standing.state {
@@ -187,12 +180,11 @@ impl SellerMetrics {
             seller: self.shared.seller.as_str().to_owned(),
             source: self.shared.source.as_str().to_owned(),
             state: standing.state.as_str().to_owned(),
-            since: format!("{:.3}", standing.since),
+            since: Some(format!("{:.3}", standing.since)),
             reason,
             fix,
             position: standing.position.as_ref().map(Position::to_string),
             lag_bytes: standing.lag_bytes,
-            wal_retained_bytes: standing.wal_retained_bytes,
             last_contact_ms: standing.last_contact.map(age_ms),
             oldest_unconfirmed_ms: standing.oldest_unconfirmed_us.map(age_since_us),
             rows: self.counters.rows_read.get(),
@@ -211,10 +203,12 @@ pub struct SourceStatus {
     pub seller: String,
     /// One of its databases.
     pub source: String,
-    /// One word: `starting`, `streaming`, `backing_off`, `standing_by`, `halted`, `stopped`.
+    /// One word: `starting`, `streaming`, `backing_off`, `standing_by`, `halted`, `stopped`;
+    /// of a source that no process follows `stopped` or `never_started`.
     pub state: String,
     /// Since when, RFC 3339 UTC.
-    pub since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// Why, when it does not stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -227,9 +221,6 @@ pub struct SourceStatus {
     /// Bytes of log between what was confirmed and the server's end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_bytes: Option<u64>,
-    /// Bytes of log the server keeps for this source.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wal_retained_bytes: Option<u64>,
     /// Milliseconds since the server was last heard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_contact_ms: Option<u64>,
@@ -249,6 +240,31 @@ pub struct SourceStatus {
 }
 
 impl SourceStatus {
+    /// A source that no process follows, as far as its checkpoint tells.
+    pub fn stopped(seller: &SellerConfig, checkpoint: Option<&Checkpoint>) -> Self {
+        let state = match checkpoint {
+            Some(_) => Lifecycle::Stopped.as_str(),
+            None => "never_started",
+        };
+        Self {
+            seller: seller.seller.as_str().to_owned(),
+            source: seller.source.name.as_str().to_owned(),
+            state: state.to_owned(),
+            since: None,
+            reason: None,
+            fix: None,
+            position: checkpoint.map(|checkpoint| checkpoint.point.position.to_string()),
+            lag_bytes: None,
+            last_contact_ms: None,
+            oldest_unconfirmed_ms: None,
+            rows: 0,
+            events: 0,
+            dead_letters: 0,
+            restarts: 0,
+            dirty_tables: checkpoint.map(|known| known.dirty_tables.clone()).unwrap_or_default(),
+        }
+    }
+
     /// Whether it streams and its levels can be trusted.
     pub fn is_ready(&self) -> bool {
         self.state == Lifecycle::Streaming.as_str() && self.dirty_tables.is_empty()

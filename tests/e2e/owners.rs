@@ -93,5 +93,8 @@ async fn a_process_whose_store_was_taken_over_ends_and_publishes_nothing_more() 
     // Whoever takes it next goes on where it was.
     let mut next = Tailstock::start(&workspace, &["run", "--until-current"]);
     assert!(next.wait(Duration::from_secs(30)).await.success(), "{}", next.log());
+    let mut status = Tailstock::start(&workspace, &["status"]);
+    assert!(status.wait(Duration::from_secs(30)).await.success(), "{}", status.log());
+    assert!(status.log().contains("acme/main  stopped"), "{}", status.log());
     assert_eq!(Published::open(&workspace.path("stock.db")).by_key().len(), 2);
 }

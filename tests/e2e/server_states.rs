@@ -138,16 +138,25 @@ fn a_publication_or_table_that_will_not_do_says_why() {
         ("no_publication", "DROP PUBLICATION tailstock"),
         ("table_not_published", "ALTER PUBLICATION tailstock DROP TABLE stock"),
         ("column_list_hides_a_column", &format!("{publication} (item, note)")),
+        (
+            "two_hidden_columns_of_a_shared_publication",
+            "CREATE TABLE other (id int PRIMARY KEY);
+            DROP PUBLICATION tailstock; CREATE PUBLICATION tailstock FOR TABLE other,
+            stock (item) WHERE (item > 0)",
+        ),
+        ("row_filter_outside_the_identity", &format!("{publication} WHERE (qty > 0)")),
         ("publication_without_delete", "ALTER PUBLICATION tailstock SET (publish = 'insert')"),
         ("no_table", "DROP TABLE stock; CREATE TABLE stocks (item int PRIMARY KEY, qty int)"),
+        ("near_table", "ALTER TABLE stock RENAME TO stocks"),
         ("no_column", "ALTER TABLE stock RENAME qty TO quantity"),
+        ("near_column", "ALTER TABLE stock RENAME qty TO qtty"),
         ("table_is_a_view", "ALTER TABLE stock RENAME TO t; CREATE VIEW stock AS SELECT * FROM t"),
         ("no_identity", "ALTER TABLE stock DROP CONSTRAINT stock_pkey"),
         ("identity_nothing", "ALTER TABLE stock REPLICA IDENTITY NOTHING"),
         (
             "unlogged_table",
             "DROP TABLE stock; CREATE UNLOGGED TABLE stock
-            (item int PRIMARY KEY, qty int)",
+            (item int PRIMARY KEY, qty int, note text)",
         ),
         (
             "several_at_once",
@@ -156,7 +165,11 @@ fn a_publication_or_table_that_will_not_do_says_why() {
         ),
     ] {
         let url = server.database(name, change);
-        server.tells(name, 4, &url);
+        server.tells_with(
+            name,
+            4,
+            &seller(&url, &STOCK.replace("on_hand", "sku = \"note\"\non_hand")),
+        );
     }
 }
 
@@ -211,9 +224,21 @@ fn a_server_that_is_not_set_up_says_how() {
     server.0.execute("SELECT pg_create_physical_replication_slot('backup')").unwrap();
     server.tells("no_free_slot", 4, &server.database("shop", ""));
 
-    let options = PostgresOptions::default().setting("max_wal_senders", "0").controlled();
+    let options = PostgresOptions::default().setting("max_wal_senders", "1").controlled();
     let Some(server) = Server::start(test, options) else { return };
-    server.tells("no_free_sender", 4, &server.database("shop", ""));
+    let url = server.database("shop", "");
+    let mut backup = server
+        .0
+        .bin("pg_receivewal")
+        .unwrap()
+        .args(["--directory", server.0.socket_dir().unwrap().to_str().unwrap(), "--no-loop"])
+        .spawn()
+        .unwrap();
+    let busy = "SELECT count(*) = 1 FROM pg_stat_replication";
+    server.0.wait_until(busy, std::time::Duration::from_secs(20)).unwrap();
+    server.tells("no_free_sender", 4, &url);
+    backup.kill().unwrap();
+    backup.wait().unwrap();
 
     let options = PostgresOptions::default().controlled();
     let Some(primary) = Server::start(test, options.clone()) else { return };

@@ -28,7 +28,9 @@ async fn blockers(config: &PostgresConfig, capture: &Capture) -> Vec<Finding> {
 /// What of a remedy is SQL: the rest speaks to the person who reads it.
 fn sql(fix: &str) -> Vec<&str> {
     let statement = |part: &&str| {
-        ["ALTER ", "CREATE ", "GRANT "].iter().any(|command| part.starts_with(command))
+        ["BEGIN", "ALTER ", "CREATE ", "GRANT ", "COMMIT"]
+            .iter()
+            .any(|command| part.starts_with(command))
     };
     fix.split(';').map(str::trim).take_while(statement).collect()
 }

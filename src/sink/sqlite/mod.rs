@@ -25,7 +25,7 @@ mod write;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -121,19 +121,39 @@ impl ShardState for Reader {
     }
 }
 
-fn load(path: &std::path::Path, seller: &str, source: &str) -> rusqlite::Result<Stored> {
+/// The stored checkpoint of a source, for commands beside the process that writes the file.
+pub fn checkpoint(path: &Path, seller: &SellerId, source: &SourceName) -> Result<Option<String>> {
+    let read = || -> rusqlite::Result<Option<String>> {
+        let connection = reading(path)?;
+        stored_checkpoint(&connection, seller.as_str(), source.as_str())
+    };
+    read().map_err(|error| open::classify(&error, path, "reading what is stored"))
+}
+
+fn reading(path: &Path) -> rusqlite::Result<rusqlite::Connection> {
     let connection = rusqlite::Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     connection.busy_timeout(open::BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+fn stored_checkpoint(
+    connection: &rusqlite::Connection,
+    seller: &str,
+    source: &str,
+) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT value FROM checkpoints WHERE seller = ?1 AND source = ?2";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([seller, source])?;
+    rows.next()?.map(|row| row.get(0)).transpose()
+}
+
+fn load(path: &Path, seller: &str, source: &str) -> rusqlite::Result<Stored> {
+    let connection = reading(path)?;
     let transaction = connection.unchecked_transaction()?;
-    let checkpoint = {
-        let sql = "SELECT value FROM checkpoints WHERE seller = ?1 AND source = ?2";
-        let mut statement = transaction.prepare(sql)?;
-        let mut rows = statement.query([seller, source])?;
-        rows.next()?.map(|row| row.get(0)).transpose()?
-    };
+    let checkpoint = stored_checkpoint(&transaction, seller, source)?;
     let sql = "SELECT table_name, pk, value FROM rows WHERE seller = ?1 AND source = ?2";
     let mut statement = transaction.prepare(sql)?;
     let rows = statement.query_map([seller, source], |row| {

@@ -153,7 +153,7 @@ fn let_in(config: &PostgresConfig, user: &str, database: &str) -> String {
     };
     format!(
         "{remedy} let {user} in: ALTER ROLE {user} LOGIN REPLICATION; and a line in pg_hba.conf \
-         such as: hostssl {database} {user} ADDRESS scram-sha-256"
+         such as: hostssl {database} {user} ADDRESS scram-sha-256, then SELECT pg_reload_conf();"
     )
 }
 

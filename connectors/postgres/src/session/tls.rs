@@ -112,7 +112,10 @@ pub(crate) fn handshake_error(error: &io::Error, host: &Host) -> Error {
             ),
             CertificateError::NotValidForName => wrong_name(host, ""),
             CertificateError::NotValidForNameContext { presented, .. } => {
-                wrong_name(host, &format!(": {}", presented.join(", ")))
+                // The library writes them as DnsName("shop.example").
+                let plain = |name: &String| name.split('"').nth(1).unwrap_or(name).to_owned();
+                let names: Vec<String> = presented.iter().map(plain).collect();
+                wrong_name(host, &format!(": {}", names.join(", ")))
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => operator(
                 "the server's certificate has expired",

@@ -46,9 +46,13 @@ impl Report<'_> {
 
     fn missing_table(&mut self, name: &TableName) {
         let tables = self.facts.publication.iter().flat_map(|found| &found.tables);
-        let named = |other: &&PublishedTable| other.name.table == name.table;
-        let hint = match { tables }.find(named) {
-            Some(other) => format!("; did you mean {}?", qualified(&other.name)),
+        let distance = |other: &TableName| strsim::osa_distance(&other.table, &name.table);
+        let nearest = tables
+            .map(|other| (distance(&other.name), &other.name))
+            .filter(|(distance, _)| *distance <= 1 + name.table.chars().count() / 4)
+            .min_by_key(|(distance, other)| (*distance, other.schema != name.schema));
+        let hint = match nearest {
+            Some((_, other)) => format!("; did you mean {}?", qualified(other)),
             None => String::new(),
         };
         self.blocker(
@@ -121,36 +125,42 @@ impl Report<'_> {
     ) {
         let Columns::Only(names) = &wanted.columns else { return };
         let exists = |name: &String| table.description.columns.iter().any(|c| c.name == *name);
-        for name in names.iter().filter(|name| exists(name)) {
-            if published.columns.contains(name) {
-                continue;
-            }
-            let check = format!("column {}.{}", qualified(&wanted.name), identifier(name));
-            let publication = identifier(&self.config.publication);
-            if published.listed {
-                let mut columns: Vec<String> =
-                    published.columns.iter().map(|name| identifier(name)).collect();
-                columns.push(identifier(name));
-                let found = format!("is left out of publication {publication}");
-                let fix = format!(
-                    "ALTER PUBLICATION {publication} SET TABLE {} ({}); and every other table of \
-                     that publication in the same statement",
-                    qualified(&wanted.name),
-                    columns.join(", ")
-                );
-                self.blocker(&check, found, "every mapped column published", fix);
-            } else {
-                let mut fix = "map the expression that generates it".to_owned();
-                if self.facts.server.version_number >= 180_000 && table.generated.stored {
-                    fix = format!(
-                        "ALTER PUBLICATION {publication} SET (publish_generated_columns = \
-                         stored); or {fix}"
-                    );
-                }
-                let found = "is generated, and not in the log";
-                self.blocker(&check, found, "a column that the log carries", fix);
-            }
+        let missing: Vec<String> = names
+            .iter()
+            .filter(|name| exists(name) && !published.columns.contains(name))
+            .map(|name| identifier(name))
+            .collect();
+        let publication = identifier(&self.config.publication);
+        if missing.is_empty() {
+            return;
         }
+        let name = qualified(&wanted.name);
+        let check = format!("columns {} of {name}", missing.join(", "));
+        if published.listed {
+            let sent = published.columns.iter().map(|name| identifier(name));
+            let columns: Vec<String> = sent.chain(missing).collect();
+            let filter = match &published.filter {
+                Some(filter) => format!(" WHERE ({filter})"),
+                None => String::new(),
+            };
+            // SET TABLE would drop every other table of the publication.
+            let fix = format!(
+                "BEGIN; ALTER PUBLICATION {publication} DROP TABLE {name}; \
+                 ALTER PUBLICATION {publication} ADD TABLE {name} ({}){filter}; COMMIT;",
+                columns.join(", ")
+            );
+            let found = format!("left out of publication {publication}");
+            self.blocker(&check, found, "every mapped column published", fix);
+            return;
+        }
+        let mut fix = "map the expression that generates it".to_owned();
+        if self.facts.server.version_number >= 180_000 && table.generated.stored {
+            fix = format!(
+                "ALTER PUBLICATION {publication} SET (publish_generated_columns = stored); or {fix}"
+            );
+        }
+        let found = "generated, and not in the log";
+        self.blocker(&check, found, "columns that the log carries", fix);
     }
 
     fn filter(&mut self, published: &PublishedTable, check: &str) {
@@ -175,7 +185,12 @@ impl Report<'_> {
                 _ if table.description.primary_key.is_empty() => "has no primary key",
                 _ => "has a deferrable primary key, which identifies no row",
             };
-            let fix = format!("ALTER TABLE {name} REPLICA IDENTITY FULL;");
+            let has_key = !table.description.primary_key.is_empty();
+            let cheapest = match table.description.identity {
+                Identity::Nothing if has_key => "DEFAULT",
+                _ => "FULL",
+            };
+            let fix = format!("ALTER TABLE {name} REPLICA IDENTITY {cheapest};");
             self.blocker(check, format!("{why}: {fails}"), wanted, fix);
         }
         for leaf in &table.leaves {

@@ -48,6 +48,12 @@ fn a_captured_table_must_exist_be_a_table_and_be_logged() {
         tables[0].name = TableName::new("Shop", "stock");
     });
     assert!(elsewhere.fix.ends_with("did you mean \"Shop\".stock?"), "{elsewhere:#?}");
+    let misspelt = one(|facts| {
+        facts.tables.clear();
+        let tables = &mut facts.publication.as_mut().unwrap().tables;
+        tables[0].name = TableName::new("public", "stocks");
+    });
+    assert!(misspelt.fix.ends_with("did you mean public.stocks?"), "{misspelt:#?}");
     let view = one(|facts| facts.tables[0].kind = "v".into());
     assert_blocks(&view, "table public.stock", "is not a table", "the table behind it");
     let unlogged = one(|facts| facts.tables[0].unlogged = true);
@@ -110,8 +116,8 @@ fn a_captured_column_must_be_sent() {
         found.tables[0].columns.pop();
         found.tables[0].listed = true;
     }));
-    let fix = "SET TABLE public.stock (id, sku, quantity);";
-    assert_blocks(&left_out, "column public.stock.quantity", "left out", fix);
+    let fix = "ADD TABLE public.stock (id, sku, quantity); COMMIT;";
+    assert_blocks(&left_out, "columns quantity of public.stock", "left out", fix);
     let generated = |version: i32| {
         one(move |facts| {
             facts.server.version_number = version;
@@ -120,7 +126,7 @@ fn a_captured_column_must_be_sent() {
         })
     };
     let old = generated(170_000);
-    assert_blocks(&old, "column public.stock.quantity", "is generated", "map the expression");
+    assert_blocks(&old, "columns quantity of public.stock", "generated", "map the expression");
     assert!(!old.fix.contains("publish_generated_columns"));
     assert!(generated(180_000).fix.contains("publish_generated_columns = stored"));
 }
@@ -136,14 +142,15 @@ fn a_table_whose_rows_cannot_be_identified_would_break_the_shop() {
             table.identity = None;
         })
     };
-    let fix = "ALTER TABLE public.stock REPLICA IDENTITY FULL;";
-    for (finding, words) in [
-        (without(Identity::PrimaryKey, &[]), "has no primary key: the shop's own UPDATE"),
-        (without(Identity::PrimaryKey, &["id"]), "a deferrable primary key"),
-        (without(Identity::Nothing, &["id"]), "replica identity NOTHING"),
-        (without(Identity::Index, &["id"]), "has lost the index"),
+    for (finding, words, identity) in [
+        (without(Identity::PrimaryKey, &[]), "has no primary key: the shop's own UPDATE", "FULL"),
+        (without(Identity::PrimaryKey, &["id"]), "a deferrable primary key", "FULL"),
+        (without(Identity::Nothing, &["id"]), "replica identity NOTHING", "DEFAULT"),
+        (without(Identity::Nothing, &[]), "replica identity NOTHING", "FULL"),
+        (without(Identity::Index, &["id"]), "has lost the index", "FULL"),
     ] {
-        assert_blocks(&finding, "table public.stock", words, fix);
+        let fix = format!("ALTER TABLE public.stock REPLICA IDENTITY {identity};");
+        assert_blocks(&finding, "table public.stock", words, &fix);
     }
     assert_eq!(otherwise(full), []);
 }
@@ -174,7 +181,7 @@ fn a_column_list_must_cover_the_replica_identity() {
         found.tables[0].listed = true;
     }));
     let checks: Vec<&str> = uncovered.iter().map(|finding| finding.check.as_str()).collect();
-    assert_eq!(checks, ["column public.stock.id", "table public.stock"]);
+    assert_eq!(checks, ["columns id of public.stock", "table public.stock"]);
     let found = otherwise(|facts| {
         full(facts);
         facts.publication.as_mut().unwrap().tables[0].listed = true;
