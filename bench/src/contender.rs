@@ -84,18 +84,21 @@ fn wait(pid: u32) -> Usage {
         if let (Some(user), Some(system)) = (ticks(11), ticks(12)) {
             usage.cpu_s = (user + system) / 100.0;
         }
-        let status = std::fs::read_to_string(folder.join("status")).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak = peak.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
-        if let Some(kib) = peak {
-            usage.peak_rss_mib = kib / 1024.0;
-        }
+        usage.peak_rss_mib = peak_rss_mib(pid).unwrap_or(usage.peak_rss_mib);
         // A zombie has ended: what it used is final.
         if fields.first().is_none_or(|state| *state == "Z") {
             return usage;
         }
         pause();
     }
+}
+
+/// The most memory a process has had so far.
+pub(crate) fn peak_rss_mib(pid: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = peak.split_whitespace().next()?.parse().ok()?;
+    Some(kib / 1024.0)
 }
 
 /// Between two samples: short against what is measured, long against what sampling costs.

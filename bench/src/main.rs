@@ -6,6 +6,7 @@ mod contender;
 mod latency;
 mod report;
 mod shop;
+mod start;
 
 use clap::{Parser, Subcommand};
 
@@ -30,7 +31,7 @@ enum Bench {
         #[arg(long)]
         quick: bool,
         /// What to run
-        #[arg(long, value_delimiter = ',', default_values = ["w1", "w2", "latency"])]
+        #[arg(long, value_delimiter = ',', default_values = ["w1", "w2", "latency", "start"])]
         only: Vec<String>,
     },
 }
@@ -63,6 +64,10 @@ fn main() {
     for rate in [500, 5000].into_iter().filter(|_| wanted("latency")) {
         println!("latency at {rate} rows/s for {seconds} s ...");
         report.add_latency(rate, &latency::measure(&shop, rate, seconds));
+    }
+    if wanted("start") {
+        println!("start to first event ...");
+        report.add_start(&start::measure(&shop, if quick { 3 } else { 11 }));
     }
     println!("\n{report}");
     report.write("target/bench/postgres.json");

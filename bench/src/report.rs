@@ -47,6 +47,32 @@ struct Line {
     p999_ms: Option<f64>,
 }
 
+/// Milliseconds in order.
+struct Times(Vec<f64>);
+
+impl Times {
+    fn of(times_ms: &[f64]) -> Self {
+        let mut sorted = times_ms.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        Self(sorted)
+    }
+
+    fn at(&self, thousandth: usize) -> Option<f64> {
+        let place = (self.0.len() * thousandth / 1000).min(self.0.len().saturating_sub(1));
+        self.0.get(place).map(|ms| (ms * 100.0).round() / 100.0)
+    }
+
+    fn line(&self) -> Line {
+        Line {
+            contender: "sqlite",
+            p50_ms: self.at(500),
+            p99_ms: self.at(990),
+            p999_ms: self.at(999),
+            ..Line::default()
+        }
+    }
+}
+
 /// Everything that was measured.
 #[derive(Debug, Default)]
 pub(crate) struct Report(Vec<Line>);
@@ -70,19 +96,17 @@ impl Report {
 
     /// Milliseconds from the commit in the shop to the moment an event could be read.
     pub(crate) fn add_latency(&mut self, rate: u32, latencies_ms: &[f64]) {
-        let mut sorted = latencies_ms.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let at = |thousandth: usize| {
-            let place = (sorted.len() * thousandth / 1000).min(sorted.len().saturating_sub(1));
-            sorted.get(place).map(|ms| (ms * 100.0).round() / 100.0)
-        };
+        let times = Times::of(latencies_ms);
+        self.0.push(Line { workload: format!("latency-{rate}"), ..times.line() });
+    }
+
+    /// Milliseconds from a process's start to its first event, and its memory when idle.
+    pub(crate) fn add_start(&mut self, begun: &crate::start::Begun) {
+        let line = Times::of(&begun.first_event_ms).line();
         self.0.push(Line {
-            workload: format!("latency-{rate}"),
-            contender: "sqlite",
-            p50_ms: at(500),
-            p99_ms: at(990),
-            p999_ms: at(999),
-            ..Line::default()
+            workload: "start".to_owned(),
+            peak_rss_mib: Some(begun.idle_rss_mib.round()),
+            ..line
         });
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use testbed::PgVersion;
 
-use crate::support::{Published, Shop, State, Tailstock, Workspace};
+use crate::support::{Published, Shop, State, Tailstock, Workspace, eventually};
 
 const SELLER: &str = r#"
 [[stock]]
@@ -163,4 +163,31 @@ async fn a_slot_that_was_made_anew_is_a_gap() {
 async fn a_publication_that_changed_while_away_is_a_gap() {
     let filter = "ALTER PUBLICATION tailstock SET TABLE stock WHERE (item > 2)";
     a_gap_after("a_publication_that_changed", filter, "the publication has changed").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deletes_behind_a_changed_table_survive_broken_connections() {
+    let test = "deletes_behind_a_changed_table_survive_broken_connections";
+    let Some((shop, workspace)) = started(test).await else { return };
+    let running = Tailstock::start(&workspace, &["run"]);
+    let disconnect = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                      WHERE application_name LIKE 'tailstock%'";
+    for item in 1..=30 {
+        shop.execute(&format!("INSERT INTO stock (item, qty) VALUES ({item}, 1)")).await;
+        shop.execute(&format!("ALTER TABLE stock ADD extra_{item} int")).await;
+        // Whatever is asked of the server about the new columns is cut off.
+        shop.execute(disconnect).await;
+        shop.execute(&format!("DELETE FROM stock WHERE item = {item}")).await;
+        shop.execute(disconnect).await;
+    }
+    eventually("every row and its removal", Duration::from_secs(60), async || {
+        (published(&workspace).count("events") >= 60).then_some(())
+    })
+    .await;
+    let by_key = published(&workspace).by_key();
+    assert_eq!(by_key.len(), 30);
+    for (key, states) in by_key {
+        assert_eq!(states, [on_hand("1"), State::Removed], "{key}");
+    }
+    assert_eq!(published(&workspace).count("control WHERE kind = 'gap'"), 0, "{}", running.log());
 }
