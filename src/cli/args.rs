@@ -104,6 +104,9 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// Stop, with exit code 0, once everything that was in the log at the start is committed
+    ///
+    /// Gives up, with exit code 3, what another process holds for ten seconds, and with exit code 1
+    /// what fails for a minute without any progress.
     #[arg(long)]
     pub(super) until_current: bool,
 }
