@@ -4,6 +4,8 @@ use super::args::{Cli, RunArgs};
 use super::{Exit, Failure, process};
 use crate::config::{Config, LogFormat, SinkConfig};
 use crate::fleet::{self, Goal};
+use crate::progress::{Next, next_after};
+use crate::seller::{self, Keep};
 #[cfg(feature = "sqlite")]
 use crate::sink::sqlite::{Sqlite, SqliteOptions};
 use crate::sink::{Discard, Sink};
@@ -29,12 +31,42 @@ async fn follow(
     for seller in &config.sellers {
         telemetry.board.seller(seller);
     }
-    let goal = Goal { until_current: args.until_current };
-    let halted = fleet::run(config, sink(config)?, telemetry, goal, stop).await?;
+    let mut halted = Vec::new();
+    if is_first_start(config) {
+        let mut ending = stop.clone();
+        halted = tokio::select! {
+            refused = refused(config) => refused,
+            () = fleet::ending(&mut ending) => return Ok(Exit::Done),
+        };
+    }
+    if halted.is_empty() {
+        let goal = Goal { until_current: args.until_current };
+        halted = fleet::run(config, sink(config)?, telemetry, goal, stop).await?;
+    }
     if halted.is_empty() {
         return Ok(Exit::Done);
     }
     Err(Failure::of_sources(halted.iter().map(|(who, error)| (who.clone(), error))))
+}
+
+/// Whether there is no store yet.
+fn is_first_start(config: &Config) -> bool {
+    matches!(&config.sink, SinkConfig::Sqlite(store) if !store.path.exists())
+}
+
+/// Every seller and its error, if none could be followed before a person has changed something:
+/// then no store is made either.
+async fn refused(config: &Config) -> Vec<fleet::Halted> {
+    let mut refused = Vec::new();
+    for seller in &config.sellers {
+        match seller::preflight(seller, &Keep::of(config, seller)).await {
+            Err(error) if next_after(error.fault()) == Next::Halt => {
+                refused.push((format!("{}/{}", seller.seller, seller.source.name), error));
+            }
+            Ok(()) | Err(_) => return Vec::new(),
+        }
+    }
+    refused
 }
 
 fn sink(config: &Config) -> Result<Box<dyn Sink>, Failure> {

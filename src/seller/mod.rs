@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use connector::{Keep, check_source, connect};
 use start::NextCapture;
-pub use start::{Start, start};
+pub use start::{Start, preflight, start};
 
 use crate::config::SellerConfig;
 use crate::mapping::{Mapped, Mapper, Notice};

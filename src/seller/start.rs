@@ -3,7 +3,7 @@ use connector_api::{
 };
 use tracing::{info, warn};
 
-use super::{Surroundings, blockers, connect};
+use super::{Keep, Surroundings, blockers, connect};
 use crate::config::SellerConfig;
 use crate::mapping::{Mapper, Plan, PlanError, SourceIdentity};
 use crate::progress::{Decision, choose_resume};
@@ -48,6 +48,13 @@ impl NextCapture {
         }
         !open
     }
+}
+
+/// Looks whether a seller that has never been followed could be, and changes nothing anywhere.
+pub async fn preflight(config: &SellerConfig, keep: &Keep) -> Result<()> {
+    let connector = connect(&config.source, keep)?;
+    let survey = connector.survey(&Plan::tables_of(&config.definitions), None).await?;
+    compile(&survey, &revision(None, &config.mapping_hash), config).map(drop)
 }
 
 /// Brings a seller from what is stored to an open stream: survey, decide, make the checkpoint
