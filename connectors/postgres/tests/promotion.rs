@@ -145,7 +145,8 @@ async fn a_restored_copy_that_is_behind_the_checkpoint_is_a_gap() {
         let mut reader = shop.stream(&["stock"]).await;
         let copy = standby_of(&shop);
         // It ends its recovery as a copy of files does that has no more log: without a promotion.
-        copy.sql("copy (select 1) to program 'rm standby.signal'");
+        // The program reads what it is sent: the server is told of a pipe that breaks.
+        copy.sql("copy (select 1) to program 'cat > /dev/null; rm standby.signal'");
         copy.server.restart(StopMode::Fast).unwrap();
         assert_eq!(copy.value("select pg_is_in_recovery()"), "f");
         shop.sql("insert into stock select id from generate_series(1, 2000) id");
