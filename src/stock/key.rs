@@ -18,15 +18,23 @@ pub struct Parts<'a> {
 /// Appends `seller/source/item/location[/bucket]` with every part percent-encoded (RFC 3986:
 /// unreserved characters stay), so that different parts never yield one key.
 pub fn write(parts: &Parts<'_>, out: &mut Vec<u8>) {
-    for part in [parts.seller, parts.source, parts.item] {
-        encode(part, out);
+    write_source(parts.seller, parts.source, out);
+    for part in [parts.item, parts.location] {
         out.push(b'/');
+        encode(part, out);
     }
-    encode(parts.location, out);
     if let Some(bucket) = parts.bucket {
         out.push(b'/');
         encode(bucket, out);
     }
+}
+
+/// Appends `seller/source`, percent-encoded: how every record key of a source begins, and the whole
+/// key of what is said about the source rather than about an item.
+pub fn write_source(seller: &str, source: &str, out: &mut Vec<u8>) {
+    encode(seller, out);
+    out.push(b'/');
+    encode(source, out);
 }
 
 fn encode(part: &str, out: &mut Vec<u8>) {

@@ -293,7 +293,7 @@ impl Object {
     }
 }
 
-fn member(out: &mut Vec<u8>, name: &[u8], text: &str) {
+pub(super) fn member(out: &mut Vec<u8>, name: &[u8], text: &str) {
     out.extend_from_slice(name);
     string(text, out);
 }

@@ -2,6 +2,7 @@
 
 mod json;
 mod records;
+mod remark;
 mod schema;
 mod time;
 
@@ -11,5 +12,6 @@ mod tests;
 
 pub use json::Encoder;
 pub use records::{Damaged, Entry, RecordKind, Records};
+pub use remark::{Rejection, control_value, dead_letter_value, source_key};
 pub use schema::json_schema;
 pub use time::timestamp;
