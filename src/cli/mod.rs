@@ -12,6 +12,7 @@ mod args;
 mod exit;
 mod process;
 mod run;
+mod sink;
 mod source;
 mod status;
 mod tail;
@@ -56,6 +57,7 @@ fn load(cli: &Cli) -> Result<Config, Problems> {
     let loader = Loader {
         variable: &|name| std::env::var(name).ok(),
         check_source: &crate::seller::check_source,
+        check_property: &crate::sink::check_property,
     };
     loader.load(&cli.config)
 }

@@ -1,14 +1,11 @@
 use tokio::sync::watch;
 
 use super::args::{Cli, RunArgs};
-use super::{Exit, Failure, process};
-use crate::config::{Config, LogFormat, SinkConfig};
+use super::{Exit, Failure, process, sink};
+use crate::config::{Config, LogFormat};
 use crate::fleet::{self, Goal};
 use crate::progress::{Next, next_after};
 use crate::seller::{self, Keep};
-#[cfg(feature = "sqlite")]
-use crate::sink::sqlite::{Sqlite, SqliteOptions};
-use crate::sink::{Discard, Sink};
 use crate::telemetry::Telemetry;
 
 /// Follows every seller until told to stop.
@@ -31,8 +28,10 @@ async fn follow(
     for seller in &config.sellers {
         telemetry.board.seller(seller);
     }
+    let sink = sink::open(config)?;
     let mut halted = Vec::new();
-    if is_first_start(config) {
+    // A sink that cannot be asked is waited for below, with everybody else.
+    if sink.is_new().await.unwrap_or(false) {
         let mut ending = stop.clone();
         halted = tokio::select! {
             refused = refused(config) => refused,
@@ -41,17 +40,12 @@ async fn follow(
     }
     if halted.is_empty() {
         let goal = Goal { until_current: args.until_current };
-        halted = fleet::run(config, sink(config)?, telemetry, goal, stop).await?;
+        halted = fleet::run(config, sink, telemetry, goal, stop).await?;
     }
     if halted.is_empty() {
         return Ok(Exit::Done);
     }
     Err(Failure::of_sources(halted.iter().map(|(who, error)| (who.clone(), error))))
-}
-
-/// Whether there is no store yet.
-fn is_first_start(config: &Config) -> bool {
-    matches!(&config.sink, SinkConfig::Sqlite(store) if !store.path.exists())
 }
 
 /// Every seller and its error, if none could be followed before a person has changed something:
@@ -67,20 +61,4 @@ async fn refused(config: &Config) -> Vec<fleet::Halted> {
         }
     }
     refused
-}
-
-fn sink(config: &Config) -> Result<Box<dyn Sink>, Failure> {
-    match &config.sink {
-        SinkConfig::Discard => Ok(Box::new(Discard::default())),
-        #[cfg(feature = "sqlite")]
-        SinkConfig::Sqlite(sqlite) => Ok(Box::new(Sqlite::new(SqliteOptions {
-            path: sqlite.path.clone(),
-            retention_days: sqlite.retention_days,
-        }))),
-        #[cfg(not(feature = "sqlite"))]
-        SinkConfig::Sqlite(_) => {
-            let what = "this program was built without the SQLite sink";
-            Err(Failure::new(Exit::Usage, what, "build it with the feature sqlite"))
-        }
-    }
 }

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use connector_api::Error;
 
+use super::sink;
 use super::{Exit, Failure, print};
-use crate::config::{Config, SellerConfig, SinkConfig};
+use crate::config::{Config, SellerConfig};
 use crate::http::SELLERS_PATH;
-#[cfg(feature = "sqlite")]
-use crate::sink::sqlite;
 use crate::state::Checkpoint;
 use crate::telemetry::SourceStatus;
 
@@ -49,29 +48,21 @@ fn running(config: &Config) -> Result<String, Failure> {
     })
 }
 
-/// What the store says of every seller; `None` where there is no store that can be read beside its
-/// process.
-#[cfg(feature = "sqlite")]
+/// What the store says of every seller; `None` where nothing is stored.
 fn stored(config: &Config) -> Result<Option<Vec<SourceStatus>>, Failure> {
-    let SinkConfig::Sqlite(store) = &config.sink else { return Ok(None) };
-    if !store.path.exists() {
-        return Ok(None);
-    }
-    let status = |config: &SellerConfig| {
-        let (seller, source) = (&config.seller, &config.source.name);
-        let text = sqlite::checkpoint(&store.path, seller, source)?;
-        let decode = |text: String| Checkpoint::decode(&text, seller.as_str(), source.as_str());
-        let checkpoint = text.map(decode).transpose();
+    let source = |seller: &SellerConfig| (seller.seller.clone(), seller.source.name.clone());
+    let sources: Vec<_> = config.sellers.iter().map(source).collect();
+    let Some(checkpoints) = sink::checkpoints(config, &sources)? else { return Ok(None) };
+    let status = |(config, text): (&SellerConfig, Option<String>)| {
+        let (seller, source) = (config.seller.as_str(), config.source.name.as_str());
+        let decode = |text: String| Checkpoint::decode(&text, seller, source);
         let unusable = |error| Error::definite("what is stored cannot be read").because(error);
-        Ok(SourceStatus::stopped(config, checkpoint.map_err(unusable)?.as_ref()))
+        let checkpoint = text.map(decode).transpose().map_err(unusable)?;
+        Ok(SourceStatus::stopped(config, checkpoint.as_ref()))
     };
-    let statuses: Result<Vec<SourceStatus>, Error> = config.sellers.iter().map(status).collect();
+    let statuses: Result<Vec<SourceStatus>, Error> =
+        config.sellers.iter().zip(checkpoints).map(status).collect();
     Ok(Some(statuses?))
-}
-
-#[cfg(not(feature = "sqlite"))]
-fn stored(_: &Config) -> Result<Option<Vec<SourceStatus>>, Failure> {
-    Ok(None)
 }
 
 /// Where a listener on `address` is reached from this machine.

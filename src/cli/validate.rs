@@ -41,6 +41,7 @@ fn summary(config: &Config) -> String {
 fn sink(sink: &SinkConfig) -> String {
     match sink {
         SinkConfig::Sqlite(sqlite) => format!("sqlite in {}", sqlite.path.display()),
+        SinkConfig::Kafka(kafka) => format!("kafka at {}", kafka.brokers),
         SinkConfig::Discard => "discard: nothing is kept".to_owned(),
     }
 }

@@ -8,11 +8,12 @@
 //! |---|---|
 //! | `raw` | strict TOML: values by key, problems with lines, unknown keys |
 //! | `problem` | places, texts that know theirs, problems |
-//! | `main_file`, `sink` | the main file |
+//! | `main_file`, `sink`, `kafka` | the main file |
 //! | `seller_file`, `source`, `stock` | a seller's file |
 //! | `keys` | whether two mappings can yield one key |
 //! | `secret`, `outside` | secrets; what comes from the environment and from other files |
 
+mod kafka;
 mod keys;
 mod main_file;
 mod outside;
@@ -28,6 +29,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use kafka::{Delivery, Headers, KafkaConfig};
 pub use main_file::{LogConfig, LogFormat};
 pub use problem::{Place, Problem, Problems, Text};
 pub use secret::Secret;
@@ -62,6 +64,8 @@ pub struct Loader<'a> {
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// What the connector of the source says of its configuration, offline.
     pub check_source: &'a dyn Fn(&SourceConfig) -> connector_api::Result<()>,
+    /// What the sink's library says of one of its properties, by name and value.
+    pub check_property: &'a dyn Fn(&str, &str) -> Result<(), String>,
 }
 
 impl Loader<'_> {

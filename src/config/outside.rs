@@ -73,7 +73,7 @@ impl<'a> Outside<'a> {
                 &place,
                 if file.is_some() { "both `file` and `env`" } else { "neither `file` nor `env`" },
                 "exactly one of them",
-                "password = { file = \"/run/secrets/acme\" }",
+                format!("{} = {{ file = \"/run/secrets/acme\" }}", last(&place.key)),
             )),
         };
         section_finished(section, secret).map(Secret::new)
@@ -87,6 +87,11 @@ impl<'a> Outside<'a> {
             Problem::at(&file.place, found, "a readable file that holds the secret", fix)
         })
     }
+}
+
+/// The key itself, without its sections.
+fn last(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
 }
 
 /// The secret in a file, without the end of its line; or what is wrong with the file.

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Secret;
+use super::outside::Outside;
 use super::problem::{Place, Problem, Text};
 
 /// One option of a file.
@@ -202,6 +204,58 @@ impl<'d> Section<'d> {
         sections
     }
 
+    /// Every key with its value as a text, dots between the names of nested sections: for a library
+    /// that has hundreds of options of its own. `{ file = ... }` and `{ env = ... }` are secrets.
+    pub(super) fn properties(&self, outside: &Outside<'_>) -> Vec<Property> {
+        let mut properties = Vec::new();
+        for (key, value) in self.table.iter() {
+            let (name, line) = (key.get_ref().as_ref(), self.line_at(key));
+            let place = self.place_at(line, name);
+            let mut push = |text: Option<String>, secret| {
+                let value = text.map(Secret::new);
+                properties.push(Property {
+                    name: name.to_owned(),
+                    place: place.clone(),
+                    value,
+                    secret,
+                });
+            };
+            match value.get_ref() {
+                DeValue::String(text) => {
+                    let text = Text { text: text.clone().into_owned(), place: place.clone() };
+                    let expanded = outside.expand(&text).map_err(|problem| self.report(problem));
+                    push(expanded.ok(), false);
+                }
+                DeValue::Integer(number) => push(Some(number.to_string()), false),
+                DeValue::Float(number) => push(Some(number.to_string()), false),
+                DeValue::Boolean(flag) => push(Some(flag.to_string()), false),
+                DeValue::Table(table) if is_secret(table) => {
+                    let secret = outside.secret(self.within(name, table, line));
+                    push(secret.map(|secret| secret.expose().to_owned()), true);
+                }
+                DeValue::Table(table) => {
+                    let inner = self.within(name, table, line).properties(outside);
+                    let outer = |property: Property| Property {
+                        name: format!("{name}.{}", property.name),
+                        ..property
+                    };
+                    properties.extend(inner.into_iter().map(outer));
+                }
+                other => {
+                    let fix = "write \"name\" = \"value\"";
+                    self.report(Problem::at(
+                        &place,
+                        describe(other),
+                        "a text, a number, or true or false",
+                        fix,
+                    ));
+                    push(None, false);
+                }
+            }
+        }
+        properties
+    }
+
     /// Whether the key is there, whatever it holds.
     pub(super) fn has(&self, key: &str) -> bool {
         self.entry(key).is_some()
@@ -279,6 +333,21 @@ impl<'d> Section<'d> {
         let key = format!("{}{key}", self.prefix);
         Place { file: Arc::clone(&self.document.file), line: Some(line), key }
     }
+}
+
+/// An option of a library.
+pub(super) struct Property {
+    pub(super) name: String,
+    pub(super) place: Place,
+    /// `None` when it has been reported.
+    pub(super) value: Option<Secret>,
+    /// Whether it stood in a place for secrets, and is not to be told.
+    pub(super) secret: bool,
+}
+
+fn is_secret(table: &DeTable<'_>) -> bool {
+    let mut names = table.keys().map(|key| key.get_ref().as_ref());
+    !table.is_empty() && names.all(|name| matches!(name, "file" | "env"))
 }
 
 type Value<'d> = Spanned<DeValue<'d>>;

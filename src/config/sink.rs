@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use super::kafka::{self, KafkaConfig};
 use super::outside::Outside;
 use super::raw::{Key, Section};
 
@@ -8,6 +9,8 @@ use super::raw::{Key, Section};
 pub enum SinkConfig {
     /// One file that any SQL tool can read.
     Sqlite(SqliteConfig),
+    /// Topics of a cluster.
+    Kafka(KafkaConfig),
     /// Nowhere: sizes a source.
     Discard,
 }
@@ -27,8 +30,11 @@ pub(super) const SINK: Key = Key {
     wanted: "a section that says where events go",
     example: "[sink] with kind = \"sqlite\" and path = \"stock.db\" below it",
 };
-const KIND: Key =
-    Key { name: "kind", wanted: "\"sqlite\" or \"discard\"", example: "kind = \"sqlite\"" };
+const KIND: Key = Key {
+    name: "kind",
+    wanted: "\"sqlite\", \"kafka\" or \"discard\"",
+    example: "kind = \"sqlite\"",
+};
 const PATH: Key = Key {
     name: "path",
     wanted: "the SQLite file as a text, relative to this file",
@@ -44,6 +50,7 @@ const RETENTION_DAYS_DEFAULT: u64 = 30;
 #[derive(Clone, Copy)]
 enum SinkKind {
     Sqlite,
+    Kafka,
     Discard,
 }
 
@@ -51,9 +58,11 @@ pub(super) fn read(section: Section<'_>, outside: &Outside<'_>) -> Option<SinkCo
     if !section.has(KIND.name) {
         section.report_missing(&KIND);
     }
-    let kinds = [("sqlite", SinkKind::Sqlite), ("discard", SinkKind::Discard)];
+    let kinds =
+        [("sqlite", SinkKind::Sqlite), ("kafka", SinkKind::Kafka), ("discard", SinkKind::Discard)];
     let sink = match section.word(&KIND, &kinds) {
         Some(SinkKind::Sqlite) => sqlite(&section, outside).map(SinkConfig::Sqlite),
+        Some(SinkKind::Kafka) => kafka::read(&section, outside).map(SinkConfig::Kafka),
         Some(SinkKind::Discard) => Some(SinkConfig::Discard),
         // Which keys belong here depends on the kind, so none is called unknown.
         None => return None,

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::progress::Lifecycle;
 use crate::seller;
 use crate::shard::{self, Shard, Stopped};
-use crate::sink::{self, ShardState, Sink};
+use crate::sink::{self, Opened, Sink};
 use crate::telemetry::Telemetry;
 
 pub use supervisor::Outcome;
@@ -52,9 +52,9 @@ pub async fn run(
     loop {
         let session = Session { config, telemetry, goal, shutdown: shutdown.clone() };
         let error = match sink.open(sink::Shard(0)).await {
-            Ok((writer, state)) => {
+            Ok(opened) => {
                 patience.reset();
-                match session.run(writer, state).await {
+                match session.run(opened).await {
                     Ok(halted) => return Ok(halted),
                     Err(Stopped::Fenced(error)) => return Err(error),
                     Err(Stopped::Reopen(error)) => error,
@@ -100,11 +100,8 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Ends when every seller has ended, or with the error of the writer.
-    async fn run(
-        self,
-        writer: Box<dyn crate::sink::ShardWriter>,
-        state: Arc<dyn ShardState>,
-    ) -> Result<Vec<Halted>, Stopped> {
+    async fn run(self, opened: Opened) -> Result<Vec<Halted>, Stopped> {
+        let Opened { writer, state } = opened;
         let (shard, submissions) = Shard::new();
         let metrics = self.telemetry.board.shard();
         let interval = self.config.min_commit_interval;

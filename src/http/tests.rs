@@ -55,7 +55,8 @@ fn acme() -> SellerConfig {
                   [[stock]]\ntable = 'public.stock'\nitem = 'id'\non_hand = 'qty'\n";
     std::fs::write(folder.path().join("main.toml"), main).unwrap();
     std::fs::write(folder.path().join("acme.toml"), seller).unwrap();
-    let loader = Loader { variable: &|_| None, check_source: &|_| Ok(()) };
+    let loader =
+        Loader { variable: &|_| None, check_source: &|_| Ok(()), check_property: &|_, _| Ok(()) };
     loader.load(&folder.path().join("main.toml")).unwrap().sellers.remove(0)
 }
 

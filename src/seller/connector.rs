@@ -25,7 +25,7 @@ impl Keep {
     pub fn of(config: &Config, seller: &SellerConfig) -> Self {
         match config.sink {
             SinkConfig::Discard => Keep::Temporarily,
-            SinkConfig::Sqlite(_) => Keep::Durably {
+            SinkConfig::Sqlite(_) | SinkConfig::Kafka(_) => Keep::Durably {
                 name: config.name.clone(),
                 seller: seller.seller.as_str().to_owned(),
             },

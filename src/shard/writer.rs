@@ -1,13 +1,14 @@
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connector_api::{Error, Fault, Result};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use super::fair::Fair;
 use crate::fleet::retry;
-use crate::sink::{Commit, CommitError, Part, ShardWriter};
+use crate::sink::{Commit, CommitError, Committed, Part, ShardWriter};
 use crate::stock::{SellerId, SourceName};
 use crate::telemetry::ShardMetrics;
 
@@ -90,12 +91,19 @@ pub async fn run(
     interval: Duration,
 ) -> Result<(), Stopped> {
     let mut queue = Fair::default();
+    let mut behind = Behind::default();
     let mut previous: Option<Instant> = None;
     loop {
         if queue.is_empty() {
-            match submissions.recv().await {
-                Some(submission) => push(&mut queue, submission),
-                None => return Ok(()),
+            tokio::select! {
+                submission = submissions.recv() => match submission {
+                    Some(submission) => push(&mut queue, submission),
+                    None => return behind.finish(&metrics).await,
+                },
+                outcome = behind.next(), if !behind.is_empty() => {
+                    behind.durable(outcome, &metrics)?;
+                    continue;
+                }
             }
         }
         if let Some(previous) = previous.filter(|_| !interval.is_zero()) {
@@ -112,14 +120,88 @@ pub async fn run(
             parts.push(submission.part);
         }
         let commit = Arc::new(Commit { parts });
-        let started = Instant::now();
-        previous = Some(started);
-        commit_until_durable(writer.as_mut(), &commit).await?;
-        metrics.committed(started.elapsed());
-        for (to, receipt) in receipts {
+        let since = Instant::now();
+        previous = Some(since);
+        let waiting = Waiting { since, receipts };
+        match commit_until_sent(writer.as_mut(), &commit).await? {
+            Committed::Durable => waiting.durable(&metrics),
+            Committed::Published(stored) => behind.0.push_back((stored, waiting)),
+        }
+        behind.durable_by_now(&metrics)?;
+    }
+}
+
+/// Who waits for a commit.
+struct Waiting {
+    since: Instant,
+    receipts: Vec<(mpsc::UnboundedSender<Receipt>, Receipt)>,
+}
+
+impl Waiting {
+    fn durable(self, metrics: &ShardMetrics) {
+        metrics.committed(self.since.elapsed());
+        for (to, receipt) in self.receipts {
             // A seller that has gone needs no receipt: it will read what is stored.
             let _ = to.send(receipt);
         }
+    }
+}
+
+/// Whether what was published is durable.
+type Stored = oneshot::Receiver<Result<(), CommitError>>;
+/// As a sink answers, or not at all when its thread has ended.
+type Outcome = Result<Result<(), CommitError>, oneshot::error::RecvError>;
+
+/// Commits that are published and not yet durable, in their order.
+#[derive(Default)]
+struct Behind(VecDeque<(Stored, Waiting)>);
+
+impl Behind {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The outcome of the first one. Cancel-safe.
+    async fn next(&mut self) -> Outcome {
+        match self.0.front_mut() {
+            Some((stored, _)) => stored.await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn durable(&mut self, outcome: Outcome, metrics: &ShardMetrics) -> Result<(), Stopped> {
+        match outcome {
+            Ok(Ok(())) => {
+                if let Some((_, waiting)) = self.0.pop_front() {
+                    waiting.durable(metrics);
+                }
+                Ok(())
+            }
+            Ok(Err(CommitError::Fenced(error))) => Err(Stopped::Fenced(error)),
+            Ok(Err(error)) => Err(Stopped::Reopen(error.into())),
+            Err(_) => Err(Stopped::Reopen(Error::bug("the sink answered nothing"))),
+        }
+    }
+
+    fn durable_by_now(&mut self, metrics: &ShardMetrics) -> Result<(), Stopped> {
+        while let Some((stored, _)) = self.0.front_mut() {
+            match stored.try_recv() {
+                Ok(outcome) => self.durable(Ok(outcome), metrics)?,
+                Err(oneshot::error::TryRecvError::Empty) => return Ok(()),
+                Err(oneshot::error::TryRecvError::Closed) => {
+                    return Err(Stopped::Reopen(Error::bug("the sink answered nothing")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self, metrics: &ShardMetrics) -> Result<(), Stopped> {
+        while !self.is_empty() {
+            let outcome = self.next().await;
+            self.durable(outcome, metrics)?;
+        }
+        Ok(())
     }
 }
 
@@ -130,19 +212,19 @@ fn push(queue: &mut Fair<String, Submission>, submission: Submission) {
 
 /// Resends the same commit for as long as the sink says that nothing of it is stored and that this
 /// may pass by itself.
-async fn commit_until_durable(
+async fn commit_until_sent(
     writer: &mut dyn ShardWriter,
     commit: &Arc<Commit>,
-) -> Result<(), Stopped> {
+) -> Result<Committed, Stopped> {
     let mut delays = retry::delays();
     let mut failures = 0_u32;
     loop {
         match writer.commit(Arc::clone(commit)).await {
-            Ok(()) => {
+            Ok(committed) => {
                 if failures > 0 {
                     info!(failures, "the sink takes commits again");
                 }
-                return Ok(());
+                return Ok(committed);
             }
             Err(CommitError::NotCommitted(error)) if *error.fault() == Fault::Transient => {
                 failures += 1;
@@ -167,9 +249,9 @@ mod tests {
 
     #[async_trait::async_trait]
     impl ShardWriter for Clock {
-        async fn commit(&mut self, _: Arc<Commit>) -> Result<(), CommitError> {
+        async fn commit(&mut self, _: Arc<Commit>) -> Result<Committed, CommitError> {
             self.0.lock().unwrap().push(Instant::now());
-            Ok(())
+            Ok(Committed::Durable)
         }
     }
 
@@ -177,7 +259,7 @@ mod tests {
 
     #[async_trait::async_trait]
     impl ShardWriter for Damaged {
-        async fn commit(&mut self, _: Arc<Commit>) -> Result<(), CommitError> {
+        async fn commit(&mut self, _: Arc<Commit>) -> Result<Committed, CommitError> {
             Err(CommitError::NotCommitted(Error::operator("the file is damaged", "restore it")))
         }
     }

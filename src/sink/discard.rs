@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use connector_api::Result;
 
-use super::{Commit, CommitError, Shard, ShardState, ShardWriter, Sink, Stored};
+use super::{Commit, CommitError, Committed, Opened, Shard, ShardState, ShardWriter, Sink, Stored};
 use crate::stock::{SellerId, SourceName};
 
 /// Throws events away and keeps checkpoints in memory: for sizing a source.
@@ -15,8 +15,13 @@ pub struct Discard {
 
 #[async_trait]
 impl Sink for Discard {
-    async fn open(&self, _: Shard) -> Result<(Box<dyn ShardWriter>, Arc<dyn ShardState>)> {
-        Ok((Box::new(self.clone()), Arc::new(self.clone())))
+    /// There is nothing that could be left behind.
+    async fn is_new(&self) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn open(&self, _: Shard) -> Result<Opened> {
+        Ok(Opened { writer: Box::new(self.clone()), state: Arc::new(self.clone()) })
     }
 }
 
@@ -31,7 +36,7 @@ impl ShardState for Discard {
 
 #[async_trait]
 impl ShardWriter for Discard {
-    async fn commit(&mut self, commit: Arc<Commit>) -> Result<(), CommitError> {
+    async fn commit(&mut self, commit: Arc<Commit>) -> Result<Committed, CommitError> {
         let mut checkpoints = self.checkpoints.lock().expect("no holder panics");
         for part in &commit.parts {
             if let Some(checkpoint) = &part.checkpoint {
@@ -39,6 +44,6 @@ impl ShardWriter for Discard {
                 checkpoints.insert(source, checkpoint.clone());
             }
         }
-        Ok(())
+        Ok(Committed::Durable)
     }
 }

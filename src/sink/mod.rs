@@ -5,6 +5,8 @@
 //! cached rows, and hands them back when the shard is opened again.
 
 mod discard;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
@@ -12,6 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connector_api::{Error, Result};
+use tokio::sync::oneshot;
 
 pub use discard::Discard;
 
@@ -161,12 +164,53 @@ pub enum CommitError {
     Fenced(Error),
 }
 
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::NotCommitted(error)
+            | CommitError::Unknown(error)
+            | CommitError::Fenced(error) => error,
+        }
+    }
+}
+
+/// How far a commit has come.
+#[derive(Debug)]
+pub enum Committed {
+    /// All of it is durable.
+    Durable,
+    /// Its events are out, and its checkpoint is on the way: the next commit may be handed over,
+    /// and the receiver says when this one is durable. In the order of the commits.
+    Published(oneshot::Receiver<Result<(), CommitError>>),
+}
+
+/// A shard that has been taken.
+pub struct Opened {
+    /// Its one writer.
+    pub writer: Box<dyn ShardWriter>,
+    /// What is stored of it.
+    pub state: Arc<dyn ShardState>,
+}
+
+/// What the sink's library says of one of the properties it is given as they are.
+#[cfg(feature = "kafka")]
+pub use kafka::check_property;
+
+/// Without a sink that has a library there is nothing to say.
+#[cfg(not(feature = "kafka"))]
+pub fn check_property(_: &str, _: &str) -> std::result::Result<(), String> {
+    Ok(())
+}
+
 /// Where events go.
 #[async_trait]
 pub trait Sink: Send + Sync {
+    /// Whether nothing has ever been stored here.
+    async fn is_new(&self) -> Result<bool>;
+
     /// Takes the shard: from here on no earlier owner can commit. [`connector_api::Fault::Held`]
     /// when another process works and cannot be fenced.
-    async fn open(&self, shard: Shard) -> Result<(Box<dyn ShardWriter>, Arc<dyn ShardState>)>;
+    async fn open(&self, shard: Shard) -> Result<Opened>;
 }
 
 /// What is stored, as of the last commit.
@@ -180,9 +224,10 @@ pub trait ShardState: Send + Sync {
 /// The one writer of a shard.
 #[async_trait]
 pub trait ShardWriter: Send {
-    /// Makes everything in `commit` durable in one step: all of it, or nothing. After `Ok` no
-    /// failure of this process or its machine undoes it; after an error [`CommitError`] says what
-    /// is stored, and behind `Unknown` or `Fenced` the writer refuses every further commit. Not
+    /// Makes everything in `commit` durable in one step: all of it, or nothing. After
+    /// [`Committed::Durable`] no failure of this process or its machine undoes it; a sink that
+    /// publishes first and remembers later says [`Committed::Published`], and may publish the same
+    /// again after a failure. After an error [`CommitError`] says what is stored, and behind `Unknown` or `Fenced` the writer refuses every further commit. Not
     /// cancel-safe: whoever drops the future drops the writer and opens the shard again.
-    async fn commit(&mut self, commit: Arc<Commit>) -> Result<(), CommitError>;
+    async fn commit(&mut self, commit: Arc<Commit>) -> Result<Committed, CommitError>;
 }

@@ -33,7 +33,9 @@ use connector_api::{Error, Result};
 use rusqlite::OpenFlags;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Commit, CommitError, RowEntry, Shard, ShardState, ShardWriter, Sink, Stored};
+use super::{
+    Commit, CommitError, Committed, Opened, RowEntry, Shard, ShardState, ShardWriter, Sink, Stored,
+};
 use crate::stock::{SellerId, SourceName};
 
 /// Where the file is and how long its events are kept.
@@ -61,7 +63,11 @@ impl Sqlite {
 
 #[async_trait]
 impl Sink for Sqlite {
-    async fn open(&self, _: Shard) -> Result<(Box<dyn ShardWriter>, Arc<dyn ShardState>)> {
+    async fn is_new(&self) -> Result<bool> {
+        Ok(!self.options.path.exists())
+    }
+
+    async fn open(&self, _: Shard) -> Result<Opened> {
         let (options, lock) = (self.options.clone(), Arc::clone(&self.lock));
         let path = options.path.clone();
         let (ready, opened) = oneshot::channel();
@@ -79,7 +85,7 @@ impl Sink for Sqlite {
             })
             .map_err(|error| Error::transient("a thread cannot be started").because(error))?;
         opened.await.map_err(|_| Error::bug("the SQLite thread ended while opening"))??;
-        Ok((Box::new(Writer { commands }), Arc::new(Reader { path })))
+        Ok(Opened { writer: Box::new(Writer { commands }), state: Arc::new(Reader { path }) })
     }
 }
 
@@ -92,11 +98,11 @@ struct Writer {
 
 #[async_trait]
 impl ShardWriter for Writer {
-    async fn commit(&mut self, commit: Arc<Commit>) -> Result<(), CommitError> {
+    async fn commit(&mut self, commit: Arc<Commit>) -> Result<Committed, CommitError> {
         let gone = || CommitError::Unknown(Error::bug("the SQLite file has to be opened again"));
         let (reply, answer) = oneshot::channel();
         self.commands.send((commit, reply)).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        answer.await.map_err(|_| gone())?.map(|()| Committed::Durable)
     }
 }
 
@@ -121,13 +127,23 @@ impl ShardState for Reader {
     }
 }
 
-/// The stored checkpoint of a source, for commands beside the process that writes the file.
-pub fn checkpoint(path: &Path, seller: &SellerId, source: &SourceName) -> Result<Option<String>> {
-    let read = || -> rusqlite::Result<Option<String>> {
+/// The stored checkpoints of sources, in their order, for commands beside the process that writes
+/// the file. `None` when there is no file yet.
+pub fn checkpoints(
+    path: &Path,
+    sources: &[(SellerId, SourceName)],
+) -> Result<Option<Vec<Option<String>>>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let read = || -> rusqlite::Result<Vec<Option<String>>> {
         let connection = reading(path)?;
-        stored_checkpoint(&connection, seller.as_str(), source.as_str())
+        let of = |(seller, source): &(SellerId, SourceName)| {
+            stored_checkpoint(&connection, seller.as_str(), source.as_str())
+        };
+        sources.iter().map(of).collect()
     };
-    read().map_err(|error| open::classify(&error, path, "reading what is stored"))
+    read().map(Some).map_err(|error| open::classify(&error, path, "reading what is stored"))
 }
 
 fn reading(path: &Path) -> rusqlite::Result<rusqlite::Connection> {

@@ -178,6 +178,11 @@ impl Records {
         self.get(entry.columns.version.expect("every entry has a version"))
     }
 
+    /// The item's id, as it is.
+    pub fn item(&self, entry: &Entry) -> &str {
+        self.get(entry.columns.item.expect("every entry has an item"))
+    }
+
     /// The commit time as the event says it.
     pub fn committed_at(&self, entry: &Entry) -> Option<&str> {
         entry.columns.committed_at.map(|span| self.get(span))

@@ -1,0 +1,188 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use connector_api::{Error, Result};
+use rdkafka::client::OAuthToken;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
+use rdkafka::{ClientConfig, ClientContext};
+
+use super::KafkaOptions;
+use super::fault::{self, Doing};
+use super::token;
+
+/// What a client of the library is told besides the answers to its calls.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The last error that is not a consequence of another.
+    error: Mutex<Option<(Code, String)>>,
+    failure: Mutex<Option<Failure>>,
+    acknowledged: AtomicUsize,
+    token: Option<std::path::PathBuf>,
+}
+
+/// A record that was not written.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) code: Code,
+    pub(super) topic: String,
+}
+
+impl Told {
+    pub(super) fn new(options: &KafkaOptions) -> Self {
+        Self { token: options.config.oauth_token.clone(), ..Self::default() }
+    }
+
+    /// Takes the last error.
+    pub(super) fn take_error(&self) -> Option<(Code, String)> {
+        self.error.lock().expect("no holder panics").take()
+    }
+
+    /// Forgets the delivery reports of an earlier batch.
+    pub(super) fn expect_reports(&self) {
+        self.acknowledged.store(0, Ordering::Relaxed);
+        *self.failure.lock().expect("no holder panics") = None;
+    }
+
+    /// Records acknowledged since [`Told::expect_reports`].
+    pub(super) fn acknowledged(&self) -> usize {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// The first record that was not written, with the reason rather than what followed from it.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.failure.lock().expect("no holder panics").clone()
+    }
+}
+
+/// Whether a record was given up because of something else.
+pub(super) fn is_purged(code: Code) -> bool {
+    matches!(code, Code::PurgeQueue | Code::PurgeInflight)
+}
+
+impl ClientContext for Told {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        use RDKafkaLogLevel as Level;
+        // What the library calls an error it mends by itself, or hands out as the answer to a call,
+        // where it is told with its consequence.
+        match level {
+            Level::Emerg | Level::Alert | Level::Critical | Level::Error | Level::Warning => {
+                tracing::info!(target: "librdkafka", facility, "{message}");
+            }
+            Level::Notice | Level::Info | Level::Debug => {
+                tracing::debug!(target: "librdkafka", facility, "{message}");
+            }
+        }
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let Some(code) = error.rdkafka_error_code() else { return };
+        let mut last = self.error.lock().expect("no holder panics");
+        // That all brokers are down follows from why each of them is.
+        if code != Code::AllBrokersDown || last.is_none() {
+            *last = Some((code, reason.to_owned()));
+        }
+    }
+
+    fn generate_oauth_token(
+        &self,
+        _: Option<&str>,
+    ) -> std::result::Result<OAuthToken, Box<dyn std::error::Error>> {
+        token::read(self.token.as_deref()).map_err(Into::into)
+    }
+}
+
+impl rdkafka::consumer::ConsumerContext for Told {}
+
+impl ProducerContext<NoCustomPartitioner> for Told {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, report: &DeliveryResult<'_>, (): ()) {
+        let Err((error, record)) = report else {
+            self.acknowledged.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
+        let mut failure = self.failure.lock().expect("no holder panics");
+        if failure.as_ref().is_none_or(|known| is_purged(known.code) && !is_purged(code)) {
+            *failure = Some(Failure { code, topic: record.topic().to_owned() });
+        }
+    }
+}
+
+/// What every client of this sink is configured with; `defaults` give way to what the user says.
+pub(super) fn config(options: &KafkaOptions, defaults: &[(&str, &str)]) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &options.config.brokers)
+        .set("client.id", &options.name)
+        // A broker that comes back is found at once; the library's defaults are made for thousands
+        // of clients of one that is overloaded.
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("retry.backoff.ms", "20")
+        .set("retry.backoff.max.ms", "500")
+        .set("socket.keepalive.enable", "true")
+        .set("socket.nagle.disable", "true")
+        .set_log_level(RDKafkaLogLevel::Info);
+    for (name, value) in defaults {
+        config.set(*name, *value);
+    }
+    for (name, value) in &options.config.properties {
+        config.set(name, value.expose());
+    }
+    config
+}
+
+/// What the library says of one property, for a check without a cluster.
+pub fn check_property(name: &str, value: &str) -> std::result::Result<(), String> {
+    match ClientConfig::new().set(name, value).create_native_config() {
+        Err(KafkaError::ClientConfig(_, what, ..)) => Err(what),
+        Err(error) => Err(error.to_string()),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// A client that could not be made: what contradicts what in its configuration.
+pub(super) fn not_created(error: &KafkaError) -> Error {
+    let what = match error {
+        KafkaError::ClientCreation(what) => what.clone(),
+        KafkaError::ClientConfig(_, what, ..) => what.clone(),
+        other => other.to_string(),
+    };
+    Error::operator(
+        format!("librdkafka cannot work with sink.properties: {what}"),
+        "mend that property; see \
+         https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md",
+    )
+}
+
+/// How the cluster answers a question that is asked while `doing` something, or why it does not.
+pub(super) fn answer<T>(
+    told: &Told,
+    doing: Doing<'_>,
+    ask: impl FnOnce() -> rdkafka::error::KafkaResult<T>,
+) -> Result<T> {
+    ask().map_err(|error| {
+        let asked = error.rdkafka_error_code().unwrap_or(Code::Fail);
+        // A question that was not answered in time says less than why the broker was not reached.
+        let silent = matches!(
+            asked,
+            Code::BrokerTransportFailure | Code::OperationTimedOut | Code::AllBrokersDown
+        );
+        match told.take_error().filter(|_| silent) {
+            Some((code, reason)) => fault::classify(doing, code, &reason),
+            None => fault::classify(doing, asked, &error.to_string()),
+        }
+    })
+}
+
+/// How long a cluster may take to answer a question that costs it nothing.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);

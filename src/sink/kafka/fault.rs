@@ -1,0 +1,111 @@
+use connector_api::Error;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+use super::KafkaOptions;
+
+/// What was under way when something went wrong, and with whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Doing<'a> {
+    /// As the middle of a sentence: `creating topics`.
+    pub(super) what: &'a str,
+    pub(super) options: &'a KafkaOptions,
+}
+
+/// What an error of the cluster or of the library means for the person who runs the process.
+/// `reason` is what the library says of it.
+pub(super) fn classify(doing: Doing<'_>, code: Code, reason: &str) -> Error {
+    let Doing { what, options } = doing;
+    let brokers = &options.config.brokers;
+    let told = format!("Kafka at {brokers}: {what}: {}", plain(reason));
+    let acl = |of: &str| {
+        format!("kafka-acls.sh --bootstrap-server {brokers} --add --allow-principal User:NAME {of}")
+    };
+    match code {
+        Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
+            let fix = "check security.protocol and the sasl.* properties in [sink.properties]";
+            Error::operator(told, fix)
+        }
+        Code::SSL => Error::operator(
+            told,
+            "check security.protocol and the ssl.* properties in [sink.properties]; \
+             ssl.ca.location names the file of the authority that signed the brokers' certificates",
+        ),
+        Code::TopicAuthorizationFailed => {
+            let prefix = match options.config.topic_prefix.as_str() {
+                "" => "'*'".to_owned(),
+                prefix => format!("{prefix} --resource-pattern-type prefixed"),
+            };
+            let of = "--operation Create --operation Describe --operation DescribeConfigs \
+                      --operation Read --operation Write --topic";
+            Error::operator(told, acl(&format!("{of} {prefix}")))
+        }
+        Code::TransactionalIdAuthorizationFailed => {
+            let ids = format!("{}- --resource-pattern-type prefixed", options.name);
+            let of = "--operation Describe --operation Write --transactional-id";
+            Error::operator(told, acl(&format!("{of} {ids}")))
+        }
+        Code::ClusterAuthorizationFailed => {
+            Error::operator(told, acl("--operation IdempotentWrite --operation Create --cluster"))
+        }
+        Code::GroupAuthorizationFailed => {
+            Error::operator(told, acl(&format!("--operation Read --group {}", options.name)))
+        }
+        Code::InvalidTransactionTimeout => Error::operator(
+            told,
+            "lower \"transaction.timeout.ms\" in [sink.properties], or raise \
+             transaction.max.timeout.ms of the brokers",
+        ),
+        Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => Error::transient(format!(
+            "{told} (fewer replicas are in sync than the topic's min.insync.replicas wants)"
+        )),
+        Code::KafkaStorageError => {
+            Error::transient(format!("{told} (look at the broker's disk and its log)"))
+        }
+        _ => Error::transient(told),
+    }
+}
+
+/// What an error that has a code of its own means.
+pub(super) fn of_error(doing: Doing<'_>, error: &KafkaError) -> Error {
+    let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
+    let reason = match error {
+        KafkaError::Transaction(error) => error.string(),
+        error => error.to_string(),
+    };
+    classify(doing, code, &reason)
+}
+
+/// Whether the library says that a later owner of a transactional id has begun.
+pub(super) fn is_fenced(code: Code) -> bool {
+    matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
+}
+
+/// What the library says, without the thread it says it from and without the time it took, which
+/// would make the same words new each time.
+fn plain(reason: &str) -> String {
+    let reason = match reason.split_once("]: ") {
+        Some((thread, rest)) if thread.starts_with("[thrd:") => rest,
+        _ => reason,
+    };
+    let end = reason.find(" (after ").unwrap_or(reason.len());
+    reason[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_failure_is_told_in_the_same_words() {
+        let of = |ms| {
+            plain(&format!(
+                "[thrd:127.0.0.1:1/bootstrap]: 127.0.0.1:1/bootstrap: Connect to \
+                 ipv4#127.0.0.1:1 failed: Connection refused (after {ms}ms in state CONNECT)"
+            ))
+        };
+        assert_eq!(of(0), of(17));
+        let wanted =
+            "127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused";
+        assert_eq!(of(3), wanted);
+    }
+}

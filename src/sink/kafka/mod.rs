@@ -1,0 +1,144 @@
+//! Topics of an Apache Kafka cluster.
+//!
+//! One thread a shard owns the producers. With `exactly_once` everything of a commit goes into one
+//! transaction; two transactional ids take turns, because the cluster is still busy with the end of
+//! one transaction when the next begins. With `at_least_once` events go out by themselves, and the
+//! checkpoint follows in a transaction of its own once every one of them is acknowledged.
+//!
+//! | file | owns |
+//! |---|---|
+//! | this one | the sink: opening a shard, and what is stored of it |
+//! | `client`, `token` | how the library is configured, and what it tells |
+//! | `topics` | names, settings, partitions: created, checked |
+//! | `owner` | whose the shard is, and the partition counts it was begun with |
+//! | `stored` | checkpoints and cached rows, read back to the end |
+//! | `records`, `partition` | from a commit to records and their partitions |
+//! | `transaction` | one transaction: all or nothing, or not known |
+//! | `writer` | exactly once: two ids in turn |
+//! | `relaxed` | at least once: events first, checkpoints behind them |
+//! | `fault` | what errors mean for people |
+
+mod client;
+mod fault;
+mod owner;
+mod partition;
+mod records;
+mod relaxed;
+mod stored;
+mod token;
+mod topics;
+mod transaction;
+mod writer;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use connector_api::{Error, Result};
+use rdkafka::consumer::BaseConsumer;
+
+use client::Told;
+pub use client::check_property;
+use topics::Topic;
+
+use super::{Opened, Shard, Sink};
+use crate::config::KafkaConfig;
+use crate::stock::{SellerId, SourceName};
+
+/// Where the topics are and what they are called.
+#[derive(Debug, Clone)]
+pub struct KafkaOptions {
+    /// Names transactional ids and the owner of a shard.
+    pub name: String,
+    /// The cluster.
+    pub config: KafkaConfig,
+}
+
+impl KafkaOptions {
+    fn topic(&self, topic: Topic) -> String {
+        format!("{}{}", self.config.topic_prefix, topic.name())
+    }
+}
+
+/// The cluster as a sink.
+#[derive(Debug, Clone)]
+pub struct Kafka {
+    options: Arc<KafkaOptions>,
+}
+
+impl Kafka {
+    /// A sink that asks the cluster when its shard is taken.
+    pub fn new(options: KafkaOptions) -> Self {
+        Self { options: Arc::new(options) }
+    }
+}
+
+/// The stored checkpoints of sources, in their order, for commands beside the process that writes
+/// them. `None` when nothing has been stored yet.
+pub fn checkpoints(
+    options: &KafkaOptions,
+    sources: &[(SellerId, SourceName)],
+) -> Result<Option<Vec<Option<String>>>> {
+    if topics::are_missing(options, &consumer(options, Isolation::Uncommitted)?)? {
+        return Ok(None);
+    }
+    let mut contents = stored::read(options, &[Topic::Checkpoints])?;
+    Ok(Some(sources.iter().map(|source| contents.take(source).checkpoint).collect()))
+}
+
+#[async_trait]
+impl Sink for Kafka {
+    async fn is_new(&self) -> Result<bool> {
+        let options = Arc::clone(&self.options);
+        blocking(move || {
+            topics::are_missing(&options, &consumer(&options, Isolation::Uncommitted)?)
+        })
+        .await
+    }
+
+    async fn open(&self, shard: Shard) -> Result<Opened> {
+        let options = Arc::clone(&self.options);
+        blocking(move || open(&options, shard)).await
+    }
+}
+
+/// Takes the shard, and only then reads what is stored: nobody else can add to it any more.
+fn open(options: &Arc<KafkaOptions>, shard: Shard) -> Result<Opened> {
+    let consumer = consumer(options, Isolation::Uncommitted)?;
+    let topics = Arc::new(topics::prepare(options, &consumer)?);
+    let mut owned = owner::take(options, &topics, shard)?;
+    let (state, recorded) = stored::State::read(options)?;
+    owned.record_partitions(recorded.as_ref())?;
+    let writer = writer::start(owned)?;
+    Ok(Opened { writer, state: Arc::new(state) })
+}
+
+/// Whether a client reads what may yet be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Isolation {
+    Committed,
+    Uncommitted,
+}
+
+/// A client that asks and reads. It is a member of no group.
+fn consumer(options: &KafkaOptions, isolation: Isolation) -> Result<BaseConsumer<Told>> {
+    let isolation = match isolation {
+        Isolation::Committed => "read_committed",
+        Isolation::Uncommitted => "read_uncommitted",
+    };
+    client::config(options, &[("fetch.wait.max.ms", "10"), ("check.crcs", "true")])
+        .set("group.id", &options.name)
+        .set("isolation.level", isolation)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .create_with_context(Told::new(options))
+        .map_err(|error| client::not_created(&error))
+}
+
+/// Does what blocks where it holds up nothing else.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|panic| Error::bug("talking to Kafka panicked").because(panic))?
+}

@@ -1,0 +1,234 @@
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rdkafka::message::OwnedHeaders;
+
+use super::partition;
+use super::topics::{Topic, Topics};
+use crate::config::Headers;
+use crate::sink::{Commit, DeadLetter, Part};
+use crate::stock::encode::{
+    Entry, RecordKind, Rejection, control_value, dead_letter_value, source_key,
+};
+use crate::stock::key;
+
+/// A record on its way, borrowed from the commit where that is possible.
+#[derive(Debug)]
+pub(super) struct Record<'c> {
+    pub(super) topic: Topic,
+    pub(super) partition: i32,
+    pub(super) key: Cow<'c, [u8]>,
+    /// `None` is a tombstone.
+    pub(super) value: Option<Cow<'c, [u8]>>,
+    /// What it is about, for its headers.
+    pub(super) about: About<'c>,
+}
+
+/// What a record is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum About<'c> {
+    /// An event of this part.
+    Event(&'c Part, &'c Entry),
+    /// A remark about the source of this part: its kind, and when.
+    Remark(&'c Part, &'c str, i64),
+    /// Nobody but ourselves.
+    Private,
+}
+
+/// What a commit becomes.
+pub(super) struct Plan {
+    pub(super) topics: Arc<Topics>,
+    pub(super) levels: bool,
+    pub(super) headers: Headers,
+}
+
+/// Bytes by which the headers of CloudEvents may be longer than twice the key.
+const HEADERS_BYTES: usize = 512;
+
+impl Plan {
+    /// What is published of a commit. An event the topics do not take becomes a dead letter.
+    pub(super) fn published<'c>(&self, commit: &'c Commit) -> Vec<Record<'c>> {
+        let events: usize = commit.parts.iter().map(|part| part.records.len()).sum();
+        let mut records = Vec::with_capacity(events * 2 + 8);
+        // By key, where in `records` its last state of this commit lies.
+        let mut last: HashMap<&str, usize> = HashMap::new();
+        for part in &commit.parts {
+            for entry in part.records.iter() {
+                if self.bytes(part, entry) > self.topics.record_bytes {
+                    records.push(self.too_large(part, entry));
+                    continue;
+                }
+                let record = self.event(part, entry);
+                if self.levels && entry.kind != RecordKind::Movement {
+                    last.insert(part.records.key(entry), records.len());
+                }
+                records.push(record);
+            }
+            self.remarks(part, &mut records);
+        }
+        let mut last: Vec<usize> = last.into_values().collect();
+        last.sort_unstable();
+        let levels = last.into_iter().filter_map(|at| match records[at].about {
+            About::Event(part, entry) => Some(self.level(part, entry)),
+            About::Remark(..) | About::Private => None,
+        });
+        let levels: Vec<Record<'_>> = levels.collect();
+        records.extend(levels);
+        records
+    }
+
+    /// What is remembered behind these parts: cached rows and the last checkpoint of each source.
+    pub(super) fn remembered<'c>(
+        &self,
+        parts: impl IntoIterator<Item = &'c Part>,
+    ) -> Vec<Record<'c>> {
+        let mut records = Vec::new();
+        let mut last: HashMap<(&str, &str), &Part> = HashMap::new();
+        for part in parts {
+            let source = source_key(&part.seller, &part.source);
+            for row in &part.rows {
+                let mut key = source.clone();
+                for text in [&row.table, &row.pk] {
+                    key.push(b'/');
+                    key::encode(text, &mut key);
+                }
+                let value = row.value.as_ref().map(|value| Cow::Borrowed(value.as_bytes()));
+                records.push(Record::private(Topic::Rows, key.into(), value));
+            }
+            if part.checkpoint.is_some() {
+                last.insert((part.seller.as_str(), part.source.as_str()), part);
+            }
+        }
+        for part in last.into_values() {
+            let Some(checkpoint) = &part.checkpoint else { continue };
+            let key = source_key(&part.seller, &part.source);
+            let value = Some(Cow::Borrowed(checkpoint.as_bytes()));
+            records.push(Record::private(Topic::Checkpoints, key.into(), value));
+        }
+        records
+    }
+
+    /// The first record that no topic takes, which nobody can be told of by a dead letter.
+    pub(super) fn too_large_to_remember<'c, 'r>(
+        &self,
+        records: &'r [Record<'c>],
+    ) -> Option<&'r Record<'c>> {
+        records.iter().find(|record| record.bytes() > self.topics.record_bytes)
+    }
+
+    fn bytes(&self, part: &Part, entry: &Entry) -> usize {
+        let key = part.records.key(entry).len();
+        let headers = match self.headers {
+            Headers::None => 0,
+            Headers::CloudEvents => 2 * key + HEADERS_BYTES,
+        };
+        key + part.records.value(entry).len() + headers
+    }
+
+    fn event<'c>(&self, part: &'c Part, entry: &'c Entry) -> Record<'c> {
+        Record {
+            topic: Topic::Events,
+            partition: self.of_item(part, entry, Topic::Events),
+            key: Cow::Borrowed(part.records.key(entry).as_bytes()),
+            value: Some(Cow::Borrowed(part.records.value(entry))),
+            about: About::Event(part, entry),
+        }
+    }
+
+    /// The state of a key, or its tombstone.
+    fn level<'c>(&self, part: &'c Part, entry: &'c Entry) -> Record<'c> {
+        let lives = entry.kind == RecordKind::Level;
+        Record {
+            topic: Topic::Levels,
+            partition: self.of_item(part, entry, Topic::Levels),
+            value: lives.then(|| Cow::Borrowed(part.records.value(entry))),
+            ..self.event(part, entry)
+        }
+    }
+
+    fn of_item(&self, part: &Part, entry: &Entry, topic: Topic) -> i32 {
+        let item = part.records.item(entry);
+        partition::of_item(part.seller.as_str(), item, self.topics.partitions(topic))
+    }
+
+    fn remarks<'c>(&self, part: &'c Part, records: &mut Vec<Record<'c>>) {
+        for control in &part.control {
+            let kind = control.kind.as_str();
+            let (seller, source) = (&part.seller, &part.source);
+            let value = control_value(seller, source, kind, control.at_us, &control.value);
+            let about = About::Remark(part, kind, control.at_us);
+            records.push(self.remark(Topic::Control, part, value, about));
+        }
+        records.extend(part.dead_letters.iter().map(|letter| self.dead_letter(part, letter)));
+    }
+
+    fn remark<'c>(
+        &self,
+        topic: Topic,
+        part: &'c Part,
+        value: Vec<u8>,
+        about: About<'c>,
+    ) -> Record<'c> {
+        let partition = partition::of_seller(part.seller.as_str(), self.topics.partitions(topic));
+        let key = Cow::Owned(source_key(&part.seller, &part.source));
+        Record { topic, partition, key, value: Some(Cow::Owned(value)), about }
+    }
+
+    /// A dead letter; without its columns where they are too much.
+    fn dead_letter<'c>(&self, part: &'c Part, letter: &DeadLetter) -> Record<'c> {
+        let (table, position, at_us) = (&*letter.table, &*letter.position, letter.at_us);
+        let whole =
+            Rejection { table, position, reason: &letter.reason, at_us, row: &letter.value };
+        let mut value = dead_letter_value(&part.seller, &part.source, &whole);
+        if value.len() + HEADERS_BYTES > self.topics.record_bytes {
+            let reason = format!(
+                "{} (its columns, {} bytes, are left out: {} takes {} bytes)",
+                letter.reason,
+                letter.value.len(),
+                self.topics.name(Topic::DeadLetters),
+                self.topics.record_bytes
+            );
+            let bare = Rejection { reason: &reason, row: "{}", ..whole };
+            value = dead_letter_value(&part.seller, &part.source, &bare);
+        }
+        self.remark(Topic::DeadLetters, part, value, About::Remark(part, "dlq", at_us))
+    }
+
+    /// The dead letter in the place of an event that no topic takes.
+    fn too_large<'c>(&self, part: &'c Part, entry: &'c Entry) -> Record<'c> {
+        let value: serde_json::Value =
+            serde_json::from_slice(part.records.value(entry)).unwrap_or_default();
+        let origin = |name: &str| value["origin"][name].as_str().unwrap_or_default().to_owned();
+        let letter = DeadLetter {
+            table: origin("table"),
+            position: origin("position"),
+            reason: format!(
+                "its event {} of {} bytes is more than the {} bytes a record may have",
+                part.records.id(entry),
+                self.bytes(part, entry),
+                self.topics.record_bytes
+            ),
+            at_us: entry.committed_at_us.unwrap_or_default(),
+            value: "{}".to_owned(),
+        };
+        self.dead_letter(part, &letter)
+    }
+}
+
+impl<'c> Record<'c> {
+    /// A record of the shard's own topics.
+    pub(super) fn private(topic: Topic, key: Cow<'c, [u8]>, value: Option<Cow<'c, [u8]>>) -> Self {
+        Record { topic, partition: 0, key, value, about: About::Private }
+    }
+
+    /// Bytes of key and value.
+    fn bytes(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, |value| value.len())
+    }
+
+    /// What the record carries beside key and value.
+    pub(super) fn headers(&self, _headers: Headers) -> Option<OwnedHeaders> {
+        None
+    }
+}

@@ -1,0 +1,126 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+
+use connector_api::{Error, Fault, Result};
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use super::owner::Owned;
+use super::records::Plan;
+use super::transaction::Outlet;
+use super::writer::{Commits, memorable, over};
+use crate::fleet::retry;
+use crate::sink::{Commit, CommitError, Committed};
+
+/// A commit whose events are out, and who waits for its checkpoint.
+type Published = (Arc<Commit>, oneshot::Sender<Result<(), CommitError>>);
+
+/// Events without a transaction, each batch followed by its checkpoint in one of its own. What was
+/// published behind the last checkpoint is published again after a crash, with the same bytes.
+pub(super) struct AtLeastOnce {
+    outlet: Outlet,
+    plan: Plan,
+    behind: mpsc::Sender<Published>,
+    /// Whether checkpoints can no longer be stored.
+    dead: Arc<AtomicBool>,
+}
+
+impl AtLeastOnce {
+    /// Starts the thread that stores checkpoints behind what is published. A second thread, so that
+    /// the next events do not wait for the checkpoint of these.
+    pub(super) fn start(owned: Owned) -> Result<Self> {
+        let outlet = owned.outlet()?;
+        let plan = owned.plan();
+        // Bounded in bytes by the sellers, who wait for receipts.
+        let (behind, published) = mpsc::channel();
+        let dead = Arc::new(AtomicBool::new(false));
+        let mut checkpoints = Checkpoints { owned, dead: Arc::clone(&dead) };
+        std::thread::Builder::new()
+            .name("kafka-behind".to_owned())
+            .spawn(move || checkpoints.run(&published))
+            .map_err(|error| Error::transient("a thread cannot be started").because(error))?;
+        Ok(Self { outlet, plan, behind, dead })
+    }
+}
+
+impl Commits for AtLeastOnce {
+    fn commit(&mut self, commit: &Arc<Commit>) -> Result<Committed, CommitError> {
+        if self.dead.load(Ordering::Acquire) {
+            return Err(over());
+        }
+        memorable(&self.plan, &commit.parts)?;
+        let records = self.plan.published(commit);
+        if let Err(error) = self.outlet.write(&records) {
+            // Of an idempotent producer that has met a fatal error nothing more can be had.
+            return Err(match self.outlet.is_finished() {
+                true => CommitError::Unknown(error),
+                false => CommitError::NotCommitted(error),
+            });
+        }
+        let (stored, receipt) = oneshot::channel();
+        self.behind.send((Arc::clone(commit), stored)).map_err(|_| over())?;
+        Ok(Committed::Published(receipt))
+    }
+
+    fn idle(&mut self) {
+        self.outlet.idle();
+    }
+}
+
+/// Stores what is remembered of everything that is published by now, again and again.
+struct Checkpoints {
+    owned: Owned,
+    dead: Arc<AtomicBool>,
+}
+
+impl Checkpoints {
+    fn run(&mut self, published: &mpsc::Receiver<Published>) {
+        while let Some(waiting) = self.next(published) {
+            let outcome = self.store(&waiting);
+            let mut receipts = waiting.into_iter().map(|(_, receipt)| receipt);
+            // A writer that has gone reads what is stored.
+            match outcome {
+                Ok(()) => receipts.for_each(|receipt| drop(receipt.send(Ok(())))),
+                // Told to the first; nobody waits for a later one once that has failed.
+                Err(error) => {
+                    self.dead.store(true, Ordering::Release);
+                    let _ = receipts.next().map(|receipt| receipt.send(Err(error)));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Everything that waits, at least one; `None` when nothing will come any more.
+    fn next(&self, published: &mpsc::Receiver<Published>) -> Option<Vec<Published>> {
+        let first = loop {
+            match published.recv_timeout(super::writer::IDLE) {
+                Ok(first) => break first,
+                Err(mpsc::RecvTimeoutError::Timeout) => self.owned.idle(),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+            }
+        };
+        Some(std::iter::once(first).chain(published.try_iter()).collect())
+    }
+
+    fn store(&mut self, waiting: &[Published]) -> Result<(), CommitError> {
+        let plan = self.owned.plan();
+        let parts = waiting.iter().flat_map(|(commit, _)| &commit.parts);
+        let records = plan.remembered(parts);
+        if records.is_empty() {
+            return Ok(());
+        }
+        let mut delays = retry::delays();
+        loop {
+            match self.owned.commit(&records) {
+                Err(CommitError::NotCommitted(error)) if *error.fault() == Fault::Transient => {
+                    let delay = delays.next_delay();
+                    warn!(error = %crate::telemetry::chain(&error), ?delay, "no checkpoint stored");
+                    std::thread::sleep(delay);
+                }
+                Err(CommitError::NotCommitted(error)) => return Err(CommitError::Unknown(error)),
+                outcome => return outcome,
+            }
+        }
+    }
+}

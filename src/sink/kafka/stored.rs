@@ -1,0 +1,175 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use connector_api::{Error, Result};
+use rdkafka::consumer::Consumer as _;
+use rdkafka::message::Message as _;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::client::{PATIENCE, answer};
+use super::fault::{Doing, of_error};
+use super::owner::{self, Owner};
+use super::topics::Topic;
+use super::{Isolation, KafkaOptions, blocking, consumer};
+use crate::sink::{RowEntry, ShardState, Stored};
+use crate::stock::{SellerId, SourceName, key};
+
+/// The only partition of a shard's topics.
+const PARTITION: i32 = 0;
+/// How long reading may go on without a record. Somebody's open transaction holds up its readers
+/// until it ends, or until the cluster ends it.
+const STALLED: Duration = Duration::from_secs(70);
+
+/// A seller's database.
+type Source = (SellerId, SourceName);
+
+/// Everything a partition of private topics holds.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    sources: HashMap<Source, Remembered>,
+    pub(super) owners: HashMap<String, Owner>,
+    pub(super) partitions: Option<BTreeMap<String, i32>>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    checkpoint: Option<String>,
+    /// By table and key.
+    rows: HashMap<(String, String), String>,
+}
+
+impl Contents {
+    /// What is stored of one source, once.
+    pub(super) fn take(&mut self, source: &Source) -> Stored {
+        let Remembered { checkpoint, rows } = self.sources.remove(source).unwrap_or_default();
+        let rows =
+            rows.into_iter().map(|((table, pk), value)| RowEntry { table, pk, value: Some(value) });
+        Stored { checkpoint, rows: rows.collect() }
+    }
+
+    fn apply(&mut self, topic: Topic, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| ());
+        let foreign = || foreign(topic, key);
+        let key = text(key).map_err(|()| foreign())?;
+        let value = value.map(text).transpose().map_err(|()| foreign())?;
+        if let Some(private) = key.strip_prefix(owner::PREFIX) {
+            return owner::apply(self, private, value.as_deref());
+        }
+        let mut parts = key.split('/').map(key::decode);
+        let mut part = || parts.next().flatten().ok_or_else(foreign);
+        let source = (SellerId::new(&part()?), SourceName::new(&part()?));
+        let remembered = self.sources.entry(source).or_default();
+        match (topic, value) {
+            (Topic::Checkpoints, value) => remembered.checkpoint = value,
+            (_, Some(value)) => drop(remembered.rows.insert((part()?, part()?), value)),
+            (_, None) => drop(remembered.rows.remove(&(part()?, part()?))),
+        }
+        Ok(())
+    }
+}
+
+fn foreign(topic: Topic, key: &[u8]) -> Error {
+    let key = String::from_utf8_lossy(&key[..key.len().min(80)]).into_owned();
+    Error::operator(
+        format!("topic {} holds a record of another program, with the key {key:?}", topic.name()),
+        "set sink.topic_prefix, so that tailstock has topics of its own",
+    )
+}
+
+/// Reads topics from their beginning to their end, as far as it is committed. The end is asked for
+/// without regard to transactions: a commit that has succeeded may still be on its way to readers.
+pub(super) fn read(options: &KafkaOptions, topics: &[Topic]) -> Result<Contents> {
+    let doing = Doing { what: "reading what is stored", options };
+    let asking = consumer(options, Isolation::Uncommitted)?;
+    let consumer = consumer(options, Isolation::Committed)?;
+    let told = asking.client().context();
+    let mut contents = Contents::default();
+    let mut ends = HashMap::new();
+    let mut list = TopicPartitionList::new();
+    for topic in topics {
+        let name = options.topic(*topic);
+        let (low, high) =
+            answer(told, doing, || asking.fetch_watermarks(&name, PARTITION, PATIENCE))?;
+        if high > low {
+            list.add_partition_offset(&name, PARTITION, Offset::Offset(low))
+                .map_err(|error| of_error(doing, &error))?;
+            ends.insert(name, (*topic, high));
+        }
+    }
+    consumer.assign(&list).map_err(|error| of_error(doing, &error))?;
+    let mut progress = Instant::now();
+    while !ends.is_empty() {
+        match consumer.poll(Duration::from_millis(5)) {
+            Some(Ok(message)) => {
+                progress = Instant::now();
+                if let Some((topic, _)) = ends.get(message.topic()) {
+                    contents.apply(*topic, message.key().unwrap_or_default(), message.payload())?;
+                }
+                continue;
+            }
+            Some(Err(error)) if progress.elapsed() > STALLED => {
+                return Err(of_error(doing, &error));
+            }
+            Some(Err(_)) | None => {}
+        }
+        if progress.elapsed() > STALLED {
+            let what = "what is stored could not be read to its end: a transaction is open, or \
+                        brokers are away";
+            return Err(Error::transient(what));
+        }
+        // Markers and aborted records are not delivered: the place of the reader, not the last
+        // record, tells the end.
+        let place = consumer.position().map_err(|error| of_error(doing, &error))?;
+        ends.retain(|name, (_, end)| {
+            let reached = place.find_partition(name, PARTITION).map(|found| found.offset());
+            !matches!(reached, Some(Offset::Offset(offset)) if offset >= *end)
+        });
+    }
+    consumer.unassign().map_err(|error| of_error(doing, &error))?;
+    Ok(contents)
+}
+
+/// What is stored of a shard. What was read when it was taken is handed out once; whoever begins
+/// again reads the topics again, so that nothing is kept twice in memory.
+pub(super) struct State {
+    options: Arc<KafkaOptions>,
+    /// What was read, and who has had its part of it.
+    first: Mutex<(Contents, HashSet<Source>)>,
+}
+
+impl State {
+    /// What is stored now, and the partition counts recorded with it.
+    pub(super) fn read(
+        options: &Arc<KafkaOptions>,
+    ) -> Result<(Self, Option<BTreeMap<String, i32>>)> {
+        let mut contents = read(options, &[Topic::Checkpoints, Topic::Rows])?;
+        let partitions = contents.partitions.take();
+        let first = Mutex::new((contents, HashSet::new()));
+        Ok((Self { options: Arc::clone(options), first }, partitions))
+    }
+
+    /// What was read when the shard was taken, unless this source has had it.
+    fn first(&self, source: &Source) -> Option<Stored> {
+        let mut first = self.first.lock().expect("no holder panics");
+        let (contents, handed) = &mut *first;
+        handed.insert(source.clone()).then(|| contents.take(source))
+    }
+}
+
+#[async_trait]
+impl ShardState for State {
+    async fn load(&self, seller: &SellerId, source: &SourceName) -> Result<Stored> {
+        let source = (seller.clone(), source.clone());
+        if let Some(stored) = self.first(&source) {
+            return Ok(stored);
+        }
+        let options = Arc::clone(&self.options);
+        blocking(move || {
+            let topics = [Topic::Checkpoints, Topic::Rows];
+            Ok(read(&options, &topics)?.take(&source))
+        })
+        .await
+    }
+}

@@ -1,0 +1,239 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use connector_api::{Error, Result};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
+
+use super::KafkaOptions;
+use super::client::{self, Told, is_purged};
+use super::fault::{self, Doing};
+use super::records::Record;
+use super::topics::Topics;
+
+/// A producer of the library, and what its records are written into.
+pub(super) struct Outlet {
+    options: Arc<KafkaOptions>,
+    topics: Arc<Topics>,
+    producer: BaseProducer<Told>,
+}
+
+/// Why a transaction did not commit.
+pub(super) enum Undone {
+    /// Nothing of it will be read, and the producer goes on.
+    Aborted(Error),
+    /// It may be read or not, and the producer can do nothing more.
+    Unknown(Error),
+    /// A later owner of the id, or the transaction's own time limit, has ended it.
+    Fenced(Error),
+}
+
+/// How long a transaction may stay open, unless it is set: a broker may be restarted meanwhile.
+const TRANSACTION_TIMEOUT_MS: &str = "60000";
+/// How long one call may wait; it is repeated until [`GIVING_UP`].
+const CALL: Duration = Duration::from_secs(1);
+/// How long the end of a transaction is asked for. Longer than the cluster keeps it open, so that
+/// what is read afterwards is decided.
+const GIVING_UP: Duration = Duration::from_secs(90);
+/// Between two looks whether records are acknowledged.
+const NAP: Duration = Duration::from_micros(50);
+
+impl Outlet {
+    /// A producer under this transactional id, which ends what an earlier one has begun.
+    pub(super) fn transactional(
+        options: &Arc<KafkaOptions>,
+        topics: &Arc<Topics>,
+        id: &str,
+    ) -> Result<Self> {
+        let defaults = [("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)];
+        let outlet = Self::new(options, topics, &defaults, Some(id))?;
+        let what = format!("taking the transactional id {id}");
+        let doing = Doing { what: &what, options };
+        let producer = &outlet.producer;
+        // OAUTHBEARER asks for its token through the queue that polling serves.
+        producer.poll(Duration::ZERO);
+        let deadline = Instant::now() + 3 * client::PATIENCE;
+        loop {
+            let outcome = producer.init_transactions(CALL);
+            producer.poll(Duration::ZERO);
+            match outcome {
+                Ok(()) => return Ok(outlet),
+                Err(KafkaError::Transaction(error))
+                    if error.is_retriable() && Instant::now() < deadline => {}
+                Err(error) => {
+                    let told = producer.client().context();
+                    return client::answer(told, doing, || Err(error));
+                }
+            }
+        }
+    }
+
+    /// A producer whose records are read as soon as they are written, each of them once.
+    pub(super) fn idempotent(options: &Arc<KafkaOptions>, topics: &Arc<Topics>) -> Result<Self> {
+        Self::new(options, topics, &[], None)
+    }
+
+    fn new(
+        options: &Arc<KafkaOptions>,
+        topics: &Arc<Topics>,
+        defaults: &[(&str, &str)],
+        id: Option<&str>,
+    ) -> Result<Self> {
+        let request_bytes = topics.request_bytes.clamp(1000, 1_000_000_000).to_string();
+        let mut all = vec![
+            // A commit is sent as a whole and waited for; nothing else would join it.
+            ("linger.ms", "0"),
+            ("message.max.bytes", request_bytes.as_str()),
+            ("message.timeout.ms", TRANSACTION_TIMEOUT_MS),
+        ];
+        all.extend_from_slice(defaults);
+        let mut config = client::config(options, &all);
+        config.set("enable.idempotence", "true").set("acks", "all");
+        if let Some(id) = id {
+            config.set("transactional.id", id);
+        }
+        let producer = config
+            .create_with_context(Told::new(options))
+            .map_err(|error| client::not_created(&error))?;
+        Ok(Self { options: Arc::clone(options), topics: Arc::clone(topics), producer })
+    }
+
+    /// Serves the library's own events when there is nothing to send.
+    pub(super) fn idle(&self) {
+        self.producer.poll(Duration::ZERO);
+    }
+
+    /// All of `records`, or none of them.
+    pub(super) fn commit(&self, records: &[Record<'_>]) -> Result<(), Undone> {
+        self.producer.begin_transaction().map_err(|error| self.ended("beginning", &error))?;
+        if let Err(error) = self.write(records) {
+            return Err(self.abort(error));
+        }
+        let deadline = Instant::now() + GIVING_UP;
+        loop {
+            // Nothing is queued any more, so that this does not wait for the library's flush, which
+            // polls in steps of 100 ms.
+            let outcome = self.producer.commit_transaction(CALL);
+            self.producer.poll(Duration::ZERO);
+            match outcome {
+                Ok(()) => return Ok(()),
+                Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
+                    let error = KafkaError::Transaction(error);
+                    return Err(self.abort(self.told("committing", &error)));
+                }
+                Err(KafkaError::Transaction(error))
+                    if error.is_retriable() && Instant::now() < deadline => {}
+                Err(error) => return Err(self.ended("committing", &error)),
+            }
+        }
+    }
+
+    /// Writes records and waits until every one is acknowledged by all in-sync replicas. Only
+    /// delivery reports say so: a flush succeeds although records were dropped.
+    pub(super) fn write(&self, records: &[Record<'_>]) -> Result<()> {
+        let told = self.producer.client().context();
+        told.expect_reports();
+        for record in records {
+            self.send(record)?;
+        }
+        // Every record is reported by `message.timeout.ms` at the latest.
+        while self.producer.in_flight_count() > 0 {
+            // Without the flush the library would wait for `linger.ms`, without the poll no record
+            // would ever be reported.
+            let _ = self.producer.flush(Duration::ZERO);
+            self.producer.poll(Duration::ZERO);
+            if self.producer.in_flight_count() == 0 {
+                break;
+            }
+            std::thread::sleep(NAP);
+        }
+        match told.failure() {
+            None if told.acknowledged() == records.len() => Ok(()),
+            None => {
+                let (got, sent) = (told.acknowledged(), records.len());
+                Err(Error::transient(format!("{got} of {sent} records were acknowledged")))
+            }
+            Some(failure) => {
+                let what = format!("writing to {}", failure.topic);
+                Err(self.classified(&what, failure.code, &failure.code.to_string()))
+            }
+        }
+    }
+
+    fn send(&self, record: &Record<'_>) -> Result<()> {
+        let topic = self.topics.name(record.topic);
+        let mut out = BaseRecord::<[u8], [u8]>::to(topic)
+            .partition(record.partition)
+            .key(record.key.as_ref());
+        if let Some(value) = &record.value {
+            out = out.payload(value.as_ref());
+        }
+        if let Some(headers) = record.headers(self.options.config.headers) {
+            out = out.headers(headers);
+        }
+        loop {
+            match self.producer.send(out) {
+                Ok(()) => return Ok(()),
+                // The library's queue is bounded; reports make room in it.
+                Err((KafkaError::MessageProduction(Code::QueueFull), back)) => {
+                    out = back;
+                    self.producer.poll(Duration::from_millis(1));
+                }
+                Err((error, _)) => return Err(self.told(&format!("writing to {topic}"), &error)),
+            }
+        }
+    }
+
+    /// The end of the transaction was never asked for, so that nothing of it can become visible.
+    fn abort(&self, why: Error) -> Undone {
+        // Why records were purged is known to the transaction alone, which says so when it is asked
+        // to commit.
+        let purged = self.producer.client().context().failure();
+        let why = match purged.filter(|failure| is_purged(failure.code)) {
+            None => why,
+            Some(_) => match self.producer.commit_transaction(Duration::ZERO) {
+                Err(error) => self.told("writing", &error),
+                Ok(()) => why,
+            },
+        };
+        if self.is_fenced() {
+            return Undone::Fenced(why);
+        }
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+        let deadline = Instant::now() + GIVING_UP;
+        loop {
+            self.producer.poll(Duration::ZERO);
+            match self.producer.abort_transaction(CALL) {
+                Ok(()) => return Undone::Aborted(why),
+                Err(KafkaError::Flush(_)) if Instant::now() < deadline => {}
+                Err(KafkaError::Transaction(error))
+                    if error.is_retriable() && Instant::now() < deadline => {}
+                Err(error) => return self.ended("taking back a transaction", &error),
+            }
+        }
+    }
+
+    /// Nothing more can be done with this producer.
+    fn ended(&self, what: &str, error: &KafkaError) -> Undone {
+        let fenced = self.is_fenced() || error.rdkafka_error_code().is_some_and(fault::is_fenced);
+        let error = self.told(what, error);
+        if fenced { Undone::Fenced(error) } else { Undone::Unknown(error) }
+    }
+
+    /// Whether the library has met an error after which this producer does nothing more.
+    pub(super) fn is_finished(&self) -> bool {
+        self.producer.client().fatal_error().is_some()
+    }
+
+    fn is_fenced(&self) -> bool {
+        self.producer.client().fatal_error().is_some_and(|(code, _)| fault::is_fenced(code))
+    }
+
+    fn told(&self, what: &str, error: &KafkaError) -> Error {
+        fault::of_error(Doing { what, options: &self.options }, error)
+    }
+
+    fn classified(&self, what: &str, code: Code, reason: &str) -> Error {
+        fault::classify(Doing { what, options: &self.options }, code, reason)
+    }
+}
