@@ -91,8 +91,9 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  tailstock --config tailstock.toml status")]
     Status(JsonArgs),
 
-    /// Print the machine-readable description of an event
-    #[command(after_help = "Example:\n  tailstock schema > stock-event.schema.json")]
+    /// Print the machine-readable description of what is published
+    #[command(after_help = "Example:\n  tailstock schema > stock-event.schema.json\n  \
+                            tailstock schema --format asyncapi > stock.asyncapi.json")]
     Schema(SchemaArgs),
 
     /// Print a script that completes this program's words in a shell
@@ -148,11 +149,14 @@ pub(super) struct SchemaArgs {
     pub(super) format: SchemaFormat,
 }
 
-/// A language that describes events.
+/// A language that describes what is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum SchemaFormat {
-    /// JSON Schema 2020-12
+    /// An event, in JSON Schema 2020-12
     JsonSchema,
+    /// Everything that is sent to Kafka, in AsyncAPI 3.0
+    #[value(name = "asyncapi")]
+    AsyncApi,
 }
 
 #[derive(Debug, Args)]

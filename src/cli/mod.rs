@@ -28,7 +28,7 @@ pub use exit::{Exit, Failure};
 
 use crate::config::{Config, Loader, LogConfig, Problems};
 use crate::seller;
-use crate::stock::encode::json_schema;
+use crate::stock::encode::{asyncapi, json_schema};
 
 /// Does what the command line says. The returned code is one of [`Exit`].
 pub fn main() -> ExitCode {
@@ -74,9 +74,11 @@ fn tail(cli: &Cli, args: &TailArgs) -> Result<Exit, Failure> {
 }
 
 fn schema(args: &SchemaArgs) -> Result<Exit, Failure> {
-    match args.format {
-        SchemaFormat::JsonSchema => print(&format!("{:#}\n", json_schema())),
-    }
+    let document = match args.format {
+        SchemaFormat::JsonSchema => json_schema(),
+        SchemaFormat::AsyncApi => asyncapi(),
+    };
+    print(&format!("{document:#}\n"))
 }
 
 fn completions(args: &CompletionsArgs) -> Result<Exit, Failure> {

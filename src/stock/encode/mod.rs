@@ -1,5 +1,7 @@
 //! From an event to the bytes that are published.
 
+mod asyncapi;
+mod cloudevents;
 mod json;
 mod records;
 mod remark;
@@ -10,6 +12,8 @@ mod time;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
+pub use asyncapi::asyncapi;
+pub use cloudevents::{CloudEvents, Header, Remark};
 pub use json::Encoder;
 pub use records::{Damaged, Entry, RecordKind, Records};
 pub use remark::{Rejection, control_value, dead_letter_value, source_key};

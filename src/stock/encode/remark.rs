@@ -111,7 +111,7 @@ mod tests {
                 r#"{"table":"public.stock","position":"16/B374D848","cause":"truncate"}"#,
             ),
             control("schema_changed", r#"{"table":"public.stock","columns":["id","qty"]}"#),
-            control_value(&odd.0, &odd.1, "gap", -1, "{}"),
+            control_value(&odd.0, &odd.1, "gap", -1, r#"{"from":"","reason":""}"#),
             dead_letter_value(&SellerId::new("acme"), &SourceName::new("main"), &rejection()),
             dead_letter_value(&odd.0, &odd.1, &Rejection { row: "{}", ..rejection() }),
         ]

@@ -38,10 +38,7 @@ pub fn json_schema() -> Value {
             "rows": { "type": "integer", "minimum": 2 },
         }))),
         "version": { "type": "string", "pattern": "^[0-9a-f]{8}\\.[0-9a-f]{16}\\.[0-9a-f]{8}$" },
-        "committed_at": {
-            "type": "string", "format": "date-time",
-            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{6}Z$",
-        },
+        "committed_at": timestamp(),
         "origin": object(
             &["engine", "database", "table", "operation", "position", "row", "mapping"],
             json!({
@@ -74,7 +71,16 @@ pub fn json_schema() -> Value {
     schema
 }
 
-fn object(required: &[&str], properties: Value) -> Value {
+/// RFC 3339 in UTC with six fractional digits.
+pub(super) fn timestamp() -> Value {
+    json!({
+        "type": "string", "format": "date-time",
+        "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{6}Z$",
+    })
+}
+
+/// An object with these members and no others.
+pub(super) fn object(required: &[&str], properties: Value) -> Value {
     json!({
         "type": "object",
         "required": required,
