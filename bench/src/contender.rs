@@ -1,34 +1,41 @@
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Instant;
 
+use crate::place::{Place, Sink, Workspace};
 use crate::report::Figures;
-use crate::shop::{Backlog, Shop};
+use crate::shop::Backlog;
 
 /// Who drains the backlog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contender {
     PgRecvlogical,
-    Discard,
-    Sqlite,
+    Tailstock(Sink),
 }
 
 impl Contender {
-    pub(crate) const ALL: [Contender; 3] =
-        [Contender::PgRecvlogical, Contender::Discard, Contender::Sqlite];
+    /// The peer first.
+    pub(crate) const ALL: [Contender; 6] = [
+        Contender::PgRecvlogical,
+        Contender::Tailstock(Sink::Discard),
+        Contender::Tailstock(Sink::Sqlite),
+        Contender::Tailstock(Sink::Kafka),
+        Contender::Tailstock(Sink::KafkaWithoutLevels),
+        Contender::Tailstock(Sink::KafkaAtLeastOnce),
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Contender::PgRecvlogical => "pg_recvlogical",
-            Contender::Discard => "discard",
-            Contender::Sqlite => "sqlite",
+            Contender::Tailstock(sink) => sink.name(),
         }
     }
 
     /// Runs one client as a whole process over a copy of the backlog's slot.
-    pub(crate) fn drain(self, shop: &Shop, backlog: &Backlog) -> Figures {
+    pub(crate) fn drain(self, place: &Place, backlog: &Backlog) -> Figures {
+        let Place { shop, broker } = place;
         shop.copy(backlog);
-        let folder = tempfile::tempdir().unwrap();
+        let workspace = Workspace::new(place, self.sink(), Some("bench_copy"));
         let mut command = match self {
             Contender::PgRecvlogical => {
                 let mut command = shop.server.bin("pg_recvlogical").unwrap();
@@ -41,10 +48,7 @@ impl Contender {
                 command.args(["--endpos", &backlog.end]);
                 command
             }
-            Contender::Discard | Contender::Sqlite => {
-                write_configuration(folder.path(), shop, self.name(), Some("bench_copy"));
-                tailstock(folder.path(), &["run", "--until-current"])
-            }
+            Contender::Tailstock(_) => workspace.tailstock(&["run", "--until-current"]),
         };
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
         let started = Instant::now();
@@ -54,15 +58,19 @@ impl Contender {
         // The child is waited for below the standard library, to learn what it used.
         drop(child);
         shop.drop_copy();
-        if self == Contender::Sqlite {
-            let database = rusqlite::Connection::open(folder.path().join("stock.db")).unwrap();
-            let sql = "SELECT count(*) FROM events";
-            let events: i64 = database.query_row(sql, [], |row| row.get(0)).unwrap();
-            assert_eq!(events.cast_unsigned(), backlog.rows, "events in the store");
+        if let Some(events) = workspace.events(broker) {
+            assert_eq!(events, backlog.rows, "events of {}", self.name());
         }
         #[allow(clippy::cast_precision_loss, reason = "row counts fit a float's 52 bits")]
         let rows_per_s = backlog.rows as f64 / seconds;
         Figures { rows_per_s, cpu_s: usage.cpu_s, peak_rss_mib: usage.peak_rss_mib }
+    }
+
+    fn sink(self) -> Sink {
+        match self {
+            Contender::PgRecvlogical => Sink::Discard,
+            Contender::Tailstock(sink) => sink,
+        }
     }
 }
 
@@ -105,31 +113,4 @@ pub(crate) fn peak_rss_mib(pid: u32) -> Option<f64> {
 #[allow(clippy::disallowed_methods, reason = "a bench paces itself")]
 fn pause() {
     std::thread::sleep(std::time::Duration::from_millis(5));
-}
-
-/// The program that was built beside this one.
-pub(crate) fn tailstock(folder: &Path, arguments: &[&str]) -> Command {
-    let here = std::env::current_exe().unwrap();
-    let mut command = Command::new(here.parent().unwrap().join("tailstock"));
-    command.args(["--log-level", "warn", "--config", "tailstock.toml"]).args(arguments);
-    command.current_dir(folder);
-    command
-}
-
-pub(crate) fn write_configuration(folder: &Path, shop: &Shop, sink: &str, slot: Option<&str>) {
-    let path = if sink == "sqlite" { "path = \"stock.db\"\n" } else { "" };
-    let main = format!(
-        "name = \"bench\"\nsellers = \"seller.toml\"\n[sink]\nkind = \"{sink}\"\n{path}\
-         [http]\nlisten = \"\"\n"
-    );
-    let url = shop.server.url("postgres", "postgres");
-    let slot = slot.map_or(String::new(), |slot| format!("slot = \"{slot}\"\n"));
-    let seller = format!(
-        "seller = \"acme\"\n[source]\nkind = \"postgres\"\nurl = \"{url}?sslmode=disable\"\n\
-         publication = \"bench\"\n{slot}[[stock]]\ntable = \"public.inventory\"\nitem = \"id\"\n\
-         sku = \"sku\"\non_hand = \"quantity\"\navailable = \"quantity - reserved\"\n\
-         coalesce = false\n"
-    );
-    std::fs::write(folder.join("tailstock.toml"), main).unwrap();
-    std::fs::write(folder.join("seller.toml"), seller).unwrap();
 }

@@ -2,15 +2,19 @@
 //! `cargo run --release -p bench -- postgres`, or `make bench-postgres`.
 #![allow(clippy::unwrap_used, reason = "a bench stops where something is wrong")]
 
+mod broker;
 mod contender;
 mod latency;
+mod place;
 mod report;
 mod shop;
 mod start;
 
 use clap::{Parser, Subcommand};
 
+use broker::Broker;
 use contender::Contender;
+use place::{Place, Sink};
 use report::{Figures, Report};
 use shop::{Shop, Workload};
 
@@ -22,7 +26,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
-    /// pg_recvlogical, tailstock to discard, tailstock to SQLite, on PostgreSQL 15
+    /// pg_recvlogical and tailstock with every sink, on PostgreSQL 15 and Kafka 4.3
     Postgres {
         /// Interleaved rounds; the median counts
         #[arg(long, default_value_t = 3)]
@@ -39,7 +43,8 @@ enum Bench {
 fn main() {
     let Bench::Postgres { rounds, quick, only } = Arguments::parse().bench;
     let size = if quick { 10 } else { 1 };
-    let shop = Shop::start();
+    let place = Place { shop: Shop::start(), broker: Broker::start() };
+    let shop = &place.shop;
     let mut report = Report::default();
     let workloads = [
         Workload { name: "w1", transactions: 500_000 / size, rows_each: 1 },
@@ -49,11 +54,11 @@ fn main() {
     for workload in workloads.into_iter().filter(|workload| wanted(workload.name)) {
         println!("{}: {} rows ...", workload.name, workload.rows());
         let backlog = shop.backlog(&workload);
-        let mut rounds_of: [Vec<Figures>; 3] = Default::default();
+        let mut rounds_of: [Vec<Figures>; 6] = Default::default();
         for round in 1..=rounds {
             for (contender, figures) in Contender::ALL.into_iter().zip(&mut rounds_of) {
-                let figure = contender.drain(&shop, &backlog);
-                println!("  round {round}: {:<15} {figure}", contender.name());
+                let figure = contender.drain(&place, &backlog);
+                println!("  round {round}: {:<19} {figure}", contender.name());
                 figures.push(figure);
             }
         }
@@ -61,13 +66,16 @@ fn main() {
         shop.forget(&backlog);
     }
     let seconds = if quick { 5 } else { 30 };
+    let sinks = [Sink::Sqlite, Sink::Kafka, Sink::KafkaAtLeastOnce];
     for rate in [500, 5000].into_iter().filter(|_| wanted("latency")) {
-        println!("latency at {rate} rows/s for {seconds} s ...");
-        report.add_latency(rate, &latency::measure(&shop, rate, seconds));
+        for sink in sinks {
+            println!("latency of {} at {rate} rows/s for {seconds} s ...", sink.name());
+            report.add_latency(sink, rate, &latency::measure(&place, sink, rate, seconds));
+        }
     }
-    if wanted("start") {
-        println!("start to first event ...");
-        report.add_start(&start::measure(&shop, if quick { 3 } else { 11 }));
+    for sink in sinks.into_iter().filter(|_| wanted("start")) {
+        println!("start to first event of {} ...", sink.name());
+        report.add_start(sink, &start::measure(&place, sink, if quick { 3 } else { 11 }));
     }
     println!("\n{report}");
     report.write("target/bench/postgres.json");

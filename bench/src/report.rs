@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::place::Sink;
+
 /// What one run of one contender took.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Figures {
@@ -62,9 +64,9 @@ impl Times {
         self.0.get(place).map(|ms| (ms * 100.0).round() / 100.0)
     }
 
-    fn line(&self) -> Line {
+    fn line(&self, sink: Sink) -> Line {
         Line {
-            contender: "sqlite",
+            contender: sink.name(),
             p50_ms: self.at(500),
             p99_ms: self.at(990),
             p999_ms: self.at(999),
@@ -79,7 +81,7 @@ pub(crate) struct Report(Vec<Line>);
 
 impl Report {
     /// Medians in the order of [`crate::contender::Contender::ALL`]; the first is the peer.
-    pub(crate) fn add_drain(&mut self, workload: &str, medians: [Figures; 3]) {
+    pub(crate) fn add_drain(&mut self, workload: &str, medians: [Figures; 6]) {
         let peer = medians[0].rows_per_s;
         for (contender, figures) in crate::contender::Contender::ALL.into_iter().zip(medians) {
             self.0.push(Line {
@@ -95,14 +97,14 @@ impl Report {
     }
 
     /// Milliseconds from the commit in the shop to the moment an event could be read.
-    pub(crate) fn add_latency(&mut self, rate: u32, latencies_ms: &[f64]) {
+    pub(crate) fn add_latency(&mut self, sink: Sink, rate: u32, latencies_ms: &[f64]) {
         let times = Times::of(latencies_ms);
-        self.0.push(Line { workload: format!("latency-{rate}"), ..times.line() });
+        self.0.push(Line { workload: format!("latency-{rate}"), ..times.line(sink) });
     }
 
     /// Milliseconds from a process's start to its first event, and its memory when idle.
-    pub(crate) fn add_start(&mut self, begun: &crate::start::Begun) {
-        let line = Times::of(&begun.first_event_ms).line();
+    pub(crate) fn add_start(&mut self, sink: Sink, begun: &crate::start::Begun) {
+        let line = Times::of(&begun.first_event_ms).line(sink);
         self.0.push(Line {
             workload: "start".to_owned(),
             peak_rss_mib: Some(begun.idle_rss_mib.round()),
@@ -125,11 +127,11 @@ impl fmt::Display for Report {
         };
         let head = ["workload", "contender", "rows/s", "ratio", "CPU s", "MiB"];
         let [a, b, c, d, e, g] = head;
-        writeln!(f, "{a:<14} {b:<15} {c:>9} {d:>6} {e:>7} {g:>6}      p50 ms  p99 ms p99.9 ms")?;
+        writeln!(f, "{a:<14} {b:<19} {c:>9} {d:>6} {e:>7} {g:>6}      p50 ms  p99 ms p99.9 ms")?;
         for line in &self.0 {
             writeln!(
                 f,
-                "{:<14} {:<15} {:>9} {:>6} {:>7} {:>6}     {:>7} {:>7} {:>8}",
+                "{:<14} {:<19} {:>9} {:>6} {:>7} {:>6}     {:>7} {:>7} {:>8}",
                 line.workload,
                 line.contender,
                 cell(line.rows_per_s, 0),

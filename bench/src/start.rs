@@ -1,30 +1,32 @@
-use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rdkafka::Offset;
+use rdkafka::message::Message as _;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::contender::{peak_rss_mib, tailstock, write_configuration};
-use crate::shop::Shop;
+use crate::contender::peak_rss_mib;
+use crate::place::{Place, Sink, Workspace};
 
 /// How a process begins: milliseconds from its start to an event that waited for it, each time anew
-/// behind the checkpoint of the time before; and its memory when nothing happens, MiB.
+/// behind the checkpoint of the time before, which was ended as by a crash; and its memory when
+/// nothing happens, MiB.
 pub(crate) struct Begun {
     pub(crate) first_event_ms: Vec<f64>,
     pub(crate) idle_rss_mib: f64,
 }
 
-pub(crate) fn measure(shop: &Shop, times: u32) -> Begun {
-    let folder = tempfile::tempdir().unwrap();
-    write_configuration(folder.path(), shop, "sqlite", None);
-    let made = tailstock(folder.path(), &["run", "--until-current"]).status().unwrap();
+pub(crate) fn measure(place: &Place, sink: Sink, times: u32) -> Begun {
+    let shop = &place.shop;
+    let workspace = Workspace::new(place, sink, None);
+    let made = workspace.tailstock(&["run", "--until-current"]).status().unwrap();
     assert!(made.success());
-    let path = folder.path().join("stock.db");
     let mut begun = Begun { first_event_ms: Vec::new(), idle_rss_mib: 0.0 };
+    let mut events = Events::of(place, &workspace, sink);
     for time in 1..=times {
         shop.server.execute("UPDATE inventory SET quantity = quantity + 1 WHERE id = 1").unwrap();
         let started = Instant::now();
-        let mut run = tailstock(folder.path(), &["run"]).spawn().unwrap();
-        wait_for_events(&path, time);
+        let mut run = workspace.tailstock(&["run"]).spawn().unwrap();
+        events.wait_for(time);
         begun.first_event_ms.push(started.elapsed().as_secs_f64() * 1e3);
         if time == times {
             pause(Duration::from_secs(3));
@@ -41,14 +43,46 @@ pub(crate) fn measure(shop: &Shop, times: u32) -> Begun {
     begun
 }
 
-fn wait_for_events(path: &Path, wanted: u32) {
-    let started = Instant::now();
-    let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    reader.busy_timeout(Duration::from_secs(1)).unwrap();
-    let mut events = reader.prepare("SELECT count(*) FROM events").unwrap();
-    while events.query_row([], |row| row.get::<_, u32>(0)).unwrap() < wanted {
-        assert!(started.elapsed() < Duration::from_secs(60), "no event came");
-        pause(Duration::from_millis(1));
+/// The events that a consumer has seen.
+enum Events {
+    Sqlite(Connection),
+    Kafka { consumer: Box<rdkafka::consumer::BaseConsumer>, seen: u32 },
+}
+
+impl Events {
+    fn of(place: &Place, workspace: &Workspace, sink: Sink) -> Self {
+        if sink.is_kafka() {
+            let topic = workspace.topic("stock.events.v1");
+            let consumer = Box::new(place.broker.consumer(&topic, Offset::Beginning));
+            return Events::Kafka { consumer, seen: 0 };
+        }
+        let path = workspace.store();
+        let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        reader.busy_timeout(Duration::from_secs(1)).unwrap();
+        Events::Sqlite(reader)
+    }
+
+    fn wait_for(&mut self, wanted: u32) {
+        let started = Instant::now();
+        while self.seen() < wanted {
+            assert!(started.elapsed() < Duration::from_secs(60), "no event came");
+        }
+    }
+
+    fn seen(&mut self) -> u32 {
+        match self {
+            Events::Sqlite(reader) => {
+                pause(Duration::from_millis(1));
+                let sql = "SELECT count(*) FROM events";
+                reader.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap()
+            }
+            Events::Kafka { consumer, seen } => {
+                if let Some(message) = consumer.poll(Duration::from_millis(20)) {
+                    *seen += u32::from(message.unwrap().payload().is_some());
+                }
+                *seen
+            }
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use super::topics::{Topic, Topics};
 use crate::config::Headers;
 use crate::sink::{Commit, DeadLetter, Part};
 use crate::stock::encode::{
-    Entry, RecordKind, Rejection, control_value, dead_letter_value, source_key,
+    CloudEvents, Entry, Header, RecordKind, Rejection, Remark, control_value, dead_letter_value,
+    source_key,
 };
 use crate::stock::key;
 
@@ -21,19 +22,7 @@ pub(super) struct Record<'c> {
     pub(super) key: Cow<'c, [u8]>,
     /// `None` is a tombstone.
     pub(super) value: Option<Cow<'c, [u8]>>,
-    /// What it is about, for its headers.
-    pub(super) about: About<'c>,
-}
-
-/// What a record is about.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum About<'c> {
-    /// An event of this part.
-    Event(&'c Part, &'c Entry),
-    /// A remark about the source of this part: its kind, and when.
-    Remark(&'c Part, &'c str, i64),
-    /// Nobody but ourselves.
-    Private,
+    pub(super) headers: Option<OwnedHeaders>,
 }
 
 /// What a commit becomes.
@@ -51,30 +40,28 @@ impl Plan {
     pub(super) fn published<'c>(&self, commit: &'c Commit) -> Vec<Record<'c>> {
         let events: usize = commit.parts.iter().map(|part| part.records.len()).sum();
         let mut records = Vec::with_capacity(events * 2 + 8);
-        // By key, where in `records` its last state of this commit lies.
-        let mut last: HashMap<&str, usize> = HashMap::new();
-        for part in &commit.parts {
+        // By key, its last state in this commit.
+        let mut last: HashMap<&str, (usize, &Entry)> = HashMap::new();
+        let about = |part: &Part| About { cloud: self.cloud_events(part) };
+        let abouts: Vec<About> = commit.parts.iter().map(about).collect();
+        for (nth, (part, about)) in commit.parts.iter().zip(&abouts).enumerate() {
             for entry in part.records.iter() {
                 if self.bytes(part, entry) > self.topics.record_bytes {
-                    records.push(self.too_large(part, entry));
+                    records.push(self.too_large(part, entry, about));
                     continue;
                 }
-                let record = self.event(part, entry);
+                records.push(self.event(part, entry, about));
                 if self.levels && entry.kind != RecordKind::Movement {
-                    last.insert(part.records.key(entry), records.len());
+                    last.insert(part.records.key(entry), (nth, entry));
                 }
-                records.push(record);
             }
-            self.remarks(part, &mut records);
+            self.remarks(part, about, &mut records);
         }
-        let mut last: Vec<usize> = last.into_values().collect();
-        last.sort_unstable();
-        let levels = last.into_iter().filter_map(|at| match records[at].about {
-            About::Event(part, entry) => Some(self.level(part, entry)),
-            About::Remark(..) | About::Private => None,
-        });
-        let levels: Vec<Record<'_>> = levels.collect();
-        records.extend(levels);
+        let mut last: Vec<(usize, &Entry)> = last.into_values().collect();
+        // In the order of publication, so that a replay of the same commit is the same.
+        last.sort_unstable_by_key(|(part, entry)| (*part, entry.version));
+        let level = |(nth, entry)| self.level(&commit.parts[nth], entry, &abouts[nth]);
+        records.extend(last.into_iter().map(level));
         records
     }
 
@@ -126,24 +113,34 @@ impl Plan {
         key + part.records.value(entry).len() + headers
     }
 
-    fn event<'c>(&self, part: &'c Part, entry: &'c Entry) -> Record<'c> {
+    fn cloud_events(&self, part: &Part) -> Option<CloudEvents> {
+        (self.headers == Headers::CloudEvents).then(|| CloudEvents::new(&part.seller, &part.source))
+    }
+
+    fn event<'c>(&self, part: &'c Part, entry: &'c Entry, about: &About) -> Record<'c> {
+        let headers = about.cloud.as_ref().map(|cloud| owned(cloud.event(&part.records, entry)));
         Record {
             topic: Topic::Events,
             partition: self.of_item(part, entry, Topic::Events),
             key: Cow::Borrowed(part.records.key(entry).as_bytes()),
             value: Some(Cow::Borrowed(part.records.value(entry))),
-            about: About::Event(part, entry),
+            headers,
         }
     }
 
     /// The state of a key, or its tombstone.
-    fn level<'c>(&self, part: &'c Part, entry: &'c Entry) -> Record<'c> {
+    fn level<'c>(&self, part: &'c Part, entry: &'c Entry, about: &About) -> Record<'c> {
         let lives = entry.kind == RecordKind::Level;
+        let headers = about.cloud.as_ref().map(|cloud| match lives {
+            true => owned(cloud.event(&part.records, entry)),
+            false => owned(cloud.tombstone(&part.records, entry)),
+        });
         Record {
             topic: Topic::Levels,
             partition: self.of_item(part, entry, Topic::Levels),
+            key: Cow::Borrowed(part.records.key(entry).as_bytes()),
             value: lives.then(|| Cow::Borrowed(part.records.value(entry))),
-            ..self.event(part, entry)
+            headers,
         }
     }
 
@@ -152,15 +149,16 @@ impl Plan {
         partition::of_item(part.seller.as_str(), item, self.topics.partitions(topic))
     }
 
-    fn remarks<'c>(&self, part: &'c Part, records: &mut Vec<Record<'c>>) {
+    fn remarks<'c>(&self, part: &'c Part, about: &About, records: &mut Vec<Record<'c>>) {
         for control in &part.control {
             let kind = control.kind.as_str();
             let (seller, source) = (&part.seller, &part.source);
             let value = control_value(seller, source, kind, control.at_us, &control.value);
-            let about = About::Remark(part, kind, control.at_us);
-            records.push(self.remark(Topic::Control, part, value, about));
+            let remark = Remark::Control(kind);
+            records.push(self.remark(Topic::Control, part, value, (about, remark, control.at_us)));
         }
-        records.extend(part.dead_letters.iter().map(|letter| self.dead_letter(part, letter)));
+        let dead_letter = |letter| self.dead_letter(part, letter, about);
+        records.extend(part.dead_letters.iter().map(dead_letter));
     }
 
     fn remark<'c>(
@@ -168,15 +166,20 @@ impl Plan {
         topic: Topic,
         part: &'c Part,
         value: Vec<u8>,
-        about: About<'c>,
+        (about, remark, at_us): (&About, Remark<'_>, i64),
     ) -> Record<'c> {
-        let partition = partition::of_seller(part.seller.as_str(), self.topics.partitions(topic));
-        let key = Cow::Owned(source_key(&part.seller, &part.source));
-        Record { topic, partition, key, value: Some(Cow::Owned(value)), about }
+        let headers = about.cloud.as_ref().map(|cloud| owned(cloud.remark(remark, at_us, &value)));
+        Record {
+            topic,
+            partition: partition::of_seller(part.seller.as_str(), self.topics.partitions(topic)),
+            key: Cow::Owned(source_key(&part.seller, &part.source)),
+            value: Some(Cow::Owned(value)),
+            headers,
+        }
     }
 
     /// A dead letter; without its columns where they are too much.
-    fn dead_letter<'c>(&self, part: &'c Part, letter: &DeadLetter) -> Record<'c> {
+    fn dead_letter<'c>(&self, part: &'c Part, letter: &DeadLetter, about: &About) -> Record<'c> {
         let (table, position, at_us) = (&*letter.table, &*letter.position, letter.at_us);
         let whole =
             Rejection { table, position, reason: &letter.reason, at_us, row: &letter.value };
@@ -192,11 +195,11 @@ impl Plan {
             let bare = Rejection { reason: &reason, row: "{}", ..whole };
             value = dead_letter_value(&part.seller, &part.source, &bare);
         }
-        self.remark(Topic::DeadLetters, part, value, About::Remark(part, "dlq", at_us))
+        self.remark(Topic::DeadLetters, part, value, (about, Remark::DeadLetter, at_us))
     }
 
     /// The dead letter in the place of an event that no topic takes.
-    fn too_large<'c>(&self, part: &'c Part, entry: &'c Entry) -> Record<'c> {
+    fn too_large<'c>(&self, part: &'c Part, entry: &Entry, about: &About) -> Record<'c> {
         let value: serde_json::Value =
             serde_json::from_slice(part.records.value(entry)).unwrap_or_default();
         let origin = |name: &str| value["origin"][name].as_str().unwrap_or_default().to_owned();
@@ -212,23 +215,29 @@ impl Plan {
             at_us: entry.committed_at_us.unwrap_or_default(),
             value: "{}".to_owned(),
         };
-        self.dead_letter(part, &letter)
+        self.dead_letter(part, &letter, about)
     }
+}
+
+/// What the records of a part have in common.
+struct About {
+    cloud: Option<CloudEvents>,
+}
+
+fn owned<'h>(headers: impl Iterator<Item = Header<'h>>) -> OwnedHeaders {
+    headers.fold(OwnedHeaders::new(), |all, (key, value)| {
+        all.insert(rdkafka::message::Header { key, value: Some(value.as_ref()) })
+    })
 }
 
 impl<'c> Record<'c> {
     /// A record of the shard's own topics.
     pub(super) fn private(topic: Topic, key: Cow<'c, [u8]>, value: Option<Cow<'c, [u8]>>) -> Self {
-        Record { topic, partition: 0, key, value, about: About::Private }
+        Record { topic, partition: 0, key, value, headers: None }
     }
 
     /// Bytes of key and value.
     fn bytes(&self) -> usize {
         self.key.len() + self.value.as_ref().map_or(0, |value| value.len())
-    }
-
-    /// What the record carries beside key and value.
-    pub(super) fn headers(&self, _headers: Headers) -> Option<OwnedHeaders> {
-        None
     }
 }

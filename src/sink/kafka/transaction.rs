@@ -168,8 +168,8 @@ impl Outlet {
         if let Some(value) = &record.value {
             out = out.payload(value.as_ref());
         }
-        if let Some(headers) = record.headers(self.options.config.headers) {
-            out = out.headers(headers);
+        if let Some(headers) = &record.headers {
+            out = out.headers(headers.clone());
         }
         loop {
             match self.producer.send(out) {
