@@ -19,19 +19,22 @@
 //! | file | answers |
 //! |---|---|
 //! | `postgres/` | how a cluster is made, started, spoken to and stopped |
+//! | `kafka/` | how a broker is fetched, started and stopped |
 //! | `source/` | where the programs come from: environment, Docker, installed, unpacked tree |
 //! | `place.rs` | where trees and data live on this machine, and who clears up after a crash |
 //! | `account.rs` | who servers run as when the caller is root |
 //! | `process.rs` | one server process, bound to the life of this one |
 
 mod account;
+mod kafka;
 mod place;
 mod postgres;
 mod process;
 mod skip;
 mod source;
 
+pub use kafka::{Kafka, KafkaOptions};
 pub use postgres::{
     PgVersion, Postgres, PostgresOptions, ServerError, StartError, StopMode, TlsFiles, all_versions,
 };
-pub use skip::postgres_or_skip;
+pub use skip::{kafka_or_skip, postgres_or_skip};

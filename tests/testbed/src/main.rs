@@ -4,12 +4,16 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use testbed::{PgVersion, Postgres, PostgresOptions, StartError, all_versions};
+use testbed::{
+    Kafka, KafkaOptions, PgVersion, Postgres, PostgresOptions, StartError, all_versions,
+};
 
 const USAGE: &str = "usage: testbed prepare
            fetches and tries every server of TAILSTOCK_TEST_VERSIONS (default: all)
        testbed postgres [VERSION [SETTING=VALUE]...]
-           runs one until Ctrl-C and prints its URL";
+           runs one until Ctrl-C and prints its URL
+       testbed kafka [SETTING=VALUE]...
+           runs a broker until Ctrl-C and prints its address";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -21,6 +25,7 @@ fn main() -> ExitCode {
             Ok(version) => run(version, settings),
             Err(error) => Err(io::Error::other(error)),
         },
+        ["kafka", settings @ ..] => run_kafka(settings),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -40,7 +45,8 @@ fn prepare() -> io::Result<()> {
     let missing = std::thread::scope(|scope| {
         let start = |version| scope.spawn(move || try_version(version));
         let tries: Vec<_> = all_versions().into_iter().map(start).collect();
-        tries.into_iter().filter_map(|tried| tried.join().ok()).filter(|ready| !ready).count()
+        let tries = tries.into_iter().chain([scope.spawn(try_kafka)]);
+        tries.filter_map(|tried| tried.join().ok()).filter(|ready| !ready).count()
     });
     match missing {
         0 => Ok(()),
@@ -65,6 +71,30 @@ fn try_version(version: PgVersion) -> bool {
     server.is_ok()
 }
 
+fn try_kafka() -> bool {
+    let begun = Instant::now();
+    let kafka = Kafka::start(&KafkaOptions::default());
+    match &kafka {
+        Ok(_) => {
+            let seconds = begun.elapsed().as_secs_f32();
+            println!("Kafka: ready in {seconds:.1} s from {}", Kafka::origin());
+        }
+        Err(StartError::Unavailable(reason)) => println!("Kafka: {reason}"),
+        Err(StartError::Failed(reason)) => println!("Kafka failed: {reason}"),
+    }
+    kafka.is_ok()
+}
+
+fn run_kafka(settings: &[&str]) -> io::Result<()> {
+    let options = settings.iter().try_fold(KafkaOptions::default(), |options, setting| {
+        let (name, value) = setting.split_once('=').ok_or_else(|| io::Error::other(USAGE))?;
+        Ok::<_, io::Error>(options.setting(name, value))
+    })?;
+    let kafka = Kafka::start(&options).map_err(io::Error::other)?;
+    println!("{}", kafka.bootstrap());
+    until_interrupted()
+}
+
 fn run(version: PgVersion, settings: &[&str]) -> io::Result<()> {
     let options = settings.iter().try_fold(PostgresOptions::default(), |options, setting| {
         let (name, value) = setting.split_once('=').ok_or_else(|| io::Error::other(USAGE))?;
@@ -75,6 +105,10 @@ fn run(version: PgVersion, settings: &[&str]) -> io::Result<()> {
     if let Some(directory) = server.socket_dir() {
         println!("psql -h {} -p {} -U postgres", directory.display(), server.port());
     }
+    until_interrupted()
+}
+
+fn until_interrupted() -> io::Result<()> {
     io::stdout().flush()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(tokio::signal::ctrl_c())

@@ -163,7 +163,8 @@ fn remove(directory: &Path) -> io::Result<()> {
 }
 
 fn end_server_of(directory: &Path) {
-    let Ok(file) = fs::read_to_string(directory.join("data/postmaster.pid")) else { return };
+    let file = ["data/postmaster.pid", "pid"].map(|name| directory.join(name));
+    let Some(file) = file.iter().find_map(|file| fs::read_to_string(file).ok()) else { return };
     let Some(id) = file.lines().next().and_then(|line| line.trim().parse().ok()) else { return };
     let command_line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
     let name = directory.as_os_str().as_encoded_bytes();

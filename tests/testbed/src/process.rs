@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 pub(crate) struct Process {
     pid: Pid,
     exit: Arc<Exit>,
+    end: Signal,
 }
 
 #[derive(Debug, Default)]
@@ -23,7 +24,8 @@ struct Exit {
 impl Process {
     /// Starts `command` on a thread that lives as long as the child: the kernel sends the signal of
     /// [`bound`] when the starting *thread* ends, and threads of tests end early.
-    pub(crate) fn spawn(mut command: Command) -> io::Result<Process> {
+    /// `end` is the signal that ends it at once.
+    pub(crate) fn spawn(mut command: Command, end: Signal) -> io::Result<Process> {
         let (sender, receiver) = mpsc::channel();
         let exit = Arc::new(Exit::default());
         let ended = Arc::clone(&exit);
@@ -40,7 +42,7 @@ impl Process {
         let id = receiver.recv().map_err(|_| io::Error::other("the starting thread ended"))??;
         let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| io::Error::other(format!("{id} is no process id")))?;
-        Ok(Process { pid, exit })
+        Ok(Process { pid, exit, end })
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -70,7 +72,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.signal(Signal::QUIT);
+        self.signal(self.end);
         if self.wait(Duration::from_secs(10)).is_none() {
             self.signal(Signal::KILL);
             self.wait(Duration::from_secs(10));
@@ -78,19 +80,20 @@ impl Drop for Process {
     }
 }
 
-/// A command that runs `program` and gets SIGQUIT (an immediate shutdown) when its parent dies.
+/// A command that runs `program` and gets the signal `end` when its parent dies.
 /// Without `setpriv` on the machine it is the program alone; a killed test leaves its servers to
 /// the next one's sweep.
-pub(crate) fn bound(program: &std::ffi::OsStr) -> Command {
+pub(crate) fn bound(program: &std::ffi::OsStr, end: Signal) -> Command {
     static SETPRIV: OnceLock<bool> = OnceLock::new();
     let has_setpriv = *SETPRIV.get_or_init(|| {
-        let tried = Command::new("setpriv").args(["--pdeathsig=QUIT", "true"]).output();
+        let tried = Command::new("setpriv").args(["--pdeathsig=KILL", "true"]).output();
         tried.is_ok_and(|output| output.status.success())
     });
     if !has_setpriv {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.arg("--pdeathsig=QUIT").arg(program);
+    let name = if end == Signal::KILL { "KILL" } else { "QUIT" };
+    command.arg(format!("--pdeathsig={name}")).arg(program);
     command
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::{PgVersion, Postgres, PostgresOptions, StartError, all_versions};
+use crate::{Kafka, KafkaOptions, PgVersion, Postgres, PostgresOptions, StartError, all_versions};
 
 /// A private server for the test named `test`, or `None` when there is none to be had here.
 ///
@@ -23,6 +23,23 @@ pub fn postgres_or_skip(
     }
     match Postgres::start(version, options) {
         Ok(server) => Some(server),
+        Err(StartError::Unavailable(reason)) if !in_ci() => {
+            report(test, &reason);
+            None
+        }
+        Err(error) => panic!("{test}: {error}"),
+    }
+}
+
+/// A private cluster for the test named `test`, or `None` when there is none to be had here; reported
+/// and refused as by [`postgres_or_skip`].
+///
+/// # Panics
+/// When there are brokers and they did not start as asked.
+#[must_use]
+pub fn kafka_or_skip(options: &KafkaOptions, test: &str) -> Option<Kafka> {
+    match Kafka::start(options) {
+        Ok(kafka) => Some(kafka),
         Err(StartError::Unavailable(reason)) if !in_ci() => {
             report(test, &reason);
             None

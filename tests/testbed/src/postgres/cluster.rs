@@ -143,7 +143,7 @@ impl Cluster {
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         // A Ctrl-C at the terminal is for the test; the server follows when the test ends.
         command.process_group(0);
-        let started = process.insert(Process::spawn(command)?);
+        let started = process.insert(Process::spawn(command, Signal::QUIT)?);
         sql::wait_for_answer(&self.admin(), LIMIT, &|| {
             let status = started.exited()?;
             Some(format!("the server ended ({status}); its log says:\n{}", self.log_tail()))

@@ -9,6 +9,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::Signal;
+
 use crate::account::Account;
 use crate::place::Run;
 use crate::process::bound;
@@ -80,7 +82,8 @@ impl Programs {
 
     /// Like [`Programs::command`], for a server: it ends with this process.
     pub(crate) fn server(&self, program: &str, run: &Run) -> Command {
-        self.complete(program, run, bound)
+        // SIGQUIT is PostgreSQL's immediate shutdown.
+        self.complete(program, run, |name| bound(name, Signal::QUIT))
     }
 
     fn complete(&self, program: &str, run: &Run, new: fn(&OsStr) -> Command) -> Command {
