@@ -3,6 +3,8 @@
 
 mod cli;
 mod config;
+#[cfg(feature = "kafka")]
+mod consuming;
 mod e2e;
 mod expressions;
 mod sim;

@@ -83,6 +83,10 @@ fn the_schema_is_json_and_names_the_events_schema() {
     assert_eq!(output.status.code(), Some(0));
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(schema["properties"]["schema"]["const"], "stock/1");
+    let output = tailstock(folder.path(), &["schema", "--format", "asyncapi"]);
+    assert_eq!(output.status.code(), Some(0));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["asyncapi"], "3.0.0");
 }
 
 #[test]

@@ -145,69 +145,6 @@ fn events_are_the_bytes_of_the_golden_file() {
     assert_eq!(lines.lines().count(), golden.lines().count());
 }
 
-/// What in `value` is against the schema, as far as ours uses JSON Schema.
-fn offences(schema: &Value, value: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut expect = |holds: bool, what: &str| {
-        if !holds {
-            found.push(format!("{what}: {value} against {schema}"));
-        }
-    };
-    let Some(rules) = schema.as_object() else { return vec![format!("not allowed: {value}")] };
-    for (name, rule) in rules {
-        let list = || rule.as_array().unwrap();
-        match name.as_str() {
-            "enum" => expect(list().contains(value), name),
-            "const" => expect(rule == value, name),
-            "type" => expect(has_type(value, rule.as_str().unwrap()), name),
-            "pattern" => {
-                let pattern = regex_lite::Regex::new(rule.as_str().unwrap()).unwrap();
-                expect(value.as_str().is_none_or(|text| pattern.is_match(text)), name);
-            }
-            "minimum" => expect(value.as_u64() >= rule.as_u64(), name),
-            "minItems" => expect(value.as_array().is_none_or(|list| !list.is_empty()), name),
-            "minProperties" => expect(value.as_object().is_none_or(|map| !map.is_empty()), name),
-            "required" => {
-                list().iter().for_each(|name| expect(value.get(text(name)).is_some(), text(name)));
-            }
-            "additionalProperties" => {
-                let known = &schema["properties"];
-                let names = value.as_object().unwrap().keys();
-                names.for_each(|name| expect(known.get(name).is_some(), name));
-            }
-            _ => {}
-        }
-    }
-    let members = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-    for (name, rule) in members {
-        found.extend(value.get(name).into_iter().flat_map(|value| offences(rule, value)));
-    }
-    let items = schema.get("items").into_iter().zip(value.as_array());
-    found
-        .extend(items.flat_map(|(rule, items)| items.iter().flat_map(|item| offences(rule, item))));
-    for rule in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-        if offences(&rule["if"], value).is_empty() {
-            found.extend(offences(&rule["then"], value));
-        }
-    }
-    found
-}
-
-fn has_type(value: &Value, name: &str) -> bool {
-    match name {
-        "string" => value.is_string(),
-        "integer" => value.is_u64(),
-        "boolean" => value.is_boolean(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        other => panic!("a type the check does not know: {other}"),
-    }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap()
-}
-
 fn golden() -> Vec<Value> {
     let mut records = Records::default();
     events().iter().for_each(|event| records.push(&encoder(), event));
@@ -216,9 +153,9 @@ fn golden() -> Vec<Value> {
 
 #[test]
 fn the_schema_describes_exactly_what_is_sent() {
-    let schema = json_schema();
+    let schema = jsonschema::draft202012::new(&json_schema()).unwrap();
     for event in golden() {
-        assert_eq!(offences(&schema, &event), [""; 0]);
+        assert!(schema.is_valid(&event), "{event}");
     }
     // Every rule of the schema is one: breaking it is noticed.
     let level = &golden()[0];
@@ -241,11 +178,11 @@ fn the_schema_describes_exactly_what_is_sent() {
         let mut event = level.clone();
         let (parent, member) = pointer.rsplit_once('/').unwrap();
         event.pointer_mut(parent).unwrap()[member] = broken;
-        assert_ne!(offences(&schema, &event), [""; 0], "{pointer}");
+        assert!(!schema.is_valid(&event), "{pointer}");
     }
     let mut timeless = level.clone();
     timeless.as_object_mut().unwrap().remove("committed_at");
-    assert_ne!(offences(&schema, &timeless), [""; 0]);
+    assert!(!schema.is_valid(&timeless));
 }
 
 #[test]
