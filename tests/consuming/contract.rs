@@ -9,6 +9,7 @@ use tailstock::stock::encode::{
 };
 use tailstock::stock::{SellerId, SourceName};
 
+use super::any;
 use super::feed::{Feed, steps};
 
 /// A validator of one of the document's schemas; references lead into the document.
@@ -212,6 +213,21 @@ proptest! {
             let value: Value = serde_json::from_slice(value).unwrap();
             prop_assert_eq!(refused(&event, &value), [""; 0]);
             prop_assert!(key.is_valid(&json!(name)));
+        }
+    }
+
+    #[test]
+    fn an_event_of_any_shape_is_as_described_and_so_are_its_headers(records in any::events()) {
+        let headers = CloudEvents::new(&SellerId::new("acme"), &SourceName::new("main"));
+        let of_events = jsonschema::draft202012::new(&json_schema()).unwrap();
+        for entry in records.iter() {
+            let value: Value = serde_json::from_slice(records.value(entry)).unwrap();
+            prop_assert_eq!(refused(&of_events, &value), [""; 0]);
+            prop_assert_eq!(refused(&schema("event"), &value), [""; 0]);
+            prop_assert_eq!(schema("level").is_valid(&value), value["kind"] == "level");
+            prop_assert!(schema("recordKey").is_valid(&json!(records.key(entry))));
+            let found = object(headers.event(&records, entry));
+            prop_assert_eq!(refused(&schema("eventHeaders"), &found), [""; 0]);
         }
     }
 }

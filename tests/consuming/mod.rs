@@ -1,5 +1,6 @@
 //! What consumers are told, and that it holds: the schemas, the rule, the example.
 
+mod any;
 mod contract;
 mod document;
 mod feed;
