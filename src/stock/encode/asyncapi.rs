@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::schema::{json_schema, object, timestamp};
 
-/// The partitions with which topics are created unless told otherwise.
+/// The partitions with which the topics of events and levels are created unless told otherwise.
 const PARTITIONS: u32 = 12;
 const KAFKA_BINDING: &str = "0.5.0";
 
@@ -47,11 +47,11 @@ fn channels() -> Value {
         ),
         "control": channel(
             "stock.control.v1", "delete", &["control"],
-            "What concerns a source as a whole. Partitioned by murmur2 of `seller`.",
+            "What concerns a source as a whole. In one partition, or by murmur2 of `seller`.",
         ),
         "deadLetters": channel(
             "stock.dlq.v1", "delete", &["deadLetter"],
-            "Rows that could not be mapped. Partitioned by murmur2 of `seller`.",
+            "Rows that could not be mapped. In one partition, or by murmur2 of `seller`.",
         ),
     })
 }
@@ -59,12 +59,13 @@ fn channels() -> Value {
 fn channel(topic: &str, cleanup: &str, messages: &[&str], about: &str) -> Value {
     let message = |name: &&str| ((*name).to_owned(), reference("messages", name));
     let messages: serde_json::Map<String, Value> = messages.iter().map(message).collect();
+    let of_items = messages.contains_key("event") || messages.contains_key("level");
     json!({
         "address": topic,
         "description": about,
         "messages": messages,
         "bindings": { "kafka": {
-            "partitions": PARTITIONS,
+            "partitions": if of_items { PARTITIONS } else { 1 },
             "topicConfiguration": { "cleanup.policy": [cleanup] },
             "bindingVersion": KAFKA_BINDING,
         } },
