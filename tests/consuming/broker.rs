@@ -161,7 +161,7 @@ async fn the_program_of_the_document_holds_the_same_whatever_arrives_and_kills_i
     let test = "the_program_of_the_document_holds_the_same_whatever_arrives_and_kills_it";
     let Some(servers) = broker(test) else { return };
     let mut random = Random::from_environment(test);
-    let (feed, order) = delivery(&mut random, if is_full_size() { 20_000 } else { 3_000 });
+    let (feed, order) = delivery(&mut random, if is_full_size() { 20_000 } else { 2_000 });
     create_topic(&servers).await;
     let folder = tempfile::tempdir().unwrap();
     let (program, file) = (example(), folder.path().join("stock.db"));
