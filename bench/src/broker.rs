@@ -3,15 +3,18 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use testbed::{Kafka, KafkaOptions};
 
 /// A real broker of its own.
 pub(crate) struct Broker {
     bootstrap: String,
+    _kafka: Kafka,
 }
 
 impl Broker {
     pub(crate) fn start() -> Self {
-        Self { bootstrap: std::env::var("TAILSTOCK_TEST_KAFKA").unwrap() }
+        let kafka = Kafka::start(&KafkaOptions::default().warm()).unwrap();
+        Self { bootstrap: kafka.bootstrap(), _kafka: kafka }
     }
 
     pub(crate) fn bootstrap(&self) -> &str {

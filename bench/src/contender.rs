@@ -33,7 +33,7 @@ impl Contender {
 
     /// Runs one client as a whole process over a copy of the backlog's slot.
     pub(crate) fn drain(self, place: &Place, backlog: &Backlog) -> Figures {
-        let Place { shop, broker } = place;
+        let Place { shop, broker, .. } = place;
         shop.copy(backlog);
         let workspace = Workspace::new(place, self.sink(), Some("bench_copy"));
         let mut command = match self {

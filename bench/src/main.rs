@@ -34,16 +34,19 @@ enum Bench {
         /// A tenth of the rows and a short open loop: to try the bench itself
         #[arg(long)]
         quick: bool,
-        /// What to run
+        /// What to run: w1, w2, latency, start, or one latency as latency-5000-kafka
         #[arg(long, value_delimiter = ',', default_values = ["w1", "w2", "latency", "start"])]
         only: Vec<String>,
+        /// Options besides the measured ones, for every run into Kafka: 'partitions = 1'
+        #[arg(long, default_value = "")]
+        kafka_options: String,
     },
 }
 
 fn main() {
-    let Bench::Postgres { rounds, quick, only } = Arguments::parse().bench;
+    let Bench::Postgres { rounds, quick, only, kafka_options } = Arguments::parse().bench;
     let size = if quick { 10 } else { 1 };
-    let place = Place { shop: Shop::start(), broker: Broker::start() };
+    let place = Place { shop: Shop::start(), broker: Broker::start(), kafka_options };
     let shop = &place.shop;
     let mut report = Report::default();
     let workloads = [
@@ -67,8 +70,12 @@ fn main() {
     }
     let seconds = if quick { 5 } else { 30 };
     let sinks = [Sink::Sqlite, Sink::Kafka, Sink::KafkaAtLeastOnce];
-    for rate in [500, 5000].into_iter().filter(|_| wanted("latency")) {
-        for sink in sinks {
+    for rate in [500, 5000] {
+        let asked = |sink: &Sink| {
+            let name = format!("latency-{rate}-{}", sink.name());
+            wanted("latency") || wanted(&name)
+        };
+        for sink in sinks.into_iter().filter(asked) {
             println!("latency of {} at {rate} rows/s for {seconds} s ...", sink.name());
             report.add_latency(sink, rate, &latency::measure(&place, sink, rate, seconds));
         }

@@ -9,6 +9,8 @@ use crate::shop::Shop;
 pub(crate) struct Place {
     pub(crate) shop: Shop,
     pub(crate) broker: Broker,
+    /// Lines of the section `[sink]`, for every run into Kafka.
+    pub(crate) kafka_options: String,
 }
 
 /// Where tailstock publishes, and how.
@@ -60,7 +62,8 @@ impl Workspace {
     pub(crate) fn new(place: &Place, sink: Sink, slot: Option<&str>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let folder = tempfile::tempdir().unwrap();
-        let prefix = format!("bench{}.", NEXT.fetch_add(1, Ordering::Relaxed));
+        let process = std::process::id();
+        let prefix = format!("bench{process}-{}.", NEXT.fetch_add(1, Ordering::Relaxed));
         let address = match sink.is_kafka() {
             true => {
                 format!("brokers = \"{}\"\ntopic_prefix = \"{prefix}\"\n", place.broker.bootstrap())

@@ -16,21 +16,11 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::feed::{Feed, Held, deliveries};
 use super::rule::held;
-use crate::support::{Random, eventually, is_full_size};
+use crate::support::{Random, eventually, is_full_size, shared_broker};
 
 const TOPIC: &str = "stock.events.v1";
 const PARTITIONS: i32 = 4;
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// A broker of the test's own, named by its bootstrap servers in the environment; the test is
-/// reported as skipped where there is none.
-fn broker(test: &str) -> Option<String> {
-    let servers = std::env::var("TAILSTOCK_TEST_KAFKA").ok();
-    if servers.is_none() {
-        eprintln!("skipped: {test}: no TAILSTOCK_TEST_KAFKA");
-    }
-    servers
-}
 
 /// The example's binary, built anew where it is older than what it is made of.
 fn example() -> PathBuf {
@@ -159,7 +149,8 @@ fn end(servers: &str, feed: &Feed) -> i64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_of_the_document_holds_the_same_whatever_arrives_and_kills_it() {
     let test = "the_program_of_the_document_holds_the_same_whatever_arrives_and_kills_it";
-    let Some(servers) = broker(test) else { return };
+    let Some(kafka) = shared_broker(test).await else { return };
+    let servers = kafka.bootstrap();
     let mut random = Random::from_environment(test);
     let (feed, order) = delivery(&mut random, if is_full_size() { 20_000 } else { 2_000 });
     create_topic(&servers).await;

@@ -2,6 +2,8 @@
 
 mod gaps;
 mod idle;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod kill;
 mod large;
 mod owners;
@@ -9,4 +11,5 @@ mod power;
 mod replay;
 mod restarts;
 mod server_states;
+mod sessions;
 mod types;

@@ -1,12 +1,16 @@
 //! What the end-to-end tests stand on: a shop on a real server, tailstock as a real process, and
 //! its output read as a consumer would.
 
+#[cfg(feature = "kafka")]
+mod broker;
 mod process;
 mod published;
 mod shop;
 
+#[cfg(feature = "kafka")]
+pub use broker::{Record, Topics, own_cluster, shared_broker};
 pub use process::{Tailstock, Workspace};
-pub use published::{Published, State};
+pub use published::{Event, Published, State, assert_exactly, by_key};
 pub use shop::Shop;
 
 use std::time::{Duration, Instant};

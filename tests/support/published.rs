@@ -48,20 +48,14 @@ impl Published {
             .collect()
     }
 
-    /// Events by key, after checking what holds for every run: ids are unique and the versions of
-    /// a key rise.
+    /// See [`by_key`].
     pub fn by_key(&self) -> BTreeMap<String, Vec<State>> {
-        let mut ids = std::collections::HashSet::new();
-        let mut last: BTreeMap<String, String> = BTreeMap::new();
-        let mut by_key: BTreeMap<String, Vec<State>> = BTreeMap::new();
-        for event in self.events() {
-            assert!(ids.insert(event.id.clone()), "published twice: {event:?}");
-            if let Some(last) = last.insert(event.key.clone(), event.version.clone()) {
-                assert!(last < event.version, "{}: {last} then {}", event.key, event.version);
-            }
-            by_key.entry(event.key).or_default().push(event.state);
-        }
-        by_key
+        by_key(self.events())
+    }
+
+    /// Every key has exactly these states, and there are no others.
+    pub fn assert_exactly(&self, expected: &BTreeMap<String, Vec<State>>, log: &str) {
+        assert_exactly(&self.by_key(), expected, log);
     }
 
     /// `on_hand` by key, from the levels table.
@@ -97,7 +91,36 @@ impl Published {
     }
 }
 
-fn state(value: &serde_json::Value) -> State {
+/// Events by key, after checking what holds for every run: ids are unique and the versions of a key
+/// rise.
+pub fn by_key(events: Vec<Event>) -> BTreeMap<String, Vec<State>> {
+    let mut ids = std::collections::HashSet::new();
+    let mut last: BTreeMap<String, String> = BTreeMap::new();
+    let mut by_key: BTreeMap<String, Vec<State>> = BTreeMap::new();
+    for event in events {
+        assert!(ids.insert(event.id.clone()), "published twice: {event:?}");
+        if let Some(last) = last.insert(event.key.clone(), event.version.clone()) {
+            assert!(last < event.version, "{}: {last} then {}", event.key, event.version);
+        }
+        by_key.entry(event.key).or_default().push(event.state);
+    }
+    by_key
+}
+
+/// Every key has exactly these states, and there are no others.
+pub fn assert_exactly(
+    found: &BTreeMap<String, Vec<State>>,
+    expected: &BTreeMap<String, Vec<State>>,
+    log: &str,
+) {
+    for (key, states) in expected {
+        assert_eq!(found.get(key), Some(states), "{key}\n{log}");
+    }
+    assert_eq!(found.len(), expected.len(), "keys nobody wrote");
+}
+
+/// What an event says of its key.
+pub fn state(value: &serde_json::Value) -> State {
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
     match value["kind"].as_str() {
         Some("level") => State::Level {

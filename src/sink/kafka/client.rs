@@ -68,13 +68,13 @@ impl ClientContext for Told {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         use RDKafkaLogLevel as Level;
-        // What the library calls an error it mends by itself, or hands out as the answer to a call,
+        // What the library complains of it mends by itself, or hands out as the answer to a call,
         // where it is told with its consequence.
         match level {
-            Level::Emerg | Level::Alert | Level::Critical | Level::Error | Level::Warning => {
-                tracing::info!(target: "librdkafka", facility, "{message}");
+            Level::Emerg | Level::Alert | Level::Critical => {
+                tracing::warn!(target: "librdkafka", facility, "{message}");
             }
-            Level::Notice | Level::Info | Level::Debug => {
+            Level::Error | Level::Warning | Level::Notice | Level::Info | Level::Debug => {
                 tracing::debug!(target: "librdkafka", facility, "{message}");
             }
         }

@@ -142,3 +142,9 @@ async fn blocking<T: Send + 'static>(
         .await
         .map_err(|panic| Error::bug("talking to Kafka panicked").because(panic))?
 }
+
+/// Waits on a thread that has nothing else to do.
+#[allow(clippy::disallowed_methods, reason = "the library offers nothing to wait on")]
+fn nap(time: std::time::Duration) {
+    std::thread::sleep(time);
+}

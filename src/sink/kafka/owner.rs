@@ -169,7 +169,7 @@ impl Owned {
                 }
                 Err(unread) => return CommitError::Unknown(unread),
             }
-            std::thread::sleep(Duration::from_millis(100));
+            super::nap(Duration::from_millis(100));
         }
     }
 

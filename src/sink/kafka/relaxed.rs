@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use connector_api::{Error, Fault, Result};
 use tokio::sync::oneshot;
@@ -11,6 +12,10 @@ use super::transaction::Outlet;
 use super::writer::{Commits, memorable, over};
 use crate::fleet::retry;
 use crate::sink::{Commit, CommitError, Committed};
+
+/// Between two checkpoints. Nobody waits for one but the server's log and the sellers' buffers, and
+/// a transaction costs the brokers more than the events behind it.
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// A commit whose events are out, and who waits for its checkpoint.
 type Published = (Arc<Commit>, oneshot::Sender<Result<(), CommitError>>);
@@ -34,7 +39,8 @@ impl AtLeastOnce {
         // Bounded in bytes by the sellers, who wait for receipts.
         let (behind, published) = mpsc::channel();
         let dead = Arc::new(AtomicBool::new(false));
-        let mut checkpoints = Checkpoints { owned, dead: Arc::clone(&dead) };
+        let mut checkpoints =
+            Checkpoints { owned, stored: Instant::now(), dead: Arc::clone(&dead) };
         std::thread::Builder::new()
             .name("kafka-behind".to_owned())
             .spawn(move || checkpoints.run(&published))
@@ -70,12 +76,15 @@ impl Commits for AtLeastOnce {
 /// Stores what is remembered of everything that is published by now, again and again.
 struct Checkpoints {
     owned: Owned,
+    /// When the last one was begun.
+    stored: Instant,
     dead: Arc<AtomicBool>,
 }
 
 impl Checkpoints {
     fn run(&mut self, published: &mpsc::Receiver<Published>) {
         while let Some(waiting) = self.next(published) {
+            self.stored = Instant::now();
             let outcome = self.store(&waiting);
             let mut receipts = waiting.into_iter().map(|(_, receipt)| receipt);
             // A writer that has gone reads what is stored.
@@ -100,6 +109,7 @@ impl Checkpoints {
                 Err(mpsc::RecvTimeoutError::Disconnected) => return None,
             }
         };
+        super::nap(INTERVAL.saturating_sub(self.stored.elapsed()));
         Some(std::iter::once(first).chain(published.try_iter()).collect())
     }
 
@@ -116,7 +126,7 @@ impl Checkpoints {
                 Err(CommitError::NotCommitted(error)) if *error.fault() == Fault::Transient => {
                     let delay = delays.next_delay();
                     warn!(error = %crate::telemetry::chain(&error), ?delay, "no checkpoint stored");
-                    std::thread::sleep(delay);
+                    super::nap(delay);
                 }
                 Err(CommitError::NotCommitted(error)) => return Err(CommitError::Unknown(error)),
                 outcome => return outcome,

@@ -199,7 +199,7 @@ fn await_topic(options: &KafkaOptions, consumer: &BaseConsumer<Told>, name: &str
             let what = format!("the new topic {name} has partitions without a leader");
             return Err(fault::classify(doing, Code::LeaderNotAvailable, &what));
         }
-        std::thread::sleep(Duration::from_millis(20));
+        super::nap(Duration::from_millis(20));
     }
 }
 

@@ -35,8 +35,9 @@ const CALL: Duration = Duration::from_secs(1);
 /// How long the end of a transaction is asked for. Longer than the cluster keeps it open, so that
 /// what is read afterwards is decided.
 const GIVING_UP: Duration = Duration::from_secs(90);
-/// Between two looks whether records are acknowledged.
-const NAP: Duration = Duration::from_micros(50);
+/// Between two looks whether records are acknowledged. Short against the milliseconds that takes;
+/// four times shorter, looking took a tenth of a core at 5,000 events/s.
+const NAP: Duration = Duration::from_micros(200);
 
 impl Outlet {
     /// A producer under this transactional id, which ends what an earlier one has begun.
@@ -105,10 +106,12 @@ impl Outlet {
 
     /// All of `records`, or none of them.
     pub(super) fn commit(&self, records: &[Record<'_>]) -> Result<(), Undone> {
+        let begun = Instant::now();
         self.producer.begin_transaction().map_err(|error| self.ended("beginning", &error))?;
         if let Err(error) = self.write(records) {
             return Err(self.abort(error));
         }
+        let written = begun.elapsed();
         let deadline = Instant::now() + GIVING_UP;
         loop {
             // Nothing is queued any more, so that this does not wait for the library's flush, which
@@ -116,7 +119,11 @@ impl Outlet {
             let outcome = self.producer.commit_transaction(CALL);
             self.producer.poll(Duration::ZERO);
             match outcome {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    let ended = begun.elapsed() - written;
+                    tracing::debug!(records = records.len(), ?written, ?ended, "committed");
+                    return Ok(());
+                }
                 Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
                     let error = KafkaError::Transaction(error);
                     return Err(self.abort(self.told("committing", &error)));
@@ -136,16 +143,13 @@ impl Outlet {
         for record in records {
             self.send(record)?;
         }
-        // Every record is reported by `message.timeout.ms` at the latest.
+        // Every record is reported by `message.timeout.ms` at the latest, and only by polling.
         while self.producer.in_flight_count() > 0 {
-            // Without the flush the library would wait for `linger.ms`, without the poll no record
-            // would ever be reported.
-            let _ = self.producer.flush(Duration::ZERO);
             self.producer.poll(Duration::ZERO);
             if self.producer.in_flight_count() == 0 {
                 break;
             }
-            std::thread::sleep(NAP);
+            super::nap(NAP);
         }
         match told.failure() {
             None if told.acknowledged() == records.len() => Ok(()),

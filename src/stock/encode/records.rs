@@ -165,7 +165,7 @@ impl Records {
 
     /// The event as it is published.
     pub fn value(&self, entry: &Entry) -> &[u8] {
-        self.get(entry.value).as_bytes()
+        &self.data[entry.value.range()]
     }
 
     /// The id as the event says it, 32 hex digits.

@@ -21,8 +21,11 @@ use node::{Node, Peers};
 pub struct Kafka {
     nodes: Vec<Node>,
     secure: bool,
+    given: Option<String>,
 }
 
+/// Names brokers that run already: `host:port,...`.
+const GIVEN: &str = "TAILSTOCK_TEST_KAFKA";
 /// How long brokers may take to find each other.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -32,11 +35,16 @@ impl Kafka {
     /// # Errors
     /// [`StartError::Unavailable`] when this machine has no Java or no jars.
     pub fn start(options: &KafkaOptions) -> Result<Kafka, StartError> {
+        let given = std::env::var(GIVEN).ok().filter(|given| !given.is_empty());
+        if let Some(given) = given.filter(|_| !options.needs_own()) {
+            return Ok(Kafka { nodes: Vec::new(), secure: false, given: Some(given) });
+        }
         let jars = Jars::find().map_err(StartError::Unavailable)?;
         let peers = Peers::choose(options.brokers).map_err(failed)?;
         let nodes: Result<Vec<Node>, String> =
             (0..options.brokers).map(|nth| Node::new(jars, &peers, nth, options)).collect();
-        let kafka = Kafka { nodes: nodes.map_err(failed)?, secure: options.listener.is_some() };
+        let secure = options.listener.is_some();
+        let kafka = Kafka { nodes: nodes.map_err(failed)?, secure, given: None };
         for nth in 0..kafka.nodes.len() {
             kafka.nodes[nth].start().map_err(failed)?;
         }
@@ -47,7 +55,7 @@ impl Kafka {
     /// The brokers for clients that may do everything: `host:port,...`.
     #[must_use]
     pub fn bootstrap(&self) -> String {
-        self.addresses(|node| node.port())
+        self.given.clone().unwrap_or_else(|| self.addresses(|node| node.port()))
     }
 
     /// The brokers' other listener, as [`KafkaOptions::listener`] has it.

@@ -6,11 +6,12 @@ pub struct KafkaOptions {
     pub(super) settings: Vec<(String, String)>,
     pub(super) listener: Option<String>,
     pub(super) warm: bool,
+    pub(super) controlled: bool,
 }
 
 impl Default for KafkaOptions {
     fn default() -> Self {
-        Self { brokers: 1, settings: Vec::new(), listener: None, warm: false }
+        Self { brokers: 1, settings: Vec::new(), listener: None, warm: false, controlled: false }
     }
 }
 
@@ -53,5 +54,18 @@ impl KafkaOptions {
     pub fn warm(mut self) -> Self {
         self.warm = true;
         self
+    }
+
+    /// The test kills, pauses or restarts brokers.
+    #[must_use]
+    pub fn controlled(mut self) -> Self {
+        self.controlled = true;
+        self
+    }
+
+    /// Whether brokers that somebody else runs will not do.
+    pub(super) fn needs_own(&self) -> bool {
+        let plain = self.settings.is_empty() && self.listener.is_none() && self.brokers == 1;
+        !plain || self.controlled
     }
 }

@@ -1,0 +1,3 @@
+//! The promises about Kafka, on real brokers.
+
+mod kill;

@@ -1,0 +1,168 @@
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use testbed::{Kafka, KafkaOptions};
+
+use super::published::{Event, state};
+
+/// A cluster for the tests that do nothing to it; each has topics of its own.
+pub async fn shared_broker(test: &str) -> Option<&'static Kafka> {
+    static SHARED: OnceLock<Option<Kafka>> = OnceLock::new();
+    let test = test.to_owned();
+    let start = move || {
+        let start = || testbed::kafka_or_skip(&KafkaOptions::default(), &test);
+        SHARED.get_or_init(start).as_ref()
+    };
+    tokio::task::spawn_blocking(start).await.unwrap()
+}
+
+/// A cluster of the test's own.
+pub async fn own_cluster(options: KafkaOptions, test: &str) -> Option<Kafka> {
+    let test = test.to_owned();
+    let start = move || testbed::kafka_or_skip(&options, &test);
+    tokio::task::spawn_blocking(start).await.unwrap()
+}
+
+/// The topics of one installation.
+pub struct Topics {
+    bootstrap: String,
+    prefix: String,
+}
+
+/// A record as a consumer gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub partition: i32,
+    pub key: String,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, String)>,
+}
+
+impl Record {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(self.value.as_deref().unwrap()).unwrap()
+    }
+}
+
+impl Event {
+    fn of(record: &Record) -> Self {
+        let value = record.json();
+        let text = |name: &str| value[name].as_str().unwrap().to_owned();
+        let (id, version) = (text("id"), text("version"));
+        Event { id, key: record.key.clone(), version, state: state(&value), value }
+    }
+}
+
+impl Topics {
+    /// Topics that no other test has.
+    pub fn new(bootstrap: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let prefix = format!("t{}.", NEXT.fetch_add(1, Ordering::Relaxed));
+        Self { bootstrap: bootstrap.to_owned(), prefix }
+    }
+
+    /// The main file that publishes into them.
+    pub fn main_file(&self, options: &str) -> String {
+        format!(
+            "name = \"test\"\nsellers = \"sellers/*.toml\"\n[http]\nlisten = \"\"\n[sink]\n\
+             kind = \"kafka\"\nbrokers = \"{}\"\ntopic_prefix = \"{}\"\n{options}\n",
+            self.bootstrap, self.prefix
+        )
+    }
+
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    pub fn name(&self, topic: &str) -> String {
+        format!("{}{topic}", self.prefix)
+    }
+
+    /// What a consumer of what is committed finds in a topic.
+    pub fn committed(&self, topic: &str) -> Vec<Record> {
+        self.read(topic, "read_committed")
+    }
+
+    /// What a consumer finds that does not care whether it is committed.
+    pub fn uncommitted(&self, topic: &str) -> Vec<Record> {
+        self.read(topic, "read_uncommitted")
+    }
+
+    fn read(&self, topic: &str, isolation: &str) -> Vec<Record> {
+        let name = self.name(topic);
+        let client = |isolation| -> BaseConsumer {
+            ClientConfig::new()
+                .set("bootstrap.servers", &self.bootstrap)
+                .set("group.id", "test")
+                .set("isolation.level", isolation)
+                .set("enable.auto.commit", "false")
+                .create()
+                .unwrap()
+        };
+        // The end of the log, whatever is still open in it.
+        let asking = client("read_uncommitted");
+        let wait = Duration::from_secs(20);
+        let metadata = asking.fetch_metadata(Some(&name), wait).unwrap();
+        let mut ends = BTreeMap::new();
+        let mut list = TopicPartitionList::new();
+        for partition in metadata.topics()[0].partitions() {
+            let (low, high) = asking.fetch_watermarks(&name, partition.id(), wait).unwrap();
+            if high > low {
+                list.add_partition_offset(&name, partition.id(), Offset::Offset(low)).unwrap();
+                ends.insert(partition.id(), high);
+            }
+        }
+        let consumer = client(isolation);
+        consumer.assign(&list).unwrap();
+        let mut records = Vec::new();
+        let started = Instant::now();
+        while !ends.is_empty() {
+            assert!(started.elapsed() < Duration::from_secs(90), "{name}: {ends:?} not reached");
+            if let Some(message) = consumer.poll(Duration::from_millis(20)) {
+                let message = message.unwrap();
+                let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                records.push(Record {
+                    partition: message.partition(),
+                    key: text(message.key().unwrap()),
+                    value: message.payload().map(<[u8]>::to_vec),
+                    headers: headers
+                        .map(|header| (header.key.to_owned(), text(header.value.unwrap())))
+                        .collect(),
+                });
+                continue;
+            }
+            let places = consumer.position().unwrap();
+            ends.retain(|partition, end| {
+                let place = places.find_partition(&name, *partition).unwrap().offset();
+                !matches!(place, Offset::Offset(place) if place >= *end)
+            });
+        }
+        records
+    }
+
+    /// Every event that is committed, those of a key in the order of publication.
+    pub fn events(&self) -> Vec<Event> {
+        self.committed("stock.events.v1").iter().map(Event::of).collect()
+    }
+
+    /// The compacted topic, folded: `on_hand` by key.
+    pub fn levels(&self) -> BTreeMap<String, Option<String>> {
+        let mut levels = BTreeMap::new();
+        for record in self.committed("stock.levels.v1") {
+            match &record.value {
+                None => drop(levels.remove(&record.key)),
+                Some(_) => {
+                    let on_hand = record.json()["quantity"]["on_hand"].as_str().map(str::to_owned);
+                    levels.insert(record.key, on_hand);
+                }
+            }
+        }
+        levels
+    }
+}
