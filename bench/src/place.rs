@@ -66,7 +66,11 @@ impl Workspace {
         let prefix = format!("bench{process}-{}.", NEXT.fetch_add(1, Ordering::Relaxed));
         let address = match sink.is_kafka() {
             true => {
-                format!("brokers = \"{}\"\ntopic_prefix = \"{prefix}\"\n", place.broker.bootstrap())
+                format!(
+                    "brokers = \"{}\"\ntopic_prefix = \"{prefix}\"\n{}\n",
+                    place.broker.bootstrap(),
+                    place.kafka_options
+                )
             }
             false => String::new(),
         };

@@ -53,7 +53,7 @@ async fn follow(
 async fn refused(config: &Config) -> Vec<fleet::Halted> {
     let mut refused = Vec::new();
     for seller in &config.sellers {
-        match seller::preflight(seller, &Keep::of(config, seller)).await {
+        match seller::preflight(seller, &Keep::of(config, seller, None)).await {
             Err(error) if next_after(error.fault()) == Next::Halt => {
                 refused.push((format!("{}/{}", seller.seller, seller.source.name), error));
             }

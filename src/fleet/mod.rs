@@ -101,7 +101,7 @@ struct Session<'a> {
 impl Session<'_> {
     /// Ends when every seller has ended, or with the error of the writer.
     async fn run(self, opened: Opened) -> Result<Vec<Halted>, Stopped> {
-        let Opened { writer, state } = opened;
+        let Opened { writer, state, store } = opened;
         let (shard, submissions) = Shard::new();
         let metrics = self.telemetry.board.shard();
         let interval = self.config.min_commit_interval;
@@ -113,7 +113,7 @@ impl Session<'_> {
                 shard: shard.clone(),
                 state: Arc::clone(&state),
                 telemetry: self.telemetry.clone(),
-                keep: seller::Keep::of(self.config, seller_config),
+                keep: seller::Keep::of(self.config, seller_config, store.as_deref()),
                 goal: self.goal,
                 shutdown: self.shutdown.clone(),
                 buffer_bytes: self.config.buffer_bytes,

@@ -15,6 +15,9 @@ pub enum Keep {
         name: String,
         /// The tenant.
         seller: String,
+        /// The store that this process alone writes to: whoever else follows the log for it was in
+        /// charge before. `None` when that is not known.
+        store: Option<String>,
     },
     /// As long as the connection lasts, or by the given name without ever confirming it.
     Temporarily,
@@ -22,12 +25,13 @@ pub enum Keep {
 
 impl Keep {
     /// What a seller of this configuration needs: a sink that stores nothing confirms nothing.
-    pub fn of(config: &Config, seller: &SellerConfig) -> Self {
+    pub fn of(config: &Config, seller: &SellerConfig, store: Option<&str>) -> Self {
         match config.sink {
             SinkConfig::Discard => Keep::Temporarily,
             SinkConfig::Sqlite(_) | SinkConfig::Kafka(_) => Keep::Durably {
                 name: config.name.clone(),
                 seller: seller.seller.as_str().to_owned(),
+                store: store.map(str::to_owned),
             },
         }
     }
@@ -39,7 +43,7 @@ pub fn connect(source: &SourceConfig, keep: &Keep) -> Result<Box<dyn Connector>>
         SourceKind::Postgres => {
             let slot = match (keep, &source.slot) {
                 (Keep::Durably { .. }, Some(slot)) => Slot::Named(slot.clone()),
-                (Keep::Durably { name, seller }, None) => {
+                (Keep::Durably { name, seller, .. }, None) => {
                     Slot::Named(slot_name(name, seller, source.name.as_str()))
                 }
                 (Keep::Temporarily, Some(slot)) => Slot::Unconfirmed(slot.clone()),
@@ -50,6 +54,9 @@ pub fn connect(source: &SourceConfig, keep: &Keep) -> Result<Box<dyn Connector>>
                 PostgresConfig::parse(&source.url, &source.publication, slot).map_err(bad)?;
             if let Some(password) = &source.password {
                 config.password = Some(password.expose().to_owned());
+            }
+            if let Keep::Durably { store: Some(store), .. } = keep {
+                config.installation = Some(store.clone());
             }
             Ok(Box::new(PostgresConnector::new(config)))
         }

@@ -21,7 +21,7 @@ impl Sink for Discard {
     }
 
     async fn open(&self, _: Shard) -> Result<Opened> {
-        Ok(Opened { writer: Box::new(self.clone()), state: Arc::new(self.clone()) })
+        Ok(Opened { writer: Box::new(self.clone()), state: Arc::new(self.clone()), store: None })
     }
 }
 

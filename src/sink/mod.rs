@@ -190,6 +190,9 @@ pub struct Opened {
     pub writer: Box<dyn ShardWriter>,
     /// What is stored of it.
     pub state: Arc<dyn ShardState>,
+    /// A name of the shard that no other shard of any store has, where an owner shuts out every
+    /// earlier one: who else works under it is of no use any more.
+    pub store: Option<String>,
 }
 
 /// What the sink's library says of one of the properties it is given as they are.

@@ -20,7 +20,8 @@ struct Session {
     rows: u64,
 }
 
-fn key(item: i64) -> String {
+/// The record key of an item.
+pub fn key(item: i64) -> String {
     format!("acme/main/{item}/w1")
 }
 
@@ -196,8 +197,13 @@ pub struct Sessions(tokio::task::JoinSet<Session>);
 impl Sessions {
     /// Four of them, until they have changed `rows` rows.
     pub async fn start(shop: &Shop, rows: u64, random: &mut Random) -> Self {
+        Self::start_anew(shop, 0, rows, random).await
+    }
+
+    /// The same with items that no earlier round has touched.
+    pub async fn start_anew(shop: &Shop, round: i64, rows: u64, random: &mut Random) -> Self {
         let mut sessions = tokio::task::JoinSet::new();
-        for number in 1..=4 {
+        for number in 4 * round + 1..=4 * round + 4 {
             let session = Session::new(shop, number, Random::new(random.next())).await;
             sessions.spawn(session.run(rows / 4));
         }

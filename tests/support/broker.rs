@@ -75,10 +75,6 @@ impl Topics {
         )
     }
 
-    pub fn bootstrap(&self) -> &str {
-        &self.bootstrap
-    }
-
     pub fn name(&self, topic: &str) -> String {
         format!("{}{topic}", self.prefix)
     }

@@ -91,6 +91,14 @@ impl Tailstock {
         self.child.kill().await.unwrap();
     }
 
+    /// A signal after `delay`, unless it ends by itself.
+    pub async fn signal_after(&mut self, signal: rustix::process::Signal, delay: Duration) {
+        if let Ok(status) = tokio::time::timeout(delay, self.child.wait()).await {
+            panic!("it ended by itself: {status:?}\n{}", self.log());
+        }
+        self.signal(signal);
+    }
+
     /// A signal by its number.
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();

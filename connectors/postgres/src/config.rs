@@ -101,6 +101,10 @@ pub struct PostgresConfig {
     pub publication: String,
     /// Slot.
     pub slot: Slot,
+    /// Marks the connections of all processes of one installation, of which only one is in charge at
+    /// a time: a connection with this mark that still holds the slot is of a predecessor, which the
+    /// sink has shut out, and is ended. `None` ends nobody's.
+    pub installation: Option<String>,
 }
 
 impl fmt::Debug for PostgresConfig {
@@ -118,6 +122,14 @@ impl fmt::Debug for PostgresConfig {
 }
 
 impl PostgresConfig {
+    /// What the server shows of our connections: the name, and whose they are.
+    pub(crate) fn shown_name(&self) -> String {
+        match &self.installation {
+            None => self.application_name.clone(),
+            Some(installation) => format!("{}/{installation}", self.application_name),
+        }
+    }
+
     /// The protection of a connection to `host`: a Unix socket needs none, whatever the mode says.
     pub(crate) fn tls_to(&self, host: &Host) -> Option<&Tls> {
         let protects = self.tls.mode != SslMode::Disable && matches!(host, Host::Tcp(..));

@@ -152,10 +152,17 @@ impl Connector for PostgresConnector {
     }
 
     async fn survey(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Survey> {
-        let facts = self.facts(capture, last).await?;
-        if let Some(holder) = facts.slot.as_ref().and_then(|slot| slot.holder.clone()) {
-            let slot = self.slot().unwrap_or_default();
-            return Err(Error::held(format!("slot {slot} is in use by {holder}"), holder));
+        let mut facts = self.facts(capture, last).await?;
+        if let Some(holder) = facts.slot.as_ref().and_then(|slot| slot.holder.as_ref()) {
+            let (slot, who) = (self.slot().unwrap_or_default(), &holder.described);
+            let ours = self.config.installation.is_some();
+            if !ours || holder.application != self.config.shown_name() {
+                return Err(Error::held(format!("slot {slot} is in use by {who}"), who));
+            }
+            let client = SqlClient::connect(&self.config).await?;
+            doctor::end_predecessor(&client, &self.config, slot, holder).await?;
+            client.close().await;
+            facts = self.facts(capture, last).await?;
         }
         let continuity = match self.slot() {
             None => Continuity::New,

@@ -9,6 +9,7 @@
 //! | `coverage` | what the publication lets through, in words that change when that does |
 //! | `continuity` | whether the log behind a checkpoint is whole |
 //! | `establish` | the slot: made, found again, or replaced |
+//! | `predecessor` | a process that was in charge before and still holds the slot |
 //! | `quote` | names and texts as SQL |
 
 mod continuity;
@@ -17,6 +18,7 @@ mod establish;
 mod facts;
 mod findings;
 mod gather;
+mod predecessor;
 mod quote;
 
 pub(crate) use continuity::continuity;
@@ -25,4 +27,5 @@ pub(crate) use establish::establish;
 pub(crate) use facts::{Facts, System, parse_forks};
 pub(crate) use findings::findings;
 pub(crate) use gather::gather;
+pub(crate) use predecessor::end_predecessor;
 pub(crate) use quote::{identifier, literal};

@@ -123,11 +123,12 @@ impl Session {
 
     async fn log_in(&mut self) -> Result<()> {
         let mut message = BytesMut::new();
+        let name = self.config.shown_name();
         let mut parameters = vec![
             ("user", self.config.user.as_str()),
             ("database", self.config.database.as_str()),
             ("replication", "database"),
-            ("application_name", self.config.application_name.as_str()),
+            ("application_name", name.as_str()),
         ];
         parameters.extend(PINNED);
         frontend::startup_message(parameters, &mut message)

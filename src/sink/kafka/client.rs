@@ -131,7 +131,8 @@ pub(super) fn config(options: &KafkaOptions, defaults: &[(&str, &str)]) -> Clien
         .set("retry.backoff.max.ms", "500")
         .set("socket.keepalive.enable", "true")
         .set("socket.nagle.disable", "true")
-        .set_log_level(RDKafkaLogLevel::Info);
+        // Of debugging it tells only what the property `debug` asks for.
+        .set_log_level(RDKafkaLogLevel::Debug);
     for (name, value) in defaults {
         config.set(*name, *value);
     }

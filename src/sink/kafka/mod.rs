@@ -30,11 +30,15 @@ mod topics;
 mod transaction;
 mod writer;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use connector_api::{Error, Result};
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use client::Told;
 pub use client::check_property;
@@ -105,11 +109,21 @@ impl Sink for Kafka {
 fn open(options: &Arc<KafkaOptions>, shard: Shard) -> Result<Opened> {
     let consumer = consumer(options, Isolation::Uncommitted)?;
     let topics = Arc::new(topics::prepare(options, &consumer)?);
+    let store = store(options, &consumer, shard);
     let mut owned = owner::take(options, &topics, shard)?;
     let (state, recorded) = stored::State::read(options)?;
     owned.record_partitions(recorded.as_ref())?;
     let writer = writer::start(owned)?;
-    Ok(Opened { writer, state: Arc::new(state) })
+    Ok(Opened { writer, state: Arc::new(state), store: Some(store) })
+}
+
+/// Names the shard by its cluster, its topics and its installation, in 16 hex digits.
+fn store(options: &KafkaOptions, consumer: &BaseConsumer<Told>, shard: Shard) -> String {
+    let cluster = consumer.client().fetch_cluster_id(client::PATIENCE);
+    let cluster = cluster.unwrap_or_else(|| options.config.brokers.clone());
+    let KafkaOptions { name, config } = options;
+    let text = format!("{cluster}\0{}\0{name}\0{}", config.topic_prefix, shard.0);
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
 }
 
 /// Whether a client reads what may yet be taken back.

@@ -76,8 +76,7 @@ pub(super) fn take(
     let ids = [first?, second?];
     let (options, topics) = (Arc::clone(options), Arc::clone(topics));
     let mut owned = Owned { options, topics, shard, owner: Owner::new(), ids };
-    let value = serde_json::to_string(&owned.owner).expect("an owner has only text keys");
-    owned.record(&owner_key(&owned.options.name, shard), &value)?;
+    owned.renew()?;
     Ok(owned)
 }
 
@@ -114,12 +113,18 @@ impl Owned {
             return Ok(());
         }
         let value = serde_json::to_string(&counts).expect("counts have only text keys");
-        self.record(&format!("{PREFIX}{PARTITIONS}"), &value)
+        Ok(self.record(&format!("{PREFIX}{PARTITIONS}"), &value)?)
     }
 
-    fn record(&mut self, key: &str, value: &str) -> Result<()> {
+    /// Says who owns the shard. That it succeeds proves that nobody else has taken it.
+    pub(super) fn renew(&mut self) -> Result<(), CommitError> {
+        let value = serde_json::to_string(&self.owner).expect("an owner has only text keys");
+        self.record(&owner_key(&self.options.name, self.shard), &value)
+    }
+
+    fn record(&mut self, key: &str, value: &str) -> Result<(), CommitError> {
         let (key, value) = (key.as_bytes().into(), Some(value.as_bytes().into()));
-        self.commit(&[Record::private(Topic::Checkpoints, key, value)]).map_err(CommitError::into)
+        self.commit(&[Record::private(Topic::Checkpoints, key, value)])
     }
 
     /// Commits under the id whose turn it is.

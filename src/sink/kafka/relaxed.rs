@@ -117,12 +117,14 @@ impl Checkpoints {
         let plan = self.owned.plan();
         let parts = waiting.iter().flat_map(|(commit, _)| &commit.parts);
         let records = plan.remembered(parts);
-        if records.is_empty() {
-            return Ok(());
-        }
         let mut delays = retry::delays();
         loop {
-            match self.owned.commit(&records) {
+            // Whoever has nothing to remember asks whether the shard is still ours.
+            let outcome = match records.is_empty() {
+                true => self.owned.renew(),
+                false => self.owned.commit(&records),
+            };
+            match outcome {
                 Err(CommitError::NotCommitted(error)) if *error.fault() == Fault::Transient => {
                     let delay = delays.next_delay();
                     warn!(error = %crate::telemetry::chain(&error), ?delay, "no checkpoint stored");

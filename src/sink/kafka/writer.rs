@@ -87,10 +87,11 @@ impl Commits for ExactlyOnce {
         let plan = self.owned.plan();
         let mut records = plan.published(commit);
         records.extend(memorable(&plan, &commit.parts)?);
-        if records.is_empty() {
-            return Ok(Committed::Durable);
-        }
-        let outcome = self.owned.commit(&records);
+        // Whoever has nothing to commit asks whether the shard is still ours.
+        let outcome = match records.is_empty() {
+            true => self.owned.renew(),
+            false => self.owned.commit(&records),
+        };
         self.dead = matches!(outcome, Err(CommitError::Unknown(_) | CommitError::Fenced(_)));
         outcome.map(|()| Committed::Durable)
     }

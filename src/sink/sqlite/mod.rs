@@ -85,7 +85,8 @@ impl Sink for Sqlite {
             })
             .map_err(|error| Error::transient("a thread cannot be started").because(error))?;
         opened.await.map_err(|_| Error::bug("the SQLite thread ended while opening"))??;
-        Ok(Opened { writer: Box::new(Writer { commands }), state: Arc::new(Reader { path }) })
+        let (writer, state) = (Box::new(Writer { commands }), Arc::new(Reader { path }));
+        Ok(Opened { writer, state, store: None })
     }
 }
 

@@ -85,7 +85,7 @@ fn sink(path: &Path) -> Sqlite {
 }
 
 pub(super) async fn writer(path: &Path) -> Box<dyn ShardWriter> {
-    sink(path).open(Shard(0)).await.unwrap().0
+    sink(path).open(Shard(0)).await.unwrap().writer
 }
 
 async fn refused(path: &Path) -> Error {
@@ -127,7 +127,7 @@ fn every_commit_is_synced_to_disk() {
 #[tokio::test]
 async fn a_commit_that_returned_is_in_the_files_and_comes_back_with_its_checkpoint() {
     let (_folder, path) = file();
-    let (mut writer, state) = sink(&path).open(Shard(0)).await.unwrap();
+    let Opened { mut writer, state, .. } = sink(&path).open(Shard(0)).await.unwrap();
     writer.commit(commit("A", 1, 5)).await.unwrap();
     // The files as a crash would leave them: the writer is still running.
     let copies = tempfile::tempdir().unwrap();
@@ -143,7 +143,7 @@ async fn a_commit_that_returned_is_in_the_files_and_comes_back_with_its_checkpoi
 #[tokio::test]
 async fn everything_of_a_part_is_stored_together() {
     let (_folder, path) = file();
-    let (mut writer, state) = sink(&path).open(Shard(0)).await.unwrap();
+    let Opened { mut writer, state, .. } = sink(&path).open(Shard(0)).await.unwrap();
     let row = |pk: &str, value: Option<&str>| RowEntry {
         table: "public.stock".to_owned(),
         pk: pk.to_owned(),
@@ -195,9 +195,9 @@ async fn a_second_process_is_told_who_holds_the_file() {
 async fn a_file_opened_anew_by_its_own_process_fences_the_writer_before() {
     let (_folder, path) = file();
     let sink = sink(&path);
-    let (mut first, _) = sink.open(Shard(0)).await.unwrap();
+    let Opened { writer: mut first, .. } = sink.open(Shard(0)).await.unwrap();
     first.commit(commit("A", 1, 5)).await.unwrap();
-    let (mut second, _) = sink.open(Shard(0)).await.unwrap();
+    let Opened { writer: mut second, .. } = sink.open(Shard(0)).await.unwrap();
     let outcome = first.commit(commit("A", 2, 6)).await;
     assert!(matches!(outcome, Err(CommitError::Fenced(_))), "{outcome:?}");
     second.commit(commit("A", 3, 7)).await.unwrap();

@@ -1,3 +1,4 @@
 //! The promises about Kafka, on real brokers.
 
+mod fencing;
 mod kill;

@@ -62,6 +62,7 @@ impl PostgresConfig {
             database: decode(database)?,
             tls: parameters.tls,
             application_name: parameters.application_name,
+            installation: None,
             connect_timeout: parameters.connect_timeout,
             silence_limit: Duration::from_secs(300),
             publication: publication.to_owned(),

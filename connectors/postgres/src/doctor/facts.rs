@@ -48,6 +48,17 @@ pub(crate) struct Server {
     pub(crate) idle_slot_timeout_s: i64,
 }
 
+/// Who streams from the slot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// For people.
+    pub(crate) described: String,
+    /// The server's process.
+    pub(crate) pid: i32,
+    /// What its client calls itself.
+    pub(crate) application: String,
+}
+
 /// How much of a bounded thing is in use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
@@ -78,7 +89,7 @@ pub(crate) struct SlotFacts {
     pub(crate) database: Option<String>,
     pub(crate) temporary: bool,
     /// Who reads it, for people.
-    pub(crate) holder: Option<String>,
+    pub(crate) holder: Option<Holder>,
     pub(crate) confirmed: Option<Lsn>,
     /// `reserved`, `extended`, `unreserved`, `lost`.
     pub(crate) wal_status: Option<String>,

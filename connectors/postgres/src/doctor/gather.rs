@@ -2,7 +2,7 @@ use connector_api::{Capture, Result, TableName};
 use tokio_postgres::{Client, Row};
 
 use super::facts::{
-    Facts, HostKind, PublicationFacts, PublishedTable, Server, SlotFacts, TableFacts, Usage,
+    Facts, Holder, HostKind, PublicationFacts, PublishedTable, Server, SlotFacts, TableFacts, Usage,
 };
 use crate::config::{PostgresConfig, Slot};
 use crate::position::Lsn;
@@ -104,7 +104,8 @@ async fn slot(
             concat_ws(' ', coalesce(nullif(a.application_name, ''), 'a client'),
                 CASE WHEN a.client_addr IS NOT NULL THEN 'from ' || host(a.client_addr)
                      WHEN a.backend_start IS NOT NULL THEN 'from the server''s machine' END,
-                '(server process ' || s.active_pid || ')')
+                '(server process ' || s.active_pid || ')'),
+            coalesce(a.application_name, '')
          FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
          WHERE s.slot_name = $1"
     );
@@ -118,7 +119,11 @@ async fn slot(
         safe_wal_bytes: row.get(5),
         invalidated: row.get(6),
         synced: row.get(7),
-        holder: row.get::<_, Option<i32>>(8).map(|_| row.get(9)),
+        holder: row.get::<_, Option<i32>>(8).map(|pid| Holder {
+            described: row.get(9),
+            pid,
+            application: row.get(10),
+        }),
     }))
 }
 

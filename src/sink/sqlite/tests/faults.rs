@@ -64,7 +64,7 @@ async fn a_damaged_file_needs_a_person_and_is_not_written_to() {
     std::fs::write(&path, &bytes).unwrap();
     let error = match sink(&path).open(Shard(0)).await {
         Err(error) => error,
-        Ok((mut writer, _)) => match writer.commit(commit("A", 1, 5)).await {
+        Ok(Opened { mut writer, .. }) => match writer.commit(commit("A", 1, 5)).await {
             Err(CommitError::NotCommitted(error) | CommitError::Unknown(error)) => error,
             other => panic!("{other:?}"),
         },
@@ -114,7 +114,7 @@ async fn a_full_disk_stores_nothing_and_goes_on_when_there_is_room() {
     let error = loop {
         ordinal += 1;
         match writer.commit(commit(&format!("item {ordinal}"), ordinal, 5)).await {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(CommitError::NotCommitted(error)) => break error,
             Err(other) => panic!("{other}"),
         }

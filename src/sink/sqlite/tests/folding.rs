@@ -99,7 +99,7 @@ impl Process {
     async fn start() -> Self {
         let (folder, path) = file();
         let sink = sink(&path);
-        let writer = sink.open(Shard(0)).await.unwrap().0;
+        let writer = sink.open(Shard(0)).await.unwrap().writer;
         Self { folders: vec![folder], path, sink, writer }
     }
 
@@ -112,7 +112,7 @@ impl Process {
                 Self { sink, writer, ..self }
             }
             Fate::OpensAnew => {
-                let (writer, _) = self.sink.open(Shard(0)).await.unwrap();
+                let Opened { writer, .. } = self.sink.open(Shard(0)).await.unwrap();
                 let sleeper = std::mem::replace(&mut self.writer, writer);
                 fenced(sleeper).await;
                 self
@@ -125,7 +125,7 @@ impl Process {
                 }
                 self.folders.push(folder);
                 let sink = sink(&path);
-                let writer = sink.open(Shard(0)).await.unwrap().0;
+                let writer = sink.open(Shard(0)).await.unwrap().writer;
                 Self { path, sink, writer, ..self }
             }
         }
@@ -142,7 +142,7 @@ async fn taken_over(path: &Path) -> (Sqlite, Box<dyn ShardWriter>) {
     let sink = sink(path);
     loop {
         match sink.open(Shard(0)).await {
-            Ok((writer, _)) => return (sink, writer),
+            Ok(Opened { writer, .. }) => return (sink, writer),
             Err(error) if matches!(error.fault(), Fault::Held { .. }) => {
                 tokio::task::yield_now().await;
             }
