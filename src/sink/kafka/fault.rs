@@ -80,6 +80,18 @@ pub(super) fn is_fenced(code: Code) -> bool {
     matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
 }
 
+/// Whether a record was refused because its topic is not what it was when the shard was taken.
+pub(super) fn is_of_topics(code: Code) -> bool {
+    matches!(
+        code,
+        Code::UnknownTopicOrPartition
+            | Code::UnknownTopic
+            | Code::UnknownPartition
+            | Code::MessageSizeTooLarge
+            | Code::InvalidMessageSize
+    )
+}
+
 /// What the library says, without the thread it says it from and without the time it took, which
 /// would make the same words new each time.
 fn plain(reason: &str) -> String {

@@ -136,7 +136,7 @@ impl Owned {
 
     /// Serves the library while nothing is committed.
     pub(super) fn idle(&self) {
-        self.ids.iter().for_each(Outlet::idle);
+        self.ids.iter().for_each(Outlet::serve);
     }
 
     /// A producer beside the transactional ones.

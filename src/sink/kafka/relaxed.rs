@@ -58,7 +58,7 @@ impl Commits for AtLeastOnce {
         let records = self.plan.published(commit);
         if let Err(error) = self.outlet.write(&records) {
             // Of an idempotent producer that has met a fatal error nothing more can be had.
-            return Err(match self.outlet.is_finished() {
+            return Err(match self.outlet.is_finished() || self.outlet.is_stale() {
                 true => CommitError::Unknown(error),
                 false => CommitError::NotCommitted(error),
             });
@@ -69,7 +69,7 @@ impl Commits for AtLeastOnce {
     }
 
     fn idle(&mut self) {
-        self.outlet.idle();
+        self.outlet.serve();
     }
 }
 

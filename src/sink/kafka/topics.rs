@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::KafkaOptions;
 use super::client::{self, PATIENCE, Told, answer};
 use super::fault::{self, Doing};
+use super::stored;
 use crate::config::KafkaConfig;
 
 /// What is published, and what is remembered.
@@ -143,7 +144,11 @@ pub(super) fn prepare(options: &KafkaOptions, consumer: &BaseConsumer<Told>) -> 
     let admin: AdminClient<Told> = client::config(options, &[])
         .create_with_context(Told::new(options))
         .map_err(|error| client::not_created(&error))?;
-    let (admin, missing) = (Admin { options, admin, names: &names }, missing);
+    let admin = Admin { options, admin, names: &names };
+    if !missing.is_empty() && !missing.contains(&Topic::Checkpoints) {
+        let recorded = stored::read(options, &[Topic::Checkpoints])?.partitions;
+        admin.refuse_deleted(&missing, &recorded.unwrap_or_default(), brokers)?;
+    }
     admin.create(&missing, brokers)?;
     for topic in missing {
         partitions[topic as usize] = topic.partitions_wanted(&options.config);
@@ -233,21 +238,45 @@ struct Admin<'a> {
 }
 
 impl Admin<'_> {
+    /// A topic as we would create it.
+    fn new_topic(&self, topic: Topic, partitions: i32, brokers: usize) -> NewTopic<'_> {
+        let brokers = i32::try_from(brokers).unwrap_or(i32::MAX).max(1);
+        let copies = self.options.config.replication_factor.unwrap_or(brokers.min(3));
+        let name = &self.names[topic as usize];
+        let mut new = NewTopic::new(name, partitions, TopicReplication::Fixed(copies));
+        for (key, value) in topic.settings() {
+            new = new.set(key, value);
+        }
+        if copies > 2 { new.set("min.insync.replicas", "2") } else { new }
+    }
+
+    /// What was there once and has gone is not made again unasked: what it held is lost to whoever
+    /// has not read it, and somebody has to know.
+    fn refuse_deleted(
+        &self,
+        missing: &[Topic],
+        recorded: &BTreeMap<String, i32>,
+        brokers: usize,
+    ) -> Result<()> {
+        let deleted = |topic: &Topic| {
+            let name = &self.names[*topic as usize];
+            let new = self.new_topic(*topic, *recorded.get(name)?, brokers);
+            let what = format!(
+                "topic {name} has been deleted, with what its consumers had not read; tailstock \
+                 does not publish it again"
+            );
+            Some(Error::operator(what, command(&self.options.config.brokers, &new)))
+        };
+        Error::all(missing.iter().filter_map(deleted)).map_or(Ok(()), Err)
+    }
+
     /// Creates the topics that are missing; where that is forbidden, says how somebody else does.
     fn create(&self, missing: &[Topic], brokers: usize) -> Result<()> {
         if missing.is_empty() {
             return Ok(());
         }
-        let brokers = i32::try_from(brokers).unwrap_or(i32::MAX).max(1);
-        let copies = self.options.config.replication_factor.unwrap_or(brokers.min(3));
         let new = |topic: &Topic| {
-            let name = &self.names[*topic as usize];
-            let count = topic.partitions_wanted(&self.options.config);
-            let mut new = NewTopic::new(name, count, TopicReplication::Fixed(copies));
-            for (key, value) in topic.settings() {
-                new = new.set(key, value);
-            }
-            if copies > 2 { new.set("min.insync.replicas", "2") } else { new }
+            self.new_topic(*topic, topic.partitions_wanted(&self.options.config), brokers)
         };
         let topics: Vec<NewTopic<'_>> = missing.iter().map(new).collect();
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
@@ -257,7 +286,7 @@ impl Admin<'_> {
         let mut errors = Vec::new();
         for outcome in answers {
             match outcome {
-                Ok(name) => info!(topic = name, copies, "created"),
+                Ok(name) => info!(topic = name, "created"),
                 Err((name, Code::TopicAlreadyExists)) => info!(topic = name, "exists by now"),
                 Err((name, code)) => {
                     let topic = topics.iter().find(|topic| topic.name == name);

@@ -35,9 +35,34 @@ const CALL: Duration = Duration::from_secs(1);
 /// How long the end of a transaction is asked for. Longer than the cluster keeps it open, so that
 /// what is read afterwards is decided.
 const GIVING_UP: Duration = Duration::from_secs(90);
+/// How long the end of a transaction may take without a word.
+const LONG: Duration = Duration::from_secs(3);
 /// Between two looks whether records are acknowledged. Short against the milliseconds that takes;
 /// four times shorter, looking took a tenth of a core at 5,000 events/s.
 const NAP: Duration = Duration::from_micros(200);
+
+/// The end of a transaction, asked for again and again.
+struct Ending {
+    since: Instant,
+    told: bool,
+}
+
+impl Ending {
+    fn begin() -> Self {
+        Self { since: Instant::now(), told: false }
+    }
+
+    /// Whether to ask once more. That it takes long is told once: the cluster ends a transaction
+    /// only when every partition of it can be written.
+    fn goes_on(&mut self, reason: &str) -> bool {
+        let lasts = self.since.elapsed();
+        if lasts > LONG && !self.told {
+            self.told = true;
+            tracing::warn!(reason, "the cluster does not end a transaction; asking until it does");
+        }
+        lasts < GIVING_UP
+    }
+}
 
 impl Outlet {
     /// A producer under this transactional id, which ends what an earlier one has begun.
@@ -52,11 +77,11 @@ impl Outlet {
         let doing = Doing { what: &what, options };
         let producer = &outlet.producer;
         // OAUTHBEARER asks for its token through the queue that polling serves.
-        producer.poll(Duration::ZERO);
+        outlet.serve();
         let deadline = Instant::now() + 3 * client::PATIENCE;
         loop {
             let outcome = producer.init_transactions(CALL);
-            producer.poll(Duration::ZERO);
+            outlet.serve();
             match outcome {
                 Ok(()) => return Ok(outlet),
                 Err(KafkaError::Transaction(error))
@@ -71,7 +96,7 @@ impl Outlet {
 
     /// A producer whose records are read as soon as they are written, each of them once.
     pub(super) fn idempotent(options: &Arc<KafkaOptions>, topics: &Arc<Topics>) -> Result<Self> {
-        Self::new(options, topics, &[], None)
+        Self::new(options, topics, &[("message.timeout.ms", TRANSACTION_TIMEOUT_MS)], None)
     }
 
     fn new(
@@ -85,7 +110,6 @@ impl Outlet {
             // A commit is sent as a whole and waited for; nothing else would join it.
             ("linger.ms", "0"),
             ("message.max.bytes", request_bytes.as_str()),
-            ("message.timeout.ms", TRANSACTION_TIMEOUT_MS),
         ];
         all.extend_from_slice(defaults);
         let mut config = client::config(options, &all);
@@ -99,9 +123,13 @@ impl Outlet {
         Ok(Self { options: Arc::clone(options), topics: Arc::clone(topics), producer })
     }
 
-    /// Serves the library's own events when there is nothing to send.
-    pub(super) fn idle(&self) {
-        self.producer.poll(Duration::ZERO);
+    /// Serves everything the library has to tell: reports, its log, requests for a token. Without a
+    /// wait one poll serves one of them, and calls that end transactions wait until none is left.
+    pub(super) fn serve(&self) {
+        let deadline = Instant::now() + CALL;
+        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            self.producer.poll(Duration::ZERO);
+        }
     }
 
     /// All of `records`, or none of them.
@@ -109,15 +137,20 @@ impl Outlet {
         let begun = Instant::now();
         self.producer.begin_transaction().map_err(|error| self.ended("beginning", &error))?;
         if let Err(error) = self.write(records) {
-            return Err(self.abort(error));
+            let stale = self.is_stale();
+            return Err(match self.abort(error) {
+                // What the topics are has to be looked at again, or this would fail for ever.
+                Undone::Aborted(error) if stale => Undone::Unknown(error),
+                undone => undone,
+            });
         }
         let written = begun.elapsed();
-        let deadline = Instant::now() + GIVING_UP;
+        let mut ending = Ending::begin();
         loop {
             // Nothing is queued any more, so that this does not wait for the library's flush, which
             // polls in steps of 100 ms.
             let outcome = self.producer.commit_transaction(CALL);
-            self.producer.poll(Duration::ZERO);
+            self.serve();
             match outcome {
                 Ok(()) => {
                     let ended = begun.elapsed() - written;
@@ -129,7 +162,7 @@ impl Outlet {
                     return Err(self.abort(self.told("committing", &error)));
                 }
                 Err(KafkaError::Transaction(error))
-                    if error.is_retriable() && Instant::now() < deadline => {}
+                    if error.is_retriable() && ending.goes_on(&error.string()) => {}
                 Err(error) => return Err(self.ended("committing", &error)),
             }
         }
@@ -143,7 +176,8 @@ impl Outlet {
         for record in records {
             self.send(record)?;
         }
-        // Every record is reported by `message.timeout.ms` at the latest, and only by polling.
+        // Every record is reported by `message.timeout.ms` at the latest, which for a transaction is
+        // its own time limit; and only by polling.
         while self.producer.in_flight_count() > 0 {
             self.producer.poll(Duration::ZERO);
             if self.producer.in_flight_count() == 0 {
@@ -204,14 +238,13 @@ impl Outlet {
             return Undone::Fenced(why);
         }
         self.producer.purge(PurgeConfig::default().queue().inflight());
-        let deadline = Instant::now() + GIVING_UP;
+        let mut ending = Ending::begin();
         loop {
-            self.producer.poll(Duration::ZERO);
+            self.serve();
             match self.producer.abort_transaction(CALL) {
                 Ok(()) => return Undone::Aborted(why),
-                Err(KafkaError::Flush(_)) if Instant::now() < deadline => {}
                 Err(KafkaError::Transaction(error))
-                    if error.is_retriable() && Instant::now() < deadline => {}
+                    if error.is_retriable() && ending.goes_on(&why.to_string()) => {}
                 Err(error) => return self.ended("taking back a transaction", &error),
             }
         }
@@ -222,6 +255,12 @@ impl Outlet {
         let fenced = self.is_fenced() || error.rdkafka_error_code().is_some_and(fault::is_fenced);
         let error = self.told(what, error);
         if fenced { Undone::Fenced(error) } else { Undone::Unknown(error) }
+    }
+
+    /// Whether a record was refused because its topic is not what it was.
+    pub(super) fn is_stale(&self) -> bool {
+        let failure = self.producer.client().context().failure();
+        failure.is_some_and(|failure| fault::is_of_topics(failure.code))
     }
 
     /// Whether the library has met an error after which this producer does nothing more.

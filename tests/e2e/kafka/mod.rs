@@ -1,4 +1,5 @@
 //! The promises about Kafka, on real brokers.
 
+mod failures;
 mod fencing;
 mod kill;

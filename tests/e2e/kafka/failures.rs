@@ -1,0 +1,167 @@
+//! What it proves: whatever happens to brokers, nothing is lost or doubled, the shop's server is
+//! answered throughout, and tailstock goes on by itself or says what a person has to do.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rustix::process::Signal;
+use testbed::{Kafka, KafkaOptions, PgVersion, PostgresOptions};
+
+use crate::e2e::sessions::{Expected, SELLER, Sessions, TABLE, levels};
+use crate::support::{
+    Random, Shop, Tailstock, Topics, Workspace, assert_exactly, by_key, eventually, own_cluster,
+    shared_broker,
+};
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// A shop that changes while tailstock runs.
+struct Scene {
+    shop: Shop,
+    topics: Topics,
+    workspace: Workspace,
+    run: Tailstock,
+    random: Random,
+}
+
+impl Scene {
+    async fn start(kafka: &Kafka, options: &str, test: &str) -> Option<Self> {
+        // A client that is not heard of for this long is thrown out.
+        let server = PostgresOptions::default().setting("wal_sender_timeout", "3s");
+        let shop = Shop::start_with(PgVersion::V15, test, server).await?;
+        shop.execute(TABLE).await;
+        let topics = Topics::new(&kafka.bootstrap());
+        let workspace = Workspace::new(&topics.main_file(options), &shop.seller(SELLER));
+        let mut first = Tailstock::start(&workspace, &["run", "--until-current"]);
+        assert!(first.wait(LIMIT).await.success(), "{}", first.log());
+        let run = Tailstock::start(&workspace, &["run"]);
+        let scene = Self { shop, topics, workspace, run, random: Random::from_environment(test) };
+        scene.walsender().await;
+        Some(scene)
+    }
+
+    /// The server process that tailstock is connected to.
+    async fn walsender(&self) -> String {
+        eventually("a connection", LIMIT, async || {
+            let sql = "SELECT coalesce(max(active_pid)::text, '') FROM pg_replication_slots";
+            Some(self.shop.text(sql).await).filter(|pid| !pid.is_empty())
+        })
+        .await
+    }
+
+    /// Ends tailstock, catches up, and compares.
+    async fn assert_exactly_once(mut self, expected: &Expected) {
+        self.run.signal(Signal::TERM);
+        assert!(self.run.wait(LIMIT).await.success(), "{}", self.run.log());
+        let mut last = Tailstock::start(&self.workspace, &["run", "--until-current"]);
+        assert!(last.wait(LIMIT).await.success(), "{}", last.log());
+        assert_exactly(&by_key(self.topics.events()), expected, &last.log());
+        assert_eq!(self.topics.levels(), levels(&self.shop).await, "folded levels");
+    }
+}
+
+/// As long as it would take: everything the shop and the brokers do goes on meanwhile.
+async fn pass(time: Duration) {
+    let never = std::future::pending::<()>();
+    assert!(tokio::time::timeout(time, never).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_answers_nobody_for_a_while_delays_and_the_shop_is_answered_meanwhile() {
+    let test = "a_broker_that_answers_nobody_for_a_while";
+    let Some(kafka) = own_cluster(KafkaOptions::default().controlled(), test).await else { return };
+    let Some(mut scene) = Scene::start(&kafka, "", test).await else { return };
+    let walsender = scene.walsender().await;
+    let sessions = Sessions::start(&scene.shop, 4000, &mut scene.random).await;
+    kafka.pause(0);
+    pass(Duration::from_secs(8)).await;
+    kafka.resume(0);
+    let expected = sessions.join().await;
+    assert_eq!(scene.walsender().await, walsender, "{}", scene.run.log());
+    scene.assert_exactly_once(&expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_outlives_its_time_limit_is_told_from_a_takeover_and_repeated() {
+    let test = "a_transaction_that_outlives_its_time_limit";
+    let settings = KafkaOptions::default()
+        .setting("transaction.abort.timed.out.transaction.cleanup.interval.ms", "200");
+    let Some(kafka) = own_cluster(settings, test).await else { return };
+    let options = "[sink.properties]\n\"transaction.timeout.ms\" = 1000\n";
+    let Some(mut scene) = Scene::start(&kafka, options, test).await else { return };
+    let sessions = Sessions::start(&scene.shop, 8000, &mut scene.random).await;
+    // Suspended often enough that a transaction is open at one of the times.
+    let mut outlived = false;
+    for _ in 0..12 {
+        let delay = Duration::from_millis(200 + scene.random.below(300));
+        scene.run.signal_after(Signal::STOP, delay).await;
+        pass(Duration::from_millis(2500)).await;
+        scene.run.signal(Signal::CONT);
+        let insert = "INSERT INTO stock SELECT g, 'w9', 'A', 1 FROM generate_series(1, 3000) g
+                      ON CONFLICT DO NOTHING; DELETE FROM stock WHERE warehouse = 'w9'";
+        scene.shop.execute(insert).await;
+        outlived = scene.run.log().contains("outlived its time limit");
+        if outlived {
+            break;
+        }
+    }
+    assert!(outlived, "no transaction was open when the process slept\n{}", scene.run.log());
+    let expected = sessions.join().await;
+    scene.run.signal(Signal::TERM);
+    assert!(scene.run.wait(LIMIT).await.success(), "{}", scene.run.log());
+    let mut last = Tailstock::start(&scene.workspace, &["run", "--until-current"]);
+    assert!(last.wait(LIMIT).await.success(), "{}", last.log());
+    // What was put in and taken out again above is not what this is about.
+    let mut found = by_key(scene.topics.events());
+    found.retain(|key, _| key.ends_with("/w1"));
+    assert_exactly(&found, &expected, &last.log());
+}
+
+fn admin(kafka: &Kafka) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", kafka.bootstrap()).create().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_deleted_stops_tailstock_with_the_command_that_makes_it_again() {
+    let test = "a_topic_that_is_deleted";
+    let Some(kafka) = shared_broker(test).await else { return };
+    let options = "[sink.properties]\n\"topic.metadata.refresh.interval.ms\" = 1000\n";
+    let Some(mut scene) = Scene::start(kafka, options, test).await else { return };
+    let topic = scene.topics.name("stock.levels.v1");
+    let deleted = admin(kafka).delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
+    assert!(deleted[0].is_ok());
+    scene.shop.execute("INSERT INTO stock VALUES (1, 'w1', 'A', 1)").await;
+    let status = scene.run.wait(LIMIT).await;
+    assert_eq!(status.code(), Some(4), "{}", scene.run.log());
+    let told = format!("topic {topic} has been deleted");
+    assert!(scene.run.log().contains(&told), "{}", scene.run.log());
+    assert!(scene.run.log().contains("kafka-topics.sh --bootstrap-server"), "{}", scene.run.log());
+    assert!(scene.topics.events().is_empty(), "nothing of it is published");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_too_few_replicas_nothing_is_published_until_they_are_back() {
+    let test = "with_too_few_replicas";
+    let settings = KafkaOptions::default().brokers(3);
+    let Some(kafka) = own_cluster(settings, test).await else { return };
+    let options = "[sink.properties]\n\"message.timeout.ms\" = 2000\n";
+    let Some(mut scene) = Scene::start(&kafka, options, test).await else { return };
+    let topic = scene.topics.name("stock.events.v1");
+    let config = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("min.insync.replicas", "3");
+    let done = admin(&kafka).alter_configs([&config], &AdminOptions::new()).await.unwrap();
+    assert!(done[0].is_ok(), "{done:?}");
+    tokio::task::block_in_place(|| kafka.stop(2));
+    let walsender = scene.walsender().await;
+    let sessions = Sessions::start(&scene.shop, 2000, &mut scene.random).await;
+    let expected = sessions.join().await;
+    eventually("it says what it waits for", LIMIT, async || {
+        scene.run.log().contains("the cluster does not end a transaction").then_some(())
+    })
+    .await;
+    assert!(scene.topics.uncommitted("stock.events.v1").is_empty());
+    tokio::task::block_in_place(|| kafka.start_again(2).unwrap());
+    assert_eq!(scene.walsender().await, walsender, "{}", scene.run.log());
+    scene.assert_exactly_once(&expected).await;
+}
