@@ -83,8 +83,8 @@ impl Workspace {
         let slot = slot.map_or(String::new(), |slot| format!("slot = \"{slot}\"\n"));
         let seller = format!(
             "seller = \"acme\"\n[source]\nkind = \"postgres\"\nurl = \"{url}?sslmode=disable\"\n\
-             publication = \"bench\"\n{slot}[[stock]]\ntable = \"public.inventory\"\nitem = \"id\"\n\
-             sku = \"sku\"\non_hand = \"quantity\"\navailable = \"quantity - reserved\"\n\
+             publication = \"bench\"\n{slot}[[stock]]\ntable = \"public.inventory\"\n\
+             item = \"id\"\nsku = \"sku\"\non_hand = \"quantity\"\navailable = \"quantity - reserved\"\n\
              coalesce = false\n"
         );
         std::fs::write(folder.path().join("tailstock.toml"), main).unwrap();

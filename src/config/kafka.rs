@@ -91,6 +91,9 @@ const PROPERTIES: Key = Key {
     example: "[sink.properties] with \"security.protocol\" = \"SASL_SSL\" below it",
 };
 
+const DESCRIPTION: &str = "see \
+    https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md";
+
 /// Properties that are part of what is promised, and what says the same here.
 const OURS: [(&str, &str); 13] = [
     ("bootstrap.servers", "say it with sink.brokers"),
@@ -215,10 +218,8 @@ fn properties(section: &Section<'_>, outside: &Outside<'_>) -> Option<Vec<(Strin
                 // What the library says may repeat the value.
                 let found =
                     |what: String| if secret { "a value it refuses".to_owned() } else { what };
-                said.err().map(|what| {
-                    Problem::at(&place, found(what), "a property of librdkafka with a value it takes",
-                        "see https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md")
-                })
+                let wanted = "a property of librdkafka with a value it takes";
+                said.err().map(|what| Problem::at(&place, found(what), wanted, DESCRIPTION))
             }
         };
         if let Some(problem) = problem {

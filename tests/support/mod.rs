@@ -8,7 +8,7 @@ mod published;
 mod shop;
 
 #[cfg(feature = "kafka")]
-pub use broker::{Topics, own_cluster, shared_broker};
+pub use broker::{Record, Topics, own_cluster, shared_broker};
 pub use process::{Tailstock, Workspace};
 pub use published::{Event, Published, State, assert_exactly, by_key};
 pub use shop::Shop;

@@ -30,10 +30,6 @@ mod topics;
 mod transaction;
 mod writer;
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests;
-
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -162,3 +158,7 @@ async fn blocking<T: Send + 'static>(
 fn nap(time: std::time::Duration) {
     std::thread::sleep(time);
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -176,8 +176,8 @@ impl Outlet {
         for record in records {
             self.send(record)?;
         }
-        // Every record is reported by `message.timeout.ms` at the latest, which for a transaction is
-        // its own time limit; and only by polling.
+        // Every record is reported by `message.timeout.ms` at the latest, which for a transaction
+        // is its own time limit; and only by polling.
         while self.producer.in_flight_count() > 0 {
             self.producer.poll(Duration::ZERO);
             if self.producer.in_flight_count() == 0 {

@@ -2,4 +2,5 @@
 
 mod failures;
 mod fencing;
+mod formats;
 mod kill;

@@ -31,8 +31,8 @@ pub fn postgres_or_skip(
     }
 }
 
-/// A private cluster for the test named `test`, or `None` when there is none to be had here; reported
-/// and refused as by [`postgres_or_skip`].
+/// A private cluster for the test named `test`, or `None` when there is none to be had here;
+/// reported and refused as by [`postgres_or_skip`].
 ///
 /// # Panics
 /// When there are brokers and they did not start as asked.

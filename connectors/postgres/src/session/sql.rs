@@ -39,7 +39,7 @@ impl Connection for SqlClient {
         settings
             .user(&config.user)
             .dbname(&config.database)
-            .application_name(&config.shown_name())
+            .application_name(config.shown_name())
             // Nothing asked here may hold up the shop.
             .options("-c statement_timeout=10s -c lock_timeout=1s");
         if let Some(password) = &config.password {

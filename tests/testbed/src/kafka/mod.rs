@@ -1,8 +1,8 @@
 //! Apache Kafka clusters of one broker or of three.
 //!
 //! A real broker (KRaft, broker and controller in one process) from its published jars, which Maven
-//! fetches once, run by any Java from 17 on. On two cores one broker is ready in 3 seconds and takes
-//! 250 MiB; three of them take 9 seconds.
+//! fetches once, run by any Java from 17 on. On two cores one broker is ready in 3 seconds; three
+//! of them take 9.
 
 mod jars;
 mod node;

@@ -38,8 +38,8 @@ impl KafkaOptions {
         self
     }
 
-    /// Nobody may do anything but the super user, who is whoever comes without a name over the first
-    /// listener.
+    /// Nobody may do anything but the super user, who is whoever comes without a name over the
+    /// first listener.
     #[must_use]
     pub fn acl(self) -> Self {
         self.setting(
