@@ -1,19 +1,35 @@
 # What one does with this repository. `make test` and the rest need Rust, a C compiler and make;
-# the servers of the tests come by themselves (tests/testbed).
+# what else a build needs is installed as root, or named. The servers of the tests come by
+# themselves (tests/testbed); Kafka's wants Java 17 and Maven.
 
 # A reduced count of every heavy test, or the full one: ci, full.
 TAILSTOCK_TEST_SIZE ?= ci
 export TAILSTOCK_TEST_SIZE
 
-.PHONY: build demo test test-full servers fuzz bench-postgres lint clean
+.PHONY: build prerequisites demo test test-full servers fuzz bench-postgres lint clean
 
-build:
+build: prerequisites
 	cargo build --release --locked
 
-# A private PostgreSQL, a small shop, and a live table: make demo SECONDS=20
-demo:
+# librdkafka is compiled against the OpenSSL and the zlib of the machine.
+NEEDED := g++ pkg-config libssl-dev zlib1g-dev
+prerequisites:
+	@if [ "$$(uname)" != Linux ] || { command -v c++ && pkg-config --exists openssl zlib; } \
+	  >/dev/null 2>&1; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  echo "installing $(NEEDED) ..."; \
+	  apt-get -qq update && apt-get -qq -y --no-install-recommends install $(NEEDED) >/dev/null; \
+	else \
+	  echo "librdkafka needs a C++ compiler, pkg-config and the headers of OpenSSL and zlib:" \
+	    "apt-get install $(NEEDED)" >&2; exit 1; \
+	fi
+
+# A private PostgreSQL, a small shop, and a live table: make demo SECONDS=20. With KAFKA=1 the table
+# is read back from a private Kafka.
+demo: prerequisites
 	cargo build --quiet --release --locked --bin tailstock --example demo
-	@target/release/examples/demo $(SECONDS)
+	@"$${CARGO_TARGET_DIR:-target}/release/examples/demo" $(SECONDS) $(if $(KAFKA),--kafka)
 
 test: servers
 	cargo test --workspace --locked
@@ -22,7 +38,7 @@ test-full:
 	$(MAKE) test TAILSTOCK_TEST_SIZE=full
 
 # Fetches the servers in advance, so that no test's own time is spent on it.
-servers:
+servers: prerequisites
 	cargo run --quiet --locked -p testbed -- prepare
 
 # Every parser of foreign bytes, FUZZ_SECONDS each. The sanitizer needs compiler flags that the
@@ -36,11 +52,11 @@ fuzz:
 	    -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1; \
 	done
 
-bench-postgres:
+bench-postgres: prerequisites
 	cargo build --quiet --release --locked --bin tailstock
 	cargo run --quiet --release --locked -p bench -- postgres $(BENCH_ARGUMENTS)
 
-lint:
+lint: prerequisites
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@if command -v cargo-deny >/dev/null || [ "$$CI" = true ]; then \
