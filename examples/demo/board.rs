@@ -26,7 +26,7 @@ impl Board {
             // Up to where the table begins, and clear what stands below.
             write!(text, "\x1b[{}A\x1b[J", self.drawn).unwrap();
         }
-        let mut keys: Vec<_> = shop.keys().chain(watcher.levels.keys()).collect();
+        let mut keys: Vec<_> = shop.keys().chain(watcher.keys()).collect();
         keys.sort_unstable();
         keys.dedup();
         let left = until.map(|until| until.saturating_duration_since(Instant::now()).as_secs());
@@ -40,11 +40,11 @@ impl Board {
         for key in &keys {
             let (item, location) = key;
             let said = shop.get(*key).map_or("-", String::as_str);
-            match watcher.levels.get(*key) {
-                Some(level) => writeln!(
+            match watcher.level(key) {
+                Some((on_hand, level)) => writeln!(
                     text,
-                    "{item:<12} {location:<9} {said:>7}   {:>9}  {:<34} {:>7.1} ms",
-                    level.on_hand, level.version, level.latency_ms
+                    "{item:<12} {location:<9} {said:>7}   {on_hand:>9}  {:<34} {:>7.1} ms",
+                    level.version, level.latency_ms
                 ),
                 None => writeln!(text, "{item:<12} {location:<9} {said:>7}   {:>9}", "-"),
             }

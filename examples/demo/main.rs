@@ -1,8 +1,10 @@
 //! A small shop on a private PostgreSQL, tailstock beside it, and a live table of what the shop
-//! says and what has been published. `make demo SECONDS=20`.
+//! says and what has been published: in an SQLite file, or in Kafka on a private broker.
+//! `make demo SECONDS=20`, `make demo KAFKA=1`.
 #![allow(clippy::unwrap_used, reason = "a demonstration may stop where it stands")]
 
 mod board;
+mod feed;
 mod shop;
 mod watcher;
 
@@ -12,41 +14,78 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use board::Board;
+use feed::Feed;
 use shop::Shop;
-use testbed::{PgVersion, Postgres, PostgresOptions};
+use testbed::{Kafka, KafkaOptions, PgVersion, Postgres, PostgresOptions};
 use tokio::process::{Child, Command};
 use watcher::Watcher;
 
 /// How long the last changes may take to be published.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long tailstock may take to begin: on a new cluster it creates its topics.
+const START: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let seconds: Option<u64> = std::env::args().nth(1).and_then(|text| text.parse().ok());
-    println!("starting a private PostgreSQL (the first time it may have to be fetched) ...");
-    let server = match Postgres::start(PgVersion::at_hand(), PostgresOptions::default()) {
-        Ok(server) => server,
-        Err(error) => {
-            eprintln!("no PostgreSQL to be had: {error}");
-            return ExitCode::FAILURE;
+    match show().await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
         }
+    }
+}
+
+/// Whether what the shop says and what was published were equal in the end.
+async fn show() -> Result<bool, String> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let seconds: Option<u64> = arguments.iter().find_map(|text| text.parse().ok());
+    println!("starting a private PostgreSQL (the first time it may have to be fetched) ...");
+    let server = Postgres::start(PgVersion::at_hand(), PostgresOptions::default())
+        .map_err(|error| format!("no PostgreSQL to be had: {error}"))?;
+    let kafka = match arguments.iter().any(|text| text == "--kafka") {
+        true => Some(broker()?),
+        false => None,
     };
     let mut shop = Shop::open(&server).await;
     let folder = tempfile::tempdir().unwrap();
-    write_configuration(folder.path(), &server);
+    write_configuration(folder.path(), &server, kafka.as_ref());
     let mut tailstock = start(folder.path());
-    let Some(mut watcher) = Watcher::open(&folder.path().join("stock.db"), PATIENCE).await else {
+    if !follows(&shop, &mut tailstock).await {
         let log = std::fs::read_to_string(folder.path().join("log.txt")).unwrap_or_default();
-        eprintln!("tailstock did not start:\n{log}");
-        return ExitCode::FAILURE;
+        return Err(format!("tailstock did not start:\n{log}"));
+    }
+    let feed: Box<dyn Feed> = match &kafka {
+        Some(kafka) => Box::new(feed::Topic::open(&kafka.bootstrap())),
+        None => Box::new(feed::File::open(&folder.path().join("stock.db"))),
     };
+    let mut watcher = Watcher::new(feed);
     println!("tailstock follows it; the shop opens\n");
     let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let mut board = Board::new(std::io::stdout().is_terminal());
     trade(&mut shop, &mut watcher, &mut board, until).await;
     let equal = compare(&shop, &mut watcher, &mut board).await;
     stop(&mut tailstock).await;
-    if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(equal)
+}
+
+fn broker() -> Result<Kafka, String> {
+    println!("starting a private Kafka broker (the first time it may have to be fetched) ...");
+    Kafka::start(&KafkaOptions::default()).map_err(|error| format!("no Kafka to be had: {error}"))
+}
+
+/// Waits until tailstock reads the shop's log.
+async fn follows(shop: &Shop, tailstock: &mut Child) -> bool {
+    let deadline = Instant::now() + START;
+    let mut again = tokio::time::interval(Duration::from_millis(10));
+    while Instant::now() < deadline && matches!(tailstock.try_wait(), Ok(None)) {
+        again.tick().await;
+        if shop.is_followed().await {
+            return true;
+        }
+    }
+    false
 }
 
 /// Sells and restocks until the time is over or somebody presses Ctrl-C.
@@ -71,7 +110,7 @@ async fn compare(shop: &Shop, watcher: &mut Watcher, board: &mut Board) -> bool 
     let deadline = Instant::now() + PATIENCE;
     let mut look = tokio::time::interval(Duration::from_millis(5));
     watcher.look();
-    while watcher.differences(&levels).next().is_some() && Instant::now() < deadline {
+    while !watcher.differences(&levels).is_empty() && Instant::now() < deadline {
         look.tick().await;
         watcher.look();
     }
@@ -88,9 +127,14 @@ async fn compare(shop: &Shop, watcher: &mut Watcher, board: &mut Board) -> bool 
     equal
 }
 
-fn write_configuration(folder: &Path, server: &Postgres) {
-    let main = "name = \"demo\"\nsellers = \"seller.toml\"\n[sink]\nkind = \"sqlite\"\n\
-                path = \"stock.db\"\n[http]\nlisten = \"\"\n";
+fn write_configuration(folder: &Path, server: &Postgres, kafka: Option<&Kafka>) {
+    let sink = match kafka {
+        Some(kafka) => format!("kind = \"kafka\"\nbrokers = \"{}\"", kafka.bootstrap()),
+        None => "kind = \"sqlite\"\npath = \"stock.db\"".to_owned(),
+    };
+    let main = format!(
+        "name = \"demo\"\nsellers = \"seller.toml\"\n[sink]\n{sink}\n[http]\nlisten = \"\"\n"
+    );
     let url = server.url("postgres", "postgres");
     let seller = format!(
         "seller = \"acme\"\n[source]\nkind = \"postgres\"\nurl = \"{url}?sslmode=disable\"\n\
@@ -111,6 +155,8 @@ fn start(folder: &Path) -> Child {
         .current_dir(folder)
         .stdout(log.try_clone().unwrap())
         .stderr(log)
+        // A Ctrl-C at the terminal ends the trade; what was sold by then is still published.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .expect("build it first: cargo build --release")

@@ -3,8 +3,10 @@ use std::collections::BTreeMap;
 use testbed::Postgres;
 use tokio_postgres::{Client, NoTls};
 
-/// On hand by item and location, as the shop says.
-pub(crate) type Levels = BTreeMap<(String, String), String>;
+/// Item and location.
+pub(crate) type Key = (String, String);
+/// On hand, as the shop says.
+pub(crate) type Levels = BTreeMap<Key, String>;
 
 /// A shop with a few items in two warehouses.
 pub(crate) struct Shop {
@@ -27,6 +29,13 @@ impl Shop {
         client.batch_execute(tables).await.unwrap();
         let dice = u64::from(std::process::id()) << 20 | 1;
         Self { client, dice, next_item: 0 }
+    }
+
+    /// Whether somebody reads the shop's log: from then on nothing is missed.
+    pub(crate) async fn is_followed(&self) -> bool {
+        let sql = "SELECT EXISTS (SELECT FROM pg_stat_replication
+            WHERE state IN ('catchup', 'streaming'))";
+        self.client.query_one(sql, &[]).await.unwrap().get(0)
     }
 
     /// One thing that happens in a shop.

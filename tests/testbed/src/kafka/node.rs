@@ -2,6 +2,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -134,6 +135,8 @@ impl Node {
         command.arg("kafka.Kafka").arg(self.run.directory().join("server.properties"));
         command.stdin(Stdio::null()).stdout(log.try_clone().map_err(|error| error.to_string())?);
         command.stderr(log);
+        // A Ctrl-C at the terminal is for the test; the broker follows when the test ends.
+        command.process_group(0);
         let process = Process::spawn(command, Signal::KILL).map_err(|error| error.to_string())?;
         let pid_file = self.run.directory().join("pid");
         fs::write(pid_file, process.id().to_string()).map_err(|error| error.to_string())?;
