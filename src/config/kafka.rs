@@ -183,10 +183,8 @@ fn checked_prefix(section: &Section<'_>, prefix: Text) -> Option<String> {
 
 /// The file of a token; its content is read when it is needed, because it changes.
 fn token_file(section: Section<'_>, outside: &Outside<'_>) -> Option<PathBuf> {
-    let path = match section.required_text(&FILE) {
-        None => None,
-        Some(file) => Some(outside.expand(&file).map(|path| outside.path(&path))),
-    };
+    let file = section.required_text(&FILE);
+    let path = file.map(|file| outside.expand(&file).map(|path| outside.path(&path)));
     match path {
         Some(path) => section_finished(section, path),
         None => {
