@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use super::Secret;
 use super::outside::{FILE, Outside, section_finished};
 use super::problem::{Problem, Text};
-use super::raw::{Key, Property, Section};
+use super::raw::{Key, Property, Section, nearest};
 
 /// An Apache Kafka cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,9 +91,6 @@ const PROPERTIES: Key = Key {
     example: "[sink.properties] with \"security.protocol\" = \"SASL_SSL\" below it",
 };
 
-const DESCRIPTION: &str = "see \
-    https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md";
-
 /// Properties that are part of what is promised, and what says the same here.
 const OURS: [(&str, &str); 13] = [
     ("bootstrap.servers", "say it with sink.brokers"),
@@ -111,42 +108,87 @@ const OURS: [(&str, &str); 13] = [
     ("max.in.flight.requests.per.connection", "remove it: it is 5, the most that keeps the order"),
 ];
 
+/// Properties that hold a secret.
+const SECRETS: [&str; 5] = [
+    "sasl.password",
+    "sasl.oauthbearer.client.secret",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+];
+
+/// What most clusters want said; a mistyped property is likely to be one of them.
+const USUAL: [&str; 22] = [
+    "security.protocol",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.username",
+    "ssl.ca.location",
+    "ssl.ca.pem",
+    "ssl.certificate.location",
+    "ssl.certificate.pem",
+    "ssl.key.location",
+    "ssl.keystore.location",
+    "ssl.endpoint.identification.algorithm",
+    "enable.ssl.certificate.verification",
+    "compression.type",
+    "compression.level",
+    "client.rack",
+    "linger.ms",
+    "batch.size",
+    "message.max.bytes",
+    "message.timeout.ms",
+    "transaction.timeout.ms",
+    "socket.timeout.ms",
+    "broker.address.family",
+];
+
+/// How the library begins what it says of a property it does not have.
+const UNKNOWN: &str = "No such configuration property";
+
 pub(super) fn read(section: &Section<'_>, outside: &Outside<'_>) -> Option<KafkaConfig> {
     let brokers =
         section.required_text(&BROKERS).and_then(|text| expanded(section, outside, &text));
     let brokers = brokers.and_then(|text| checked_brokers(section, text));
     let deliveries =
         [("exactly_once", Delivery::ExactlyOnce), ("at_least_once", Delivery::AtLeastOnce)];
-    let delivery = match section.has(DELIVERY.name) {
-        true => section.word(&DELIVERY, &deliveries)?,
-        false => Delivery::ExactlyOnce,
-    };
-    let headers = match section.has(HEADERS.name) {
-        true => section
-            .word(&HEADERS, &[("none", Headers::None), ("cloudevents", Headers::CloudEvents)])?,
-        false => Headers::None,
-    };
+    // Every key is looked at, whatever is wrong with another one: a key that nobody asked for would
+    // be called unknown.
+    let delivery = word_or(section, &DELIVERY, &deliveries, Delivery::ExactlyOnce);
+    let headers = [("none", Headers::None), ("cloudevents", Headers::CloudEvents)];
+    let headers = word_or(section, &HEADERS, &headers, Headers::None);
     let count = |key: &Key, most| section.number(key, 1..=most).and_then(|n| i32::try_from(n).ok());
     let (partitions, replication_factor) =
         (count(&PARTITIONS, 10_000), count(&REPLICATION_FACTOR, 100));
     let prefix = match section.text(&TOPIC_PREFIX) {
-        Some(prefix) => checked_prefix(section, prefix)?,
-        None => String::new(),
+        Some(prefix) => checked_prefix(section, prefix),
+        None => Some(String::new()),
     };
     let levels = section.flag(&LEVELS).unwrap_or(true);
     let oauth_token = section.section(&OAUTH_TOKEN).map(|section| token_file(section, outside));
-    let properties = properties(section, outside)?;
+    let properties = properties(section, outside);
     Some(KafkaConfig {
         brokers: brokers?.text,
-        delivery,
+        delivery: delivery?,
         levels,
-        headers,
-        topic_prefix: prefix,
+        headers: headers?,
+        topic_prefix: prefix?,
         partitions,
         replication_factor,
         oauth_token: oauth_token.flatten(),
-        properties,
+        properties: properties?,
     })
+}
+
+/// One of a closed set of words, or what stands for no word.
+fn word_or<T: Copy>(
+    section: &Section<'_>,
+    key: &Key,
+    words: &[(&str, T)],
+    without: T,
+) -> Option<T> {
+    let word = section.word(key, words);
+    if section.has(key.name) { word } else { Some(without) }
 }
 
 fn expanded(section: &Section<'_>, outside: &Outside<'_>, text: &Text) -> Option<Text> {
@@ -160,15 +202,25 @@ fn expanded(section: &Section<'_>, outside: &Outside<'_>, text: &Text) -> Option
 }
 
 fn checked_brokers(section: &Section<'_>, text: Text) -> Option<Text> {
-    let is_broker = |broker: &str| {
-        let port = broker.trim().rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let wrong = |broker: &&str| {
+        let port = broker.rsplit_once(':').filter(|(host, _)| !host.is_empty());
         let plain = !broker.contains("://") && !broker.contains('@');
-        plain && port.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
+        !plain || port.is_none_or(|(_, port)| !port.parse::<u16>().is_ok_and(|port| port > 0))
     };
-    if text.text.split(',').all(is_broker) {
-        return Some(text);
-    }
-    section.report(text.problem(BROKERS.wanted, BROKERS.example));
+    let Some(broker) = text.text.split(',').map(str::trim).find(wrong) else { return Some(text) };
+    let properties = "in [sink.properties]";
+    let (found, fix) = if broker.contains('@') {
+        // What stands before it may be a password.
+        ("a name before an `@`".to_owned(), format!("say who is asking with sasl.* {properties}"))
+    } else if let Some((_, host)) = broker.split_once("://") {
+        let fix = format!("write {host:?}; encryption is \"security.protocol\" {properties}");
+        (format!("{broker:?}"), fix)
+    } else if !broker.is_empty() && !broker.contains(':') {
+        (format!("{broker:?} without a port"), format!("write \"{broker}:9092\", if it is 9092"))
+    } else {
+        (format!("{broker:?}"), BROKERS.example.to_owned())
+    };
+    section.report(Problem::at(&text.place, found, BROKERS.wanted, fix));
     None
 }
 
@@ -183,7 +235,12 @@ fn checked_prefix(section: &Section<'_>, prefix: Text) -> Option<String> {
 
 /// The file of a token; its content is read when it is needed, because it changes.
 fn token_file(section: Section<'_>, outside: &Outside<'_>) -> Option<PathBuf> {
-    let file = section.required_text(&FILE);
+    if !section.has(FILE.name) {
+        let (place, wanted) = (section.own_place(), OAUTH_TOKEN.wanted);
+        section.report(Problem::at(&place, "no `file`", wanted, OAUTH_TOKEN.example));
+        return None;
+    }
+    let file = section.filled_text(&FILE);
     let path = file.map(|file| outside.expand(&file).map(|path| outside.path(&path)));
     match path {
         Some(path) => section_finished(section, path),
@@ -199,31 +256,49 @@ fn properties(section: &Section<'_>, outside: &Outside<'_>) -> Option<Vec<(Strin
     let Some(section) = section.section(&PROPERTIES) else { return Some(Vec::new()) };
     let mut checked = Vec::new();
     let mut right = true;
-    for Property { name, place, value, secret } in section.properties(outside) {
-        let ours = OURS.iter().find(|(ours, _)| *ours == name);
-        let problem = match (ours, value) {
-            (Some((_, fix)), _) => {
-                Some(Problem::at(&place, format!("`{name}`"), "a property that is not ours", *fix))
-            }
-            // It has been reported where it was read.
-            (None, None) => {
-                right = false;
-                None
-            }
-            (None, Some(value)) => {
-                let said = (outside.loader().check_property)(&name, value.expose());
-                checked.push((name.clone(), value));
-                // What the library says may repeat the value.
-                let found =
-                    |what: String| if secret { "a value it refuses".to_owned() } else { what };
-                let wanted = "a property of librdkafka with a value it takes";
-                said.err().map(|what| Problem::at(&place, found(what), wanted, DESCRIPTION))
-            }
-        };
-        if let Some(problem) = problem {
+    for property in section.properties(outside) {
+        if let Err(problem) = check(&property, outside) {
             section.report(problem);
             right = false;
         }
+        match property.value {
+            Some(value) => checked.push((property.name, value)),
+            // It has been reported where it was read.
+            None => right = false,
+        }
     }
     right.then_some(checked)
+}
+
+fn check(property: &Property, outside: &Outside<'_>) -> Result<(), Problem> {
+    let Property { name, place, value, secret } = property;
+    let (name, secret) = (name.as_str(), *secret);
+    if let Some((_, fix)) = OURS.iter().find(|(ours, _)| *ours == name) {
+        let wanted = "properties that tailstock does not set itself";
+        return Err(Problem::at(place, format!("`{name}`"), wanted, *fix));
+    }
+    let Some(value) = value else { return Ok(()) };
+    if SECRETS.contains(&name) && !secret {
+        let wanted = "{ file = ... } or { env = ... }: a secret does not stand in this file";
+        let fix = format!(
+            "put it into a file of its own: \"{name}\" = {{ file = \"/run/secrets/kafka\" }} or \
+             {{ env = \"KAFKA_SECRET\" }}"
+        );
+        return Err(Problem::at(place, "a secret in plain text", wanted, fix));
+    }
+    let Err(said) = (outside.loader().check_property)(name, value.expose()) else { return Ok(()) };
+    let manual = "https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md";
+    if said.starts_with(UNKNOWN) {
+        let fix = match nearest(name, USUAL.into_iter().chain(SECRETS)) {
+            Some(near) => format!("did you mean \"{near}\"? All of them: {manual}"),
+            None => format!("remove it; all of them: {manual}"),
+        };
+        return Err(Problem::at(place, "an unknown property", "one of librdkafka", fix));
+    }
+    // What the library says may repeat the value.
+    let found = match secret {
+        true => "a value that librdkafka refuses".to_owned(),
+        false => format!("a value that librdkafka refuses ({})", said.trim()),
+    };
+    Err(Problem::at(place, found, "a value it takes", format!("see {manual}")))
 }

@@ -224,7 +224,8 @@ impl<'d> Section<'d> {
                 DeValue::String(text) => {
                     let text = Text { text: text.clone().into_owned(), place: place.clone() };
                     let expanded = outside.expand(&text).map_err(|problem| self.report(problem));
-                    push(expanded.ok(), false);
+                    // What comes from a variable may be a secret.
+                    push(expanded.ok(), text.text.contains("${"));
                 }
                 DeValue::Integer(number) => push(Some(number.to_string()), false),
                 DeValue::Float(number) => push(Some(number.to_string()), false),
@@ -242,7 +243,8 @@ impl<'d> Section<'d> {
                     properties.extend(inner.into_iter().map(outer));
                 }
                 other => {
-                    let fix = "write \"name\" = \"value\"";
+                    let fix =
+                        format!("\"{name}\" = \"value\"; several values have commas between them");
                     self.report(Problem::at(
                         &place,
                         describe(other),
@@ -367,7 +369,7 @@ fn describe(value: &DeValue<'_>) -> String {
 
 /// The known word a mistyped one is most likely to mean: one that differs in few letters, or that
 /// begins with it or is its beginning.
-fn nearest<'w>(typed: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+pub(super) fn nearest<'w>(typed: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     let distance = |word: &str| {
         let begins = word.starts_with(typed) || typed.starts_with(word);
         let letters = strsim::damerau_levenshtein(typed, word);
