@@ -29,7 +29,7 @@ prerequisites:
 # is read back from a private Kafka.
 demo: prerequisites
 	cargo build --quiet --release --locked --bin tailstock --example demo
-	@"$${CARGO_TARGET_DIR:-target}/release/examples/demo" $(SECONDS) $(if $(KAFKA),--kafka)
+	@"$${CARGO_TARGET_DIR:-target}/release/examples/demo" $(SECONDS) $(if $(filter-out 0,$(KAFKA)),--kafka)
 
 test: servers
 	cargo test --workspace --locked
