@@ -84,7 +84,8 @@ impl Workspace {
         let seller = format!(
             "seller = \"acme\"\n[source]\nkind = \"postgres\"\nurl = \"{url}?sslmode=disable\"\n\
              publication = \"bench\"\n{slot}[[stock]]\ntable = \"public.inventory\"\n\
-             item = \"id\"\nsku = \"sku\"\non_hand = \"quantity\"\navailable = \"quantity - reserved\"\n\
+             item = \"id\"\nsku = \"sku\"\non_hand = \"quantity\"\n\
+             available = \"quantity - reserved\"\n\
              coalesce = false\n"
         );
         std::fs::write(folder.path().join("tailstock.toml"), main).unwrap();

@@ -231,7 +231,7 @@ pub trait ShardWriter: Send {
     /// [`Committed::Durable`] no failure of this process or its machine undoes it; a sink that
     /// publishes first and remembers later says [`Committed::Published`], and may publish the same
     /// again after a failure. After an error [`CommitError`] says what is stored, and behind
-    /// `Unknown` or `Fenced` the writer refuses every further commit. Not cancel-safe: whoever drops
-    /// the future drops the writer and opens the shard again.
+    /// `Unknown` or `Fenced` the writer refuses every further commit. Not cancel-safe: whoever
+    /// drops the future drops the writer and opens the shard again.
     async fn commit(&mut self, commit: Arc<Commit>) -> Result<Committed, CommitError>;
 }

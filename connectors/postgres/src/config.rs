@@ -102,8 +102,8 @@ pub struct PostgresConfig {
     /// Slot.
     pub slot: Slot,
     /// Marks the connections of all processes of one installation, of which only one is in charge
-    /// at a time: a connection with this mark that still holds the slot is of a predecessor, which the
-    /// sink has shut out, and is ended. `None` ends nobody's.
+    /// at a time: a connection with this mark that still holds the slot is of a predecessor, which
+    /// the sink has shut out, and is ended. `None` ends nobody's.
     pub installation: Option<String>,
 }
 

@@ -1,5 +1,6 @@
 //! What it proves: exactly once into Kafka for every consumer that reads what is committed,
-//! although tailstock and brokers are killed; at least once with equal bytes where that was asked for.
+//! although tailstock and brokers are killed; at least once with equal bytes where that was asked
+//! for.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
