@@ -113,8 +113,15 @@ impl Topics {
     /// Partition counts by topic, as they are recorded.
     pub(super) fn counts(&self) -> BTreeMap<String, i32> {
         let count = |topic: Topic| (self.name(topic).to_owned(), self.partitions(topic));
-        Topic::ALL.into_iter().map(count).collect()
+        let written = Topic::ALL.into_iter().filter(|topic| self.partitions(*topic) > 0);
+        written.map(count).collect()
     }
+}
+
+/// The topics this installation writes to.
+fn used(options: &KafkaOptions) -> impl Iterator<Item = Topic> {
+    let levels = options.config.levels;
+    Topic::ALL.into_iter().filter(move |topic| levels || *topic != Topic::Levels)
 }
 
 fn names(options: &KafkaOptions) -> [String; 6] {
@@ -133,7 +140,7 @@ pub(super) fn prepare(options: &KafkaOptions, consumer: &BaseConsumer<Told>) -> 
     let mut missing = Vec::new();
     let mut brokers = 1;
     let mut partitions = [0; 6];
-    for topic in Topic::ALL {
+    for topic in used(options) {
         let (count, nodes) = counts(options, consumer, &names[topic as usize])?;
         brokers = nodes;
         match count {
@@ -211,7 +218,7 @@ fn await_topic(options: &KafkaOptions, consumer: &BaseConsumer<Told>, name: &str
 /// Refuses partition counts that would not be what they were meant to be.
 fn check_partitions(options: &KafkaOptions, names: &[String; 6], counts: [i32; 6]) -> Result<()> {
     let mut errors = Vec::new();
-    for topic in Topic::ALL {
+    for topic in used(options) {
         let (name, count) = (&names[topic as usize], counts[topic as usize]);
         let wanted = match topic {
             Topic::Events | Topic::Levels => options.config.partitions,
@@ -322,8 +329,8 @@ impl Admin<'_> {
     /// Refuses settings under which something would be lost, warns of others, and returns the
     /// greatest request that every topic takes, bytes.
     fn check_settings(&self) -> Result<usize> {
-        let topics: Vec<ResourceSpecifier<'_>> =
-            self.names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+        let specifier = |topic: Topic| ResourceSpecifier::Topic(&self.names[topic as usize]);
+        let topics: Vec<ResourceSpecifier<'_>> = used(self.options).map(specifier).collect();
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let answers = match futures_block_on(self.admin.describe_configs(&topics, &options)) {
             Ok(answers) => answers,
@@ -332,8 +339,8 @@ impl Admin<'_> {
                 return Ok(MESSAGE_BYTES_DEFAULT);
             }
         };
-        let (mut errors, mut limit) = (Vec::new(), usize::MAX);
-        for (topic, described) in Topic::ALL.into_iter().zip(answers) {
+        let (mut errors, mut at_risk, mut limit) = (Vec::new(), Vec::new(), usize::MAX);
+        for (topic, described) in used(self.options).zip(answers) {
             let name = &self.names[topic as usize];
             let described = match described {
                 Ok(described) => described,
@@ -346,11 +353,23 @@ impl Admin<'_> {
             let value = |key: &str| described.get(key).and_then(|entry| entry.value.clone());
             let bytes = value("max.message.bytes").and_then(|bytes| bytes.parse().ok());
             limit = limit.min(bytes.unwrap_or(MESSAGE_BYTES_DEFAULT));
+            let copies = value("min.insync.replicas").and_then(|copies| copies.parse::<u32>().ok());
+            if copies.is_some_and(|copies| copies < 2) {
+                at_risk.push(name.as_str());
+            }
             let (forbidden, consequence) = topic.forbidden_cleanup();
             let cleanup = value("cleanup.policy").unwrap_or_default();
             if cleanup.split(',').any(|policy| policy.trim() == forbidden) {
                 errors.push(self.wrong_cleanup(topic, &cleanup, consequence));
             }
+        }
+        if !at_risk.is_empty() {
+            let topics = at_risk.join(", ");
+            warn!(
+                topics,
+                fix = "replication factor 3 and min.insync.replicas = 2",
+                "a commit may be on one broker only, and is lost with its disk"
+            );
         }
         Error::all(errors).map_or(Ok(limit), Err)
     }
