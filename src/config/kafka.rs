@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Secret;
 use super::outside::{FILE, Outside, section_finished};
@@ -115,6 +115,15 @@ const SECRETS: [&str; 5] = [
     "ssl.key.password",
     "ssl.key.pem",
     "ssl.keystore.password",
+];
+
+/// Properties that name a file.
+const FILES: [&str; 5] = [
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.crl.location",
+    "ssl.key.location",
+    "ssl.keystore.location",
 ];
 
 /// What most clusters want said; a mistyped property is likely to be one of them.
@@ -285,6 +294,13 @@ fn check(property: &Property, outside: &Outside<'_>) -> Result<(), Problem> {
              {{ env = \"KAFKA_SECRET\" }}"
         );
         return Err(Problem::at(place, "a secret in plain text", wanted, fix));
+    }
+    // The library says only which of its own libraries has failed.
+    let is_file = FILES.contains(&name) && value.expose() != "probe";
+    if is_file && !secret && !Path::new(value.expose()).exists() {
+        let found = format!("{:?}, which does not exist", value.expose());
+        let fix = "name the file from the folder tailstock is started in, or by its whole path";
+        return Err(Problem::at(place, found, "a file that tailstock may read", fix));
     }
     let Err(said) = (outside.loader().check_property)(name, value.expose()) else { return Ok(()) };
     let manual = "https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md";

@@ -1,11 +1,12 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use connector_api::{Error, Result};
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext};
@@ -34,6 +35,11 @@ pub(super) struct Failure {
 impl Told {
     pub(super) fn new(options: &KafkaOptions) -> Self {
         Self { token: options.config.oauth_token.clone(), ..Self::default() }
+    }
+
+    /// The last error.
+    fn error(&self) -> Option<(Code, String)> {
+        self.error.lock().expect("no holder panics").clone()
     }
 
     /// Takes the last error.
@@ -169,21 +175,65 @@ pub(super) fn not_created(error: &KafkaError) -> Error {
 pub(super) fn answer<T>(
     told: &Told,
     doing: Doing<'_>,
-    ask: impl FnOnce() -> rdkafka::error::KafkaResult<T>,
+    ask: impl FnOnce() -> KafkaResult<T>,
 ) -> Result<T> {
-    ask().map_err(|error| {
-        let asked = error.rdkafka_error_code().unwrap_or(Code::Fail);
-        // A question that was not answered in time says less than why the broker was not reached.
-        let silent = matches!(
-            asked,
-            Code::BrokerTransportFailure | Code::OperationTimedOut | Code::AllBrokersDown
-        );
-        match told.take_error().filter(|_| silent) {
-            Some((code, reason)) => fault::classify(doing, code, &reason),
-            None => fault::classify(doing, asked, &error.to_string()),
-        }
+    ask().map_err(|error| match told.take_error().filter(|_| is_silence(&error)) {
+        Some((code, reason)) => fault::classify(doing, code, &reason),
+        None => fault::of_error(doing, &error),
     })
+}
+
+/// The answer to a question that is asked, with the time it has, again and again: why a broker is
+/// not reached, and that it wants a token, is told only between questions.
+pub(super) fn ask<T>(
+    consumer: &BaseConsumer<Told>,
+    doing: Doing<'_>,
+    mut question: impl FnMut(Duration) -> KafkaResult<T>,
+) -> Result<T> {
+    let told = consumer.client().context();
+    let begun = Instant::now();
+    let mut wait = FIRST_WAIT;
+    if told.token.is_some() {
+        serve(consumer);
+    }
+    loop {
+        let outcome = question(wait);
+        let silent = outcome.as_ref().is_err_and(is_silence);
+        if silent {
+            serve(consumer);
+        }
+        let left = ANSWERED.saturating_sub(begun.elapsed());
+        let final_word = told.error().is_some_and(|(code, reason)| {
+            let is_for_a_person = fault::classify(doing, code, &reason).fix().is_some();
+            is_for_a_person || begun.elapsed() > EXPLAINED
+        });
+        if !silent || final_word || left.is_zero() {
+            return answer(told, doing, || outcome);
+        }
+        wait = (2 * wait).min(left);
+    }
+}
+
+/// Serves what the library has to tell. Without a wait one line of its log would be all. No
+/// partition is assigned, so that this takes no record.
+fn serve(consumer: &BaseConsumer<Told>) {
+    while consumer.poll(Duration::from_millis(5)).is_some() {}
+}
+
+/// Whether a question was not answered in time, which says less than why the broker was not reached.
+fn is_silence(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code().unwrap_or(Code::Fail),
+        Code::BrokerTransportFailure | Code::OperationTimedOut | Code::AllBrokersDown
+    )
 }
 
 /// How long a cluster may take to answer a question that costs it nothing.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a question is asked again and again. Shorter, because whoever gets no answer asks all
+/// over again, and because nothing is told and nobody can end us meanwhile.
+const ANSWERED: Duration = Duration::from_secs(6);
+/// How long it may take where it is known why a broker is not reached: another one may answer.
+const EXPLAINED: Duration = Duration::from_secs(2);
+/// How long the first question waits; most are answered within milliseconds.
+const FIRST_WAIT: Duration = Duration::from_millis(500);

@@ -16,7 +16,18 @@ pub(super) struct Doing<'a> {
 pub(super) fn classify(doing: Doing<'_>, code: Code, reason: &str) -> Error {
     let Doing { what, options } = doing;
     let brokers = &options.config.brokers;
-    let told = format!("Kafka at {brokers}: {what}: {}", plain(reason));
+    let reason = match () {
+        () if reason.contains("SSL connection closed by peer") => NO_TLS.to_owned(),
+        () if hung_up(code, reason) => HUNG_UP.to_owned(),
+        () if reason.contains("Invalid response size") => NO_BROKER.to_owned(),
+        () if reason.starts_with("Meta data fetch error")
+            && code == Code::BrokerTransportFailure =>
+        {
+            SILENT.to_owned()
+        }
+        () => plain(reason),
+    };
+    let told = format!("Kafka at {brokers}: {what}: {reason}");
     let acl = |of: &str| {
         format!("kafka-acls.sh --bootstrap-server {brokers} --add --allow-principal User:NAME {of}")
     };
@@ -92,6 +103,25 @@ pub(super) fn is_of_topics(code: Code) -> bool {
     )
 }
 
+/// A broker that wants to be talked to in another way says nothing of it.
+const HUNG_UP: &str = "whoever is there hangs up; a broker that wants TLS or a login does so when it \
+                       is asked without (security.protocol in [sink.properties]), and so does a \
+                       program that is no broker";
+
+const NO_TLS: &str = "whoever is there hangs up when TLS begins; a broker does so on a port without \
+                      TLS (security.protocol in [sink.properties])";
+const NO_BROKER: &str = "whoever is there does not answer as a broker does";
+const SILENT: &str = "nobody answers";
+
+/// Whether the other side ended a connection. The library names the moment it noticed, which differs
+/// from time to time.
+fn hung_up(code: Code, reason: &str) -> bool {
+    let moments = ["Disconnected", "Send failed: ", "Receive failed: ", "Connection reset"];
+    let ended = moments.iter().any(|moment| reason.contains(moment));
+    // That all brokers are down and nothing besides is what is told of connections that ended.
+    code == Code::AllBrokersDown || (code == Code::BrokerTransportFailure && ended)
+}
+
 /// What the library says, without the thread it says it from and without the time it took, which
 /// would make the same words new each time.
 fn plain(reason: &str) -> String {
@@ -106,6 +136,19 @@ fn plain(reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_that_ends_is_told_alike_whenever_it_is_noticed() {
+        for reason in [
+            "localhost:9092/bootstrap: Send failed: Broken pipe (after 0ms in state APIVERSION)",
+            "localhost:9092/1: Disconnected: verify that security.protocol is right (after 3ms)",
+            "localhost:9092/1: Receive failed: Connection reset by peer",
+        ] {
+            assert!(hung_up(Code::BrokerTransportFailure, reason), "{reason}");
+        }
+        let refused = "localhost:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused";
+        assert!(!hung_up(Code::BrokerTransportFailure, refused));
+    }
 
     #[test]
     fn the_same_failure_is_told_in_the_same_words() {

@@ -8,7 +8,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use tracing::{info, warn};
 
 use super::KafkaOptions;
-use super::client::{self, PATIENCE, Told, answer};
+use super::client::{self, PATIENCE, Told, ask};
 use super::fault::{self, Doing};
 use super::stored;
 use crate::config::KafkaConfig;
@@ -174,8 +174,7 @@ fn counts(
     name: &str,
 ) -> Result<(Option<i32>, usize)> {
     let doing = Doing { what: "asking for its topics", options };
-    let told = consumer.client().context();
-    let metadata = answer(told, doing, || consumer.fetch_metadata(Some(name), PATIENCE))?;
+    let metadata = ask(consumer, doing, |wait| consumer.fetch_metadata(Some(name), wait))?;
     let brokers = metadata.brokers().len();
     let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
         return Ok((None, brokers));
@@ -198,8 +197,7 @@ fn await_topic(options: &KafkaOptions, consumer: &BaseConsumer<Told>, name: &str
     let deadline = Instant::now() + 2 * PATIENCE;
     loop {
         let doing = Doing { what: "asking for a new topic", options };
-        let told = consumer.client().context();
-        let metadata = answer(told, doing, || consumer.fetch_metadata(Some(name), PATIENCE))?;
+        let metadata = ask(consumer, doing, |wait| consumer.fetch_metadata(Some(name), wait))?;
         let led = metadata.topics().iter().any(|topic| {
             let partitions = topic.partitions();
             !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0)
@@ -290,22 +288,32 @@ impl Admin<'_> {
         let doing = Doing { what: "creating topics", options: self.options };
         let answers = futures_block_on(self.admin.create_topics(&topics, &options))
             .map_err(|error| fault::of_error(doing, &error))?;
-        let mut errors = Vec::new();
-        for outcome in answers {
-            match outcome {
-                Ok(name) => info!(topic = name, "created"),
-                Err((name, Code::TopicAlreadyExists)) => info!(topic = name, "exists by now"),
-                Err((name, code)) => {
-                    let topic = topics.iter().find(|topic| topic.name == name);
-                    errors.push(self.not_created(&name, code, topic));
+        let mut refused: Vec<(Code, Vec<&NewTopic<'_>>)> = Vec::new();
+        for (outcome, topic) in answers.into_iter().zip(&topics) {
+            let code = match outcome {
+                Ok(name) => {
+                    info!(topic = name, "created");
+                    continue;
                 }
+                Err((_, code)) => code,
+            };
+            if code == Code::TopicAlreadyExists {
+                info!(topic = topic.name, "exists by now");
+                continue;
+            }
+            match refused.iter_mut().find(|(known, _)| *known == code) {
+                Some((_, topics)) => topics.push(topic),
+                None => refused.push((code, vec![topic])),
             }
         }
+        let errors = refused.iter().map(|(code, topics)| self.not_created(*code, topics));
         Error::all(errors).map_or(Ok(()), Err)
     }
 
-    fn not_created(&self, name: &str, code: Code, topic: Option<&NewTopic<'_>>) -> Error {
-        let what = format!("creating topic {name}");
+    /// Why topics were not created, all of them for the same reason.
+    fn not_created(&self, code: Code, topics: &[&NewTopic<'_>]) -> Error {
+        let names: Vec<&str> = topics.iter().map(|topic| topic.name).collect();
+        let what = format!("creating topics {}", names.join(", "));
         let doing = Doing { what: &what, options: self.options };
         let passes =
             matches!(code, Code::RequestTimedOut | Code::NotController | Code::OperationTimedOut);
@@ -319,8 +327,9 @@ impl Admin<'_> {
                 "lower sink.replication_factor, or leave it out".to_owned(),
             ),
             _ => {
-                let command = topic.map(|topic| command(brokers, topic)).unwrap_or_default();
-                (code.to_string(), command)
+                let commands: Vec<String> =
+                    topics.iter().map(|topic| command(brokers, topic)).collect();
+                (code.to_string(), commands.join("\n"))
             }
         };
         Error::operator(format!("Kafka at {brokers}: {what}: {told}"), fix)

@@ -4,3 +4,4 @@ mod failures;
 mod fencing;
 mod formats;
 mod kill;
+mod states;
