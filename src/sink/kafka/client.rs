@@ -220,7 +220,8 @@ fn serve(consumer: &BaseConsumer<Told>) {
     while consumer.poll(Duration::from_millis(5)).is_some() {}
 }
 
-/// Whether a question was not answered in time, which says less than why the broker was not reached.
+/// Whether a question was not answered in time, which says less than why the broker was not
+/// reached.
 fn is_silence(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code().unwrap_or(Code::Fail),

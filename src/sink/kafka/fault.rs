@@ -104,17 +104,17 @@ pub(super) fn is_of_topics(code: Code) -> bool {
 }
 
 /// A broker that wants to be talked to in another way says nothing of it.
-const HUNG_UP: &str = "whoever is there hangs up; a broker that wants TLS or a login does so when it \
-                       is asked without (security.protocol in [sink.properties]), and so does a \
-                       program that is no broker";
+const HUNG_UP: &str = "whoever is there hangs up; a broker that wants TLS or a login does so when \
+                       it is asked without (security.protocol in [sink.properties]), and so does \
+                       a program that is no broker";
 
-const NO_TLS: &str = "whoever is there hangs up when TLS begins; a broker does so on a port without \
-                      TLS (security.protocol in [sink.properties])";
+const NO_TLS: &str = "whoever is there hangs up when TLS begins; a broker does so on a port \
+                      without TLS (security.protocol in [sink.properties])";
 const NO_BROKER: &str = "whoever is there does not answer as a broker does";
 const SILENT: &str = "nobody answers";
 
-/// Whether the other side ended a connection. The library names the moment it noticed, which differs
-/// from time to time.
+/// Whether the other side ended a connection. The library names the moment it noticed, which
+/// differs from time to time.
 fn hung_up(code: Code, reason: &str) -> bool {
     let moments = ["Disconnected", "Send failed: ", "Receive failed: ", "Connection reset"];
     let ended = moments.iter().any(|moment| reason.contains(moment));

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use testbed::{Kafka, KafkaOptions, PgVersion};
 
 use crate::e2e::sessions::{SELLER, TABLE};
-use crate::support::{Shop, Tailstock, Topics, Workspace, own_cluster, shared_broker};
+use crate::support::{Shop, Tailstock, Topics, Workspace, eventually, own_cluster, shared_broker};
 
 /// How long a cluster may leave us in the dark before it is told.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -55,12 +55,8 @@ impl Scene {
     /// compares what it has said.
     async fn tells_and_goes_on(&self, name: &str, main: &str, meanwhile: impl AsyncFnOnce()) {
         let workspace = self.workspace(main);
-        let begun = Instant::now();
         let mut run = Tailstock::start(&workspace, &["--log-level", "warn", "run"]);
-        while run.log().is_empty() {
-            assert!(begun.elapsed() < PATIENCE, "{name}: nothing is told");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually(name, PATIENCE, async || (!run.log().is_empty()).then_some(())).await;
         meanwhile().await;
         run.signal(Signal::TERM);
         let status = run.wait(Duration::from_secs(5)).await;
