@@ -8,7 +8,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{PATIENCE, answer};
+use super::client::ask;
 use super::fault::{Doing, of_error};
 use super::owner::{self, Owner};
 use super::topics::Topic;
@@ -84,14 +84,13 @@ pub(super) fn read(options: &KafkaOptions, topics: &[Topic]) -> Result<Contents>
     let doing = Doing { what: "reading what is stored", options };
     let asking = consumer(options, Isolation::Uncommitted)?;
     let consumer = consumer(options, Isolation::Committed)?;
-    let told = asking.client().context();
     let mut contents = Contents::default();
     let mut ends = HashMap::new();
     let mut list = TopicPartitionList::new();
     for topic in topics {
         let name = options.topic(*topic);
         let (low, high) =
-            answer(told, doing, || asking.fetch_watermarks(&name, PARTITION, PATIENCE))?;
+            ask(&asking, doing, |wait| asking.fetch_watermarks(&name, PARTITION, wait))?;
         if high > low {
             list.add_partition_offset(&name, PARTITION, Offset::Offset(low))
                 .map_err(|error| of_error(doing, &error))?;
