@@ -43,6 +43,9 @@ enum Bench {
     },
 }
 
+/// The rate at which a broker that has just been started takes a minute to become as fast as it can.
+const WARM_UP: u32 = 5000;
+
 fn main() {
     let Bench::Postgres { rounds, quick, only, kafka_options } = Arguments::parse().bench;
     let size = if quick { 10 } else { 1 };
@@ -76,6 +79,10 @@ fn main() {
             wanted("latency") || wanted(&name)
         };
         for sink in sinks.into_iter().filter(asked) {
+            if rate == WARM_UP && sink.is_kafka() {
+                println!("warming the broker up with {} ...", sink.name());
+                latency::measure(&place, sink, rate, seconds);
+            }
             println!("latency of {} at {rate} rows/s for {seconds} s ...", sink.name());
             report.add_latency(sink, rate, &latency::measure(&place, sink, rate, seconds));
         }

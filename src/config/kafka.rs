@@ -31,7 +31,7 @@ pub struct KafkaConfig {
 
 impl KafkaConfig {
     /// Partitions of a topic that is created, unless something else is asked for.
-    pub const PARTITIONS_DEFAULT: i32 = 12;
+    pub const PARTITIONS_DEFAULT: i32 = 1;
 }
 
 /// How often a consumer may see an event.

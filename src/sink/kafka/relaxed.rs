@@ -56,7 +56,10 @@ impl Commits for AtLeastOnce {
         }
         memorable(&self.plan, &commit.parts)?;
         let records = self.plan.published(commit);
-        if let Err(error) = self.outlet.write(&records) {
+        let begun = Instant::now();
+        let outcome = self.outlet.write(&records);
+        tracing::debug!(records = records.len(), written = ?begun.elapsed(), "published");
+        if let Err(error) = outcome {
             // Of an idempotent producer that has met a fatal error nothing more can be had.
             return Err(match self.outlet.is_finished() || self.outlet.is_stale() {
                 true => CommitError::Unknown(error),

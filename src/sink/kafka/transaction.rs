@@ -40,6 +40,9 @@ const LONG: Duration = Duration::from_secs(3);
 /// Between two looks whether records are acknowledged. Short against the milliseconds that takes;
 /// four times shorter, looking took a tenth of a core at 5,000 events/s.
 const NAP: Duration = Duration::from_micros(200);
+/// How many looks also wake the library's threads, which wait in whole milliseconds: p50 is 2.9 ms
+/// with them and 3.9 ms without, at 5,000 events/s without transactions.
+const WAKE_UPS: u32 = 4;
 
 /// The end of a transaction, asked for again and again.
 struct Ending {
@@ -107,8 +110,13 @@ impl Outlet {
     ) -> Result<Self> {
         let request_bytes = topics.request_bytes.clamp(1000, 1_000_000_000).to_string();
         let mut all = vec![
-            // A commit is sent as a whole and waited for; nothing else would join it.
-            ("linger.ms", "0"),
+            // Without it the first record of a commit goes alone and the rest follows in small
+            // requests; once a partition has five of them under way, the library's thread asks
+            // without a pause whether it may send, and takes the brokers' core where they share
+            // one: at 5,000 events/s p99 was 70 to 400 ms, with it 20 ms.
+            ("linger.ms", "0.5"),
+            // Events are alike: three times fewer bytes, and drains are a third faster.
+            ("compression.type", "lz4"),
             ("message.max.bytes", request_bytes.as_str()),
         ];
         all.extend_from_slice(defaults);
@@ -178,10 +186,14 @@ impl Outlet {
         }
         // Every record is reported by `message.timeout.ms` at the latest, which for a transaction
         // is its own time limit; and only by polling.
-        while self.producer.in_flight_count() > 0 {
+        for looks in 0_u32.. {
             self.producer.poll(Duration::ZERO);
             if self.producer.in_flight_count() == 0 {
                 break;
+            }
+            if looks < WAKE_UPS {
+                // Only wakes the library's threads; what it answers is not believed.
+                let _ = self.producer.flush(Duration::ZERO);
             }
             super::nap(NAP);
         }
