@@ -1,0 +1,1 @@
+//! MySQL and MariaDB binlogs: from the bytes of a log to row changes.
