@@ -43,7 +43,8 @@ enum Bench {
     },
 }
 
-/// The rate at which a broker that has just been started takes a minute to become as fast as it can.
+/// The rate at which a broker that has just been started takes a minute to become as fast as it
+/// can.
 const WARM_UP: u32 = 5000;
 
 fn main() {

@@ -28,7 +28,7 @@ async fn follow(
     for seller in &config.sellers {
         telemetry.board.seller(seller);
     }
-    let sink = sink::open(config)?;
+    let sink = sink::open(config, &telemetry.board)?;
     let mut halted = Vec::new();
     // A sink that cannot be asked is waited for below, with everybody else.
     if sink.is_new().await.unwrap_or(false) {

@@ -12,9 +12,10 @@ use crate::sink::kafka::{self, Kafka, KafkaOptions};
 use crate::sink::sqlite::{self, Sqlite, SqliteOptions};
 use crate::sink::{Discard, Sink};
 use crate::stock::{SellerId, SourceName};
+use crate::telemetry::StatusBoard;
 
 /// The sink, which asks nobody before its shard is taken.
-pub(super) fn open(config: &Config) -> Result<Box<dyn Sink>, Failure> {
+pub(super) fn open(config: &Config, board: &StatusBoard) -> Result<Box<dyn Sink>, Failure> {
     match &config.sink {
         SinkConfig::Discard => Ok(Box::new(Discard::default())),
         #[cfg(feature = "sqlite")]
@@ -23,7 +24,7 @@ pub(super) fn open(config: &Config) -> Result<Box<dyn Sink>, Failure> {
             retention_days: sqlite.retention_days,
         }))),
         #[cfg(feature = "kafka")]
-        SinkConfig::Kafka(kafka) => Ok(Box::new(Kafka::new(options(config, kafka)))),
+        SinkConfig::Kafka(kafka) => Ok(Box::new(Kafka::new(options(config, kafka, board)))),
         #[cfg(not(all(feature = "kafka", feature = "sqlite")))]
         _ => Err(not_built_in()),
     }
@@ -39,15 +40,19 @@ pub(super) fn checkpoints(
         #[cfg(feature = "sqlite")]
         SinkConfig::Sqlite(store) => Ok(sqlite::checkpoints(&store.path, sources)?),
         #[cfg(feature = "kafka")]
-        SinkConfig::Kafka(kafka) => Ok(kafka::checkpoints(&options(config, kafka), sources)?),
+        SinkConfig::Kafka(kafka) => {
+            // Nobody asks a command for its metrics.
+            let options = options(config, kafka, &StatusBoard::default());
+            Ok(kafka::checkpoints(&options, sources)?)
+        }
         #[cfg(not(all(feature = "kafka", feature = "sqlite")))]
         _ => Err(not_built_in()),
     }
 }
 
 #[cfg(feature = "kafka")]
-fn options(config: &Config, kafka: &KafkaConfig) -> KafkaOptions {
-    KafkaOptions { name: config.name.clone(), config: kafka.clone() }
+fn options(config: &Config, kafka: &KafkaConfig, board: &StatusBoard) -> KafkaOptions {
+    KafkaOptions { name: config.name.clone(), config: kafka.clone(), metrics: board.brokers() }
 }
 
 #[cfg(not(all(feature = "kafka", feature = "sqlite")))]

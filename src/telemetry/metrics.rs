@@ -21,6 +21,7 @@ const LATENCY_BUCKETS: [f64; 16] = [
 pub(super) struct Metrics {
     registry: Registry,
     shard: ShardMetrics,
+    brokers: BrokerMetrics,
     rows_read: IntCounterVec,
     rows_filtered: IntCounterVec,
     rows_coalesced: IntCounterVec,
@@ -49,6 +50,25 @@ impl ShardMetrics {
     pub fn committed(&self, took: Duration) {
         self.commits.inc();
         self.commit_seconds.observe(took.as_secs_f64());
+    }
+}
+
+/// How the brokers of a cluster answer.
+#[derive(Debug, Clone)]
+pub struct BrokerMetrics {
+    round_trip_seconds: GaugeVec,
+    errors: IntCounterVec,
+}
+
+impl BrokerMetrics {
+    /// The mean time `broker` took to answer lately.
+    pub fn answered(&self, broker: &str, took: Duration) {
+        self.round_trip_seconds.with_label_values(&[broker]).set(took.as_secs_f64());
+    }
+
+    /// So many more errors of one kind.
+    pub fn failed(&self, broker: &str, kind: &'static str, times: u64) {
+        self.errors.with_label_values(&[broker, kind]).inc_by(times);
     }
 }
 
@@ -81,11 +101,17 @@ impl Metrics {
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let state_labels = [names::SELLER, names::SOURCE, names::STATE];
         let commit_seconds = Histogram::with_opts(histogram(names::COMMIT_SECONDS));
+        let round_trip = opts(names::BROKER_ROUND_TRIP_SECONDS);
+        let kinds = [names::BROKER, names::KIND];
         let latency = histogram(names::COMMIT_TO_PUBLISHED_SECONDS);
         Self {
             shard: ShardMetrics {
                 commits: registered(at, IntCounter::with_opts(opts(names::COMMITS))),
                 commit_seconds: registered(at, commit_seconds),
+            },
+            brokers: BrokerMetrics {
+                round_trip_seconds: registered(at, GaugeVec::new(round_trip, &[names::BROKER])),
+                errors: registered(at, IntCounterVec::new(opts(names::BROKER_ERRORS), &kinds)),
             },
             rows_read: counters(names::ROWS_READ),
             rows_filtered: counters(names::ROWS_FILTERED),
@@ -107,6 +133,10 @@ impl Metrics {
 
     pub(super) fn shard(&self) -> ShardMetrics {
         self.shard.clone()
+    }
+
+    pub(super) fn brokers(&self) -> BrokerMetrics {
+        self.brokers.clone()
     }
 
     /// The counters of one source. Asked twice, they are the same ones.

@@ -21,7 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use logging::start_logging;
-pub use metrics::ShardMetrics;
+pub use metrics::{BrokerMetrics, ShardMetrics};
 pub use status::{Readiness, SellerMetrics, SourceStatus, StatusBoard};
 
 /// Everything a part of the process needs to tell about itself. Clones are the same one.

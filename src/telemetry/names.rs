@@ -48,6 +48,10 @@ names! {
         "Tables whose published levels cannot be trusted until they are read anew.";
     SELLER_STATE = "tailstock_seller_state",
         "1 for the state the source is in, 0 for the others.";
+    BROKER_ROUND_TRIP_SECONDS = "tailstock_broker_round_trip_seconds",
+        "Mean time a broker took to answer a request, over the last seconds.";
+    BROKER_ERRORS = "tailstock_broker_errors_total",
+        "Requests to a broker that failed or were sent again, and connections it ended; by kind.";
     PROCESS_CPU_SECONDS = "process_cpu_seconds_total",
         "Processor time of this process, user and system.";
     PROCESS_RESIDENT_BYTES = "process_resident_memory_bytes",
@@ -60,5 +64,9 @@ pub const SELLER: &str = "seller";
 pub const SOURCE: &str = "source";
 /// Label: the state of a source.
 pub const STATE: &str = "state";
+/// Label: the address of a broker.
+pub const BROKER: &str = "broker";
+/// Label: what went wrong.
+pub const KIND: &str = "kind";
 /// Label: the version of this build.
 pub const VERSION: &str = "version";

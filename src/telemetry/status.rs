@@ -6,7 +6,7 @@ use connector_api::{Head, Position};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::metrics::{Metrics, ShardMetrics, SourceCounters};
+use super::metrics::{BrokerMetrics, Metrics, ShardMetrics, SourceCounters};
 use super::now_us;
 use crate::config::SellerConfig;
 use crate::progress::Lifecycle;
@@ -41,6 +41,11 @@ impl StatusBoard {
     /// The numbers of what all sellers share.
     pub fn shard(&self) -> ShardMetrics {
         self.metrics.shard()
+    }
+
+    /// The numbers of the brokers of a cluster, where the sink is one.
+    pub fn brokers(&self) -> BrokerMetrics {
+        self.metrics.brokers()
     }
 
     /// A seller's source enters a state. Entering the one it is in keeps the time since when.

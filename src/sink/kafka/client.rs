@@ -13,15 +13,17 @@ use rdkafka::{ClientConfig, ClientContext};
 
 use super::KafkaOptions;
 use super::fault::{self, Doing};
+use super::statistics::Statistics;
 use super::token;
 
 /// What a client of the library is told besides the answers to its calls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Told {
     /// The last error that is not a consequence of another.
     error: Mutex<Option<(Code, String)>>,
     failure: Mutex<Option<Failure>>,
     acknowledged: AtomicUsize,
+    statistics: Statistics,
     token: Option<std::path::PathBuf>,
 }
 
@@ -34,11 +36,17 @@ pub(super) struct Failure {
 
 impl Told {
     pub(super) fn new(options: &KafkaOptions) -> Self {
-        Self { token: options.config.oauth_token.clone(), ..Self::default() }
+        Self {
+            error: Mutex::default(),
+            failure: Mutex::default(),
+            acknowledged: AtomicUsize::new(0),
+            statistics: Statistics::new(options.metrics.clone()),
+            token: options.config.oauth_token.clone(),
+        }
     }
 
     /// The last error.
-    fn error(&self) -> Option<(Code, String)> {
+    pub(super) fn error(&self) -> Option<(Code, String)> {
         self.error.lock().expect("no holder panics").clone()
     }
 
@@ -86,7 +94,9 @@ impl ClientContext for Told {
         }
     }
 
-    fn stats_raw(&self, _: &[u8]) {}
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.statistics.take(statistics);
+    }
 
     fn error(&self, error: KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };

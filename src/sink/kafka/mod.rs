@@ -8,7 +8,7 @@
 //! | file | owns |
 //! |---|---|
 //! | this one | the sink: opening a shard, and what is stored of it |
-//! | `client`, `token` | how the library is configured, and what it tells |
+//! | `client`, `token`, `statistics` | how the library is configured, and what it tells |
 //! | `topics` | names, settings, partitions: created, checked |
 //! | `owner` | whose the shard is, and the partition counts it was begun with |
 //! | `stored` | checkpoints and cached rows, read back to the end |
@@ -24,6 +24,7 @@ mod owner;
 mod partition;
 mod records;
 mod relaxed;
+mod statistics;
 mod stored;
 mod token;
 mod topics;
@@ -43,6 +44,7 @@ use topics::Topic;
 use super::{Opened, Shard, Sink};
 use crate::config::KafkaConfig;
 use crate::stock::{SellerId, SourceName};
+use crate::telemetry::BrokerMetrics;
 
 /// Where the topics are and what they are called.
 #[derive(Debug, Clone)]
@@ -51,6 +53,8 @@ pub struct KafkaOptions {
     pub name: String,
     /// The cluster.
     pub config: KafkaConfig,
+    /// Where it is counted how its brokers answer.
+    pub metrics: BrokerMetrics,
 }
 
 impl KafkaOptions {
@@ -117,7 +121,7 @@ fn open(options: &Arc<KafkaOptions>, shard: Shard) -> Result<Opened> {
 fn store(options: &KafkaOptions, consumer: &BaseConsumer<Told>, shard: Shard) -> String {
     let cluster = consumer.client().fetch_cluster_id(client::PATIENCE);
     let cluster = cluster.unwrap_or_else(|| options.config.brokers.clone());
-    let KafkaOptions { name, config } = options;
+    let KafkaOptions { name, config, .. } = options;
     let text = format!("{cluster}\0{}\0{name}\0{}", config.topic_prefix, shard.0);
     format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
 }

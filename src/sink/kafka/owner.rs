@@ -190,11 +190,16 @@ fn owner_key(name: &str, shard: Shard) -> String {
     format!("{PREFIX}{OWNER}{name}/{}", shard.0)
 }
 
-/// Takes in a record that is not a source's; `key` is what stands behind [`PREFIX`].
-pub(super) fn apply(contents: &mut Contents, key: &str, value: Option<&str>) -> Result<()> {
+/// Takes in a record of `topic` that is not a source's; `key` is what stands behind [`PREFIX`].
+pub(super) fn apply(
+    contents: &mut Contents,
+    topic: &str,
+    key: &str,
+    value: Option<&str>,
+) -> Result<()> {
     let damaged = |error: serde_json::Error| {
         Error::operator(
-            format!("topic {} holds what this version cannot read", Topic::Checkpoints.name()),
+            format!("topic {topic} holds what this version cannot read"),
             "run the version that wrote it, or a later one",
         )
         .because(error)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use connector_api::{Error, Result};
 use rdkafka::consumer::Consumer as _;
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::ask;
@@ -49,13 +49,15 @@ impl Contents {
         Stored { checkpoint, rows: rows.collect() }
     }
 
-    fn apply(&mut self, topic: Topic, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+    /// Takes in one record of the topic of this name.
+    fn apply(&mut self, topic: Topic, name: &str, record: &BorrowedMessage<'_>) -> Result<()> {
+        let (key, value) = (record.key().unwrap_or_default(), record.payload());
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| ());
-        let foreign = || foreign(topic, key);
+        let foreign = || foreign(name, key);
         let key = text(key).map_err(|()| foreign())?;
         let value = value.map(text).transpose().map_err(|()| foreign())?;
         if let Some(private) = key.strip_prefix(owner::PREFIX) {
-            return owner::apply(self, private, value.as_deref());
+            return owner::apply(self, name, private, value.as_deref());
         }
         let mut parts = key.split('/').map(key::decode);
         let mut part = || parts.next().flatten().ok_or_else(foreign);
@@ -70,10 +72,10 @@ impl Contents {
     }
 }
 
-fn foreign(topic: Topic, key: &[u8]) -> Error {
+fn foreign(topic: &str, key: &[u8]) -> Error {
     let key = String::from_utf8_lossy(&key[..key.len().min(80)]).into_owned();
     Error::operator(
-        format!("topic {} holds a record of another program, with the key {key:?}", topic.name()),
+        format!("topic {topic} holds a record of another program, with the key {key:?}"),
         "set sink.topic_prefix, so that tailstock has topics of its own",
     )
 }
@@ -104,7 +106,7 @@ pub(super) fn read(options: &KafkaOptions, topics: &[Topic]) -> Result<Contents>
             Some(Ok(message)) => {
                 progress = Instant::now();
                 if let Some((topic, _)) = ends.get(message.topic()) {
-                    contents.apply(*topic, message.key().unwrap_or_default(), message.payload())?;
+                    contents.apply(*topic, message.topic(), &message)?;
                 }
                 continue;
             }

@@ -22,6 +22,7 @@ use crate::stock::{
     Change, EventKind, Item, Location, Operation, Origin, Provenance, Quality, Quantities,
     StockEvent, Version,
 };
+use crate::telemetry::StatusBoard;
 
 /// Topics of the test's own on a broker that all tests of this file share.
 fn options(test: &str) -> Option<Arc<KafkaOptions>> {
@@ -39,7 +40,11 @@ fn options(test: &str) -> Option<Arc<KafkaOptions>> {
         oauth_token: None,
         properties: Vec::new(),
     };
-    Some(Arc::new(KafkaOptions { name: test.to_owned(), config }))
+    Some(Arc::new(KafkaOptions {
+        name: test.to_owned(),
+        config,
+        metrics: StatusBoard::default().brokers(),
+    }))
 }
 
 fn with_property(options: &KafkaOptions, name: &str, value: &str) -> Arc<KafkaOptions> {

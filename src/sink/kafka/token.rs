@@ -17,11 +17,15 @@ pub(super) fn read(file: Option<&Path>) -> Result<OAuthToken, String> {
     let token = token.expose();
     let claims = claims(token).unwrap_or_default();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let expires = claims["exp"].as_i64();
+    if expires.is_some_and(|seconds| u64::try_from(seconds).is_ok_and(|at| at <= now.as_secs())) {
+        return Err(format!("the token in the file {} has expired", file.display()));
+    }
     let unsaid = i64::try_from((now + LIFETIME_UNSAID).as_millis()).unwrap_or(i64::MAX);
     Ok(OAuthToken {
         token: token.to_owned(),
         principal_name: claims["sub"].as_str().unwrap_or("tailstock").to_owned(),
-        lifetime_ms: claims["exp"].as_i64().map_or(unsaid, |seconds| seconds * 1000),
+        lifetime_ms: expires.map_or(unsaid, |seconds| seconds * 1000),
     })
 }
 
@@ -53,6 +57,12 @@ mod tests {
             (token.principal_name.as_str(), token.lifetime_ms),
             ("bridge", 1_900_000_000_000)
         );
+    }
+
+    #[test]
+    fn a_token_that_has_expired_is_not_shown_to_anybody() {
+        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(r#"{"exp":1}"#);
+        assert!(token_of(&format!("a.{claims}.b")).err().unwrap().ends_with("has expired"));
     }
 
     #[test]

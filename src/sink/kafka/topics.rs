@@ -275,6 +275,12 @@ impl Admin<'_> {
         Error::all(missing.iter().filter_map(deleted)).map_or(Ok(()), Err)
     }
 
+    /// Whether these questions are asked without a token: the library asks for one through a queue
+    /// that its client for questions of this kind does not serve.
+    fn cannot_log_in(&self) -> bool {
+        self.options.config.oauth_token.is_some()
+    }
+
     /// Creates the topics that are missing; where that is forbidden, says how somebody else does.
     fn create(&self, missing: &[Topic], brokers: usize) -> Result<()> {
         if missing.is_empty() {
@@ -284,12 +290,20 @@ impl Admin<'_> {
             self.new_topic(*topic, topic.partitions_wanted(&self.options.config), brokers)
         };
         let topics: Vec<NewTopic<'_>> = missing.iter().map(new).collect();
+        if self.cannot_log_in() {
+            let (brokers, names) = (&self.options.config.brokers, names_of(&topics));
+            let what = "and the client library creates no topics where it logs in by OAUTHBEARER";
+            return Err(Error::operator(
+                format!("Kafka at {brokers}: there are no topics {names}, {what}"),
+                commands(brokers, &topics),
+            ));
+        }
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         let doing = Doing { what: "creating topics", options: self.options };
         let answers = futures_block_on(self.admin.create_topics(&topics, &options))
             .map_err(|error| fault::of_error(doing, &error))?;
-        let mut refused: Vec<(Code, Vec<&NewTopic<'_>>)> = Vec::new();
-        for (outcome, topic) in answers.into_iter().zip(&topics) {
+        let mut refused: Vec<(Code, Vec<NewTopic<'_>>)> = Vec::new();
+        for (outcome, topic) in answers.into_iter().zip(topics) {
             let code = match outcome {
                 Ok(name) => {
                     info!(topic = name, "created");
@@ -311,9 +325,8 @@ impl Admin<'_> {
     }
 
     /// Why topics were not created, all of them for the same reason.
-    fn not_created(&self, code: Code, topics: &[&NewTopic<'_>]) -> Error {
-        let names: Vec<&str> = topics.iter().map(|topic| topic.name).collect();
-        let what = format!("creating topics {}", names.join(", "));
+    fn not_created(&self, code: Code, topics: &[NewTopic<'_>]) -> Error {
+        let what = format!("creating topics {}", names_of(topics));
         let doing = Doing { what: &what, options: self.options };
         let passes =
             matches!(code, Code::RequestTimedOut | Code::NotController | Code::OperationTimedOut);
@@ -326,11 +339,7 @@ impl Admin<'_> {
                 "the cluster has fewer brokers than sink.replication_factor".to_owned(),
                 "lower sink.replication_factor, or leave it out".to_owned(),
             ),
-            _ => {
-                let commands: Vec<String> =
-                    topics.iter().map(|topic| command(brokers, topic)).collect();
-                (code.to_string(), commands.join("\n"))
-            }
+            _ => (code.to_string(), commands(brokers, topics)),
         };
         Error::operator(format!("Kafka at {brokers}: {what}: {told}"), fix)
     }
@@ -338,6 +347,10 @@ impl Admin<'_> {
     /// Refuses settings under which something would be lost, warns of others, and returns the
     /// greatest request that every topic takes, bytes.
     fn check_settings(&self) -> Result<usize> {
+        if self.cannot_log_in() {
+            warn!("the settings of the topics are not checked where OAUTHBEARER is the login");
+            return Ok(MESSAGE_BYTES_DEFAULT);
+        }
         let specifier = |topic: Topic| ResourceSpecifier::Topic(&self.names[topic as usize]);
         let topics: Vec<ResourceSpecifier<'_>> = used(self.options).map(specifier).collect();
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
@@ -395,6 +408,16 @@ impl Admin<'_> {
             ),
         )
     }
+}
+
+fn names_of(topics: &[NewTopic<'_>]) -> String {
+    let names: Vec<&str> = topics.iter().map(|topic| topic.name).collect();
+    names.join(", ")
+}
+
+fn commands(brokers: &str, topics: &[NewTopic<'_>]) -> String {
+    let commands: Vec<String> = topics.iter().map(|topic| command(brokers, topic)).collect();
+    commands.join("\n")
 }
 
 /// The command that creates a topic as we would.

@@ -35,7 +35,7 @@ const CALL: Duration = Duration::from_secs(1);
 /// How long the end of a transaction is asked for. Longer than the cluster keeps it open, so that
 /// what is read afterwards is decided.
 const GIVING_UP: Duration = Duration::from_secs(90);
-/// How long the end of a transaction may take without a word.
+/// How long a commit, or the end of its transaction, may take without a word.
 const LONG: Duration = Duration::from_secs(3);
 /// Between two looks whether records are acknowledged. Short against the milliseconds that takes;
 /// four times shorter, looking took a tenth of a core at 5,000 events/s.
@@ -44,26 +44,38 @@ const NAP: Duration = Duration::from_micros(200);
 /// with them and 3.9 ms without, at 5,000 events/s without transactions.
 const WAKE_UPS: u32 = 4;
 
-/// The end of a transaction, asked for again and again.
-struct Ending {
+/// What is waited for, and told of when it takes long: once, and once more when only then it is
+/// known why.
+struct Waiting {
     since: Instant,
-    told: bool,
+    told: Option<String>,
 }
 
-impl Ending {
+impl Waiting {
     fn begin() -> Self {
-        Self { since: Instant::now(), told: false }
+        Self { since: Instant::now(), told: None }
     }
 
-    /// Whether to ask once more. That it takes long is told once: the cluster ends a transaction
-    /// only when every partition of it can be written.
+    fn is_long(&self) -> bool {
+        self.since.elapsed() > LONG
+    }
+
+    fn is_news(&mut self, reason: &str) -> bool {
+        let unsaid = |told: &str| told.is_empty() && !reason.is_empty();
+        let is_news = self.is_long() && self.told.as_deref().is_none_or(unsaid);
+        if is_news {
+            self.told = Some(reason.to_owned());
+        }
+        is_news
+    }
+
+    /// Whether to ask once more for the end of a transaction: the cluster ends one only when every
+    /// partition of it can be written.
     fn goes_on(&mut self, reason: &str) -> bool {
-        let lasts = self.since.elapsed();
-        if lasts > LONG && !self.told {
-            self.told = true;
+        if self.is_news(reason) {
             tracing::warn!(reason, "the cluster does not end a transaction; asking until it does");
         }
-        lasts < GIVING_UP
+        self.since.elapsed() < GIVING_UP
     }
 }
 
@@ -118,6 +130,7 @@ impl Outlet {
             // Events are alike: three times fewer bytes, and drains are a third faster.
             ("compression.type", "lz4"),
             ("message.max.bytes", request_bytes.as_str()),
+            ("statistics.interval.ms", "5000"),
         ];
         all.extend_from_slice(defaults);
         let mut config = client::config(options, &all);
@@ -153,7 +166,7 @@ impl Outlet {
             });
         }
         let written = begun.elapsed();
-        let mut ending = Ending::begin();
+        let mut ending = Waiting::begin();
         loop {
             // Nothing is queued any more, so that this does not wait for the library's flush, which
             // polls in steps of 100 ms.
@@ -186,6 +199,7 @@ impl Outlet {
         }
         // Every record is reported by `message.timeout.ms` at the latest, which for a transaction
         // is its own time limit; and only by polling.
+        let mut waiting = Waiting::begin();
         for looks in 0_u32.. {
             self.producer.poll(Duration::ZERO);
             if self.producer.in_flight_count() == 0 {
@@ -195,10 +209,21 @@ impl Outlet {
                 // Only wakes the library's threads; what it answers is not believed.
                 let _ = self.producer.flush(Duration::ZERO);
             }
+            if waiting.is_long() {
+                let reason = told.error().map(|(_, reason)| reason).unwrap_or_default();
+                if waiting.is_news(&reason) {
+                    let what = "the cluster acknowledges nothing; waiting until it does";
+                    tracing::warn!(reason, "{what}");
+                }
+            }
             super::nap(NAP);
         }
         match told.failure() {
-            None if told.acknowledged() == records.len() => Ok(()),
+            None if told.acknowledged() == records.len() => {
+                // What was complained of is over.
+                told.take_error();
+                Ok(())
+            }
             None => {
                 let (got, sent) = (told.acknowledged(), records.len());
                 Err(Error::transient(format!("{got} of {sent} records were acknowledged")))
@@ -250,7 +275,7 @@ impl Outlet {
             return Undone::Fenced(why);
         }
         self.producer.purge(PurgeConfig::default().queue().inflight());
-        let mut ending = Ending::begin();
+        let mut ending = Waiting::begin();
         loop {
             self.serve();
             match self.producer.abort_transaction(CALL) {

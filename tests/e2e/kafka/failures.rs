@@ -1,6 +1,7 @@
 //! What it proves: whatever happens to brokers, nothing is lost or doubled, the shop's server is
 //! answered throughout, and tailstock goes on by itself or says what a person has to do.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -164,4 +165,34 @@ async fn with_too_few_replicas_nothing_is_published_until_they_are_back() {
     tokio::task::block_in_place(|| kafka.start_again(2).unwrap());
     assert_eq!(scene.walsender().await, walsender, "{}", scene.run.log());
     scene.assert_exactly_once(&expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_whose_disk_is_full_ends_and_once_it_has_room_again_nothing_is_missing() {
+    let test = "a_broker_whose_disk_is_full";
+    let settings = KafkaOptions::default().file_bytes(12 << 20);
+    let Some(kafka) = own_cluster(settings, test).await else { return };
+    let options = "[sink.properties]\n\"compression.type\" = \"none\"\n";
+    let Some(mut scene) = Scene::start(&kafka, options, test).await else { return };
+    let walsender = scene.walsender().await;
+    let sessions = Sessions::start(&scene.shop, 2000, &mut scene.random).await;
+    let many = "INSERT INTO stock SELECT g, 'w9', 'A', 1 FROM generate_series(1, 40000) g";
+    scene.shop.execute(many).await;
+    eventually("the broker gives up", LIMIT, async || (!kafka.is_running(0)).then_some(())).await;
+    assert!(kafka.broker_log(0).contains("File too large"), "{}", kafka.broker_log(0));
+    let expected = sessions.join().await;
+    assert_eq!(scene.walsender().await, walsender, "{}", scene.run.log());
+    kafka.kill(0);
+    tokio::task::block_in_place(|| kafka.start_again(0).unwrap());
+    scene.run.signal(Signal::TERM);
+    assert!(scene.run.wait(LIMIT).await.success(), "{}", scene.run.log());
+    let mut last = Tailstock::start(&scene.workspace, &["run", "--until-current"]);
+    assert!(last.wait(LIMIT).await.success(), "{}", last.log());
+    let (found, many): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        by_key(scene.topics.events()).into_iter().partition(|(key, _)| key.ends_with("/w1"));
+    assert_exactly(&found, &expected, &last.log());
+    assert_eq!(many.len(), 40_000);
+    assert!(many.values().all(|events| events.len() == 1), "each of them once");
+    let rows = scene.shop.text("SELECT count(*)::text FROM stock").await;
+    assert_eq!(scene.topics.levels().len().to_string(), rows, "folded levels");
 }

@@ -4,4 +4,5 @@ mod failures;
 mod fencing;
 mod formats;
 mod kill;
+mod logins;
 mod states;

@@ -46,7 +46,7 @@ impl Kafka {
         let secure = options.listener.is_some();
         let kafka = Kafka { nodes: nodes.map_err(failed)?, secure, given: None };
         for nth in 0..kafka.nodes.len() {
-            kafka.nodes[nth].start().map_err(failed)?;
+            kafka.nodes[nth].start(options.file_bytes).map_err(failed)?;
         }
         kafka.wait_until_whole().map_err(failed)?;
         Ok(kafka)
@@ -96,7 +96,7 @@ impl Kafka {
     /// # Errors
     /// The end of its log.
     pub fn start_again(&self, nth: usize) -> Result<(), StartError> {
-        self.nodes[nth].start().map_err(failed)?;
+        self.nodes[nth].start(None).map_err(failed)?;
         self.wait_until_whole().map_err(failed)
     }
 
@@ -108,6 +108,12 @@ impl Kafka {
     /// SIGCONT.
     pub fn resume(&self, nth: usize) {
         self.nodes[nth].signal(rustix::process::Signal::CONT);
+    }
+
+    /// Whether a broker has not ended.
+    #[must_use]
+    pub fn is_running(&self, nth: usize) -> bool {
+        self.nodes[nth].is_running()
     }
 
     /// Where a broker keeps its records.

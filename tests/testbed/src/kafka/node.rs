@@ -61,6 +61,9 @@ impl Node {
         let mut format = Command::new("java");
         node.java(&mut format);
         format.arg("kafka.tools.StorageTool").args(["format", "-t", CLUSTER, "-c"]).arg(&file);
+        if let Some(scram) = &options.scram {
+            format.args(["--add-scram", scram]);
+        }
         let output = format.stdin(Stdio::null()).output();
         let output = output.map_err(|error| format!("java: {error}"))?;
         if output.status.success() {
@@ -127,10 +130,18 @@ impl Node {
         command.current_dir(self.run.directory());
     }
 
-    pub(super) fn start(&self) -> Result<(), String> {
+    /// Starts it; its files can grow to `file_bytes`.
+    pub(super) fn start(&self, file_bytes: Option<u64>) -> Result<(), String> {
         let log = fs::File::options().append(true).create(true).open(self.run.log());
         let log = log.map_err(|error| error.to_string())?;
-        let mut command = bound("java".as_ref(), Signal::KILL);
+        let mut command = match file_bytes {
+            None => bound("java".as_ref(), Signal::KILL),
+            Some(bytes) => {
+                let mut limited = bound("prlimit".as_ref(), Signal::KILL);
+                limited.arg(format!("--fsize={bytes}")).arg("java");
+                limited
+            }
+        };
         self.java(&mut command);
         command.arg("kafka.Kafka").arg(self.run.directory().join("server.properties"));
         command.stdin(Stdio::null()).stdout(log.try_clone().map_err(|error| error.to_string())?);

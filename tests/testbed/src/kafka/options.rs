@@ -7,11 +7,21 @@ pub struct KafkaOptions {
     pub(super) listener: Option<String>,
     pub(super) warm: bool,
     pub(super) controlled: bool,
+    pub(super) file_bytes: Option<u64>,
+    pub(super) scram: Option<String>,
 }
 
 impl Default for KafkaOptions {
     fn default() -> Self {
-        Self { brokers: 1, settings: Vec::new(), listener: None, warm: false, controlled: false }
+        Self {
+            brokers: 1,
+            settings: Vec::new(),
+            listener: None,
+            warm: false,
+            controlled: false,
+            file_bytes: None,
+            scram: None,
+        }
     }
 }
 
@@ -35,6 +45,13 @@ impl KafkaOptions {
     #[must_use]
     pub fn listener(mut self, protocol: &str) -> Self {
         self.listener = Some(protocol.to_owned());
+        self
+    }
+
+    /// Somebody who can log in with SCRAM-SHA-512.
+    #[must_use]
+    pub fn scram(mut self, name: &str, password: &str) -> Self {
+        self.scram = Some(format!("SCRAM-SHA-512=[name={name},password={password}]"));
         self
     }
 
@@ -63,9 +80,20 @@ impl KafkaOptions {
         self
     }
 
+    /// No file of a broker can grow over this, as on a disk that is full, until the broker is
+    /// started again. More than 10 MiB: brokers allocate their indexes in advance.
+    #[must_use]
+    pub fn file_bytes(mut self, bytes: u64) -> Self {
+        self.file_bytes = Some(bytes);
+        self.controlled()
+    }
+
     /// Whether brokers that somebody else runs will not do.
     pub(super) fn needs_own(&self) -> bool {
-        let plain = self.settings.is_empty() && self.listener.is_none() && self.brokers == 1;
+        let plain = self.settings.is_empty()
+            && self.scram.is_none()
+            && self.listener.is_none()
+            && self.brokers == 1;
         !plain || self.controlled
     }
 }
