@@ -140,6 +140,8 @@ async fn metrics_carry_seller_and_source_and_every_name_is_there() {
     metrics.published(4_000);
     metrics.follows(&head(), None, &checkpoint());
     server.board.shard().committed(Duration::from_millis(1));
+    server.board.brokers().answered("kafka:9092", Duration::from_millis(1));
+    server.board.brokers().failed("kafka:9092", "timeout", 1);
     let (status, body) = server.get("/metrics").await;
     assert_eq!(status, 200);
     let line = format!(r#"{}{{seller="acme",source="main"}} 7"#, names::ROWS_READ.name);
