@@ -103,8 +103,9 @@ impl fmt::Display for GtidSet {
 impl FromStr for GtidSet {
     type Err = NotGtids;
 
-    /// Reads what the server accepts and prints: any order, overlaps, white space around the
-    /// parts, either case. A range that ends before it begins holds nothing, as on the server.
+    /// Reads what the server prints and accepts (but for braces around a UUID): any order,
+    /// overlaps, white space around the parts, either case. A UUID or a tag without ranges, and a
+    /// range that ends before it begins, hold nothing.
     fn from_str(text: &str) -> Result<Self, NotGtids> {
         let mut set = Self::default();
         for server in text.split(',').map(str::trim).filter(|server| !server.is_empty()) {
@@ -112,10 +113,8 @@ impl FromStr for GtidSet {
             let uuid = parts.next().unwrap_or_default().parse()?;
             let mut origin = Origin { uuid, tag: Tag::default() };
             let mut ranges = Vec::new();
-            let mut named = 0;
             for part in parts {
                 if part.starts_with(|first: char| first.is_ascii_digit()) {
-                    named += 1;
                     ranges.extend(range(part)?);
                     continue;
                 }
@@ -124,9 +123,6 @@ impl FromStr for GtidSet {
                 let tag = Tag::new(part.as_bytes()).filter(|tag| !tag.is_empty());
                 let tag = tag.ok_or_else(|| NotGtids::found("a tag or a range", part));
                 origin = Origin { uuid, tag: tag? };
-            }
-            if named == 0 {
-                return Err(NotGtids::found("a server's UUID with ranges behind it", server));
             }
             set.extend(origin, &ranges);
         }

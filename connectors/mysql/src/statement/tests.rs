@@ -6,6 +6,7 @@ use super::*;
 
 mod ddl;
 mod dml;
+mod logged;
 
 const SHOP: Dialect<'static> =
     Dialect { schema: "shop", ansi_quotes: false, no_backslash_escapes: false, fold_case: false };

@@ -111,3 +111,13 @@ fn a_list_with_another_length_than_it_says_is_refused() {
         assert!(MariaState::decode(wrong).is_err(), "{wrong:?}");
     }
 }
+
+#[test]
+fn the_head_of_a_server_s_file_is_read() {
+    // GTID_LIST of MariaDB 10.11, whose @@gtid_binlog_state printed the text.
+    let numbers: [u32; 13] = [3, 3, 99, 1, 0, 7, 11, 48, 0, 7, 99, 49, 0];
+    let body: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let state = MariaState::decode(&body).unwrap();
+    assert_eq!(state, "3-99-1,7-11-48,7-99-49".parse().unwrap());
+    assert_eq!(state.position(), &position("3-99-1,7-99-49"));
+}
