@@ -49,7 +49,8 @@ pub enum Statement {
     Xa(Xa),
     /// Tables are changed as a whole, in this order. Temporary tables are none.
     Ddl(Vec<Change>),
-    /// Rows are changed by text instead of row events.
+    /// Rows are changed by text instead of row events. Which tables lie behind a view, and which
+    /// are changed by a trigger, the text does not say.
     Dml {
         /// The tables whose rows change, and perhaps aliases of theirs. Empty when the statement
         /// names none, as a call of a function: it may change any.

@@ -36,6 +36,9 @@ pub(super) fn load(mut cursor: Cursor<'_>) -> Option<Statement> {
     }
 }
 
+/// More tables than a server joins, so that a statement of megabytes is not read for its names.
+const TABLES_MAX: usize = 256;
+
 /// The tables of a list of joins, up to one of the keywords in `until`. Those inside a derived
 /// table are only read.
 fn referenced(mut cursor: Cursor<'_>, until: &[&str]) -> Option<Statement> {
@@ -54,6 +57,9 @@ fn referenced(mut cursor: Cursor<'_>, until: &[&str]) -> Option<Statement> {
                 expected = true;
             } else {
                 let table = cursor.table()?;
+                if tables.len() == TABLES_MAX {
+                    return None;
+                }
                 if !tables.contains(&table) {
                     tables.push(table);
                 }

@@ -76,3 +76,10 @@ fn a_query_before_the_change_leaves_the_captured_tables_that_are_named() {
     assert_eq!(read("WITH c AS (SELECT a FROM u) DELETE FROM v"), Statement::Other);
     assert_eq!(read("ANALYZE UPDATE stock SET a = 1"), unknown(&["stock"]));
 }
+
+#[test]
+fn more_tables_than_a_server_joins_are_searched_for_captured_ones_only() {
+    let names: Vec<String> = (0..100_000).map(|nth| format!("t{nth}")).collect();
+    let text = format!("UPDATE {}, stock SET a = 1", names.join(", "));
+    assert_eq!(read(&text), unknown(&["stock"]));
+}
