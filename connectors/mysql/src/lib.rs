@@ -1,1 +1,4 @@
 //! MySQL and MariaDB binlogs: from the bytes of a log to row changes.
+
+pub mod position;
+pub mod statement;

@@ -1,0 +1,122 @@
+use std::fmt;
+use std::str::FromStr;
+
+use super::NotGtids;
+
+/// The identity of a MySQL server, as `@@server_uuid` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uuid(pub [u8; 16]);
+
+/// Where the dashes stand in the bytes.
+const GROUPS: [usize; 4] = [4, 6, 8, 10];
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (nth, byte) in self.0.iter().enumerate() {
+            let dash = if GROUPS.contains(&nth) { "-" } else { "" };
+            write!(f, "{dash}{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Uuid {
+    type Err = NotGtids;
+
+    /// Reads what the server reads: hex of either case, with all four dashes or none.
+    fn from_str(text: &str) -> Result<Self, NotGtids> {
+        let bad = || NotGtids::found("a server UUID", text);
+        let dashed = text.len() == 36;
+        let mut left = text.as_bytes();
+        let mut bytes = [0; 16];
+        for (nth, byte) in bytes.iter_mut().enumerate() {
+            if dashed && GROUPS.contains(&nth) {
+                left = left.strip_prefix(b"-").ok_or_else(bad)?;
+            }
+            let (pair, rest) = left.split_first_chunk::<2>().ok_or_else(bad)?;
+            *byte = hex(pair[0]).zip(hex(pair[1])).map(|(a, b)| a << 4 | b).ok_or_else(bad)?;
+            left = rest;
+        }
+        if left.is_empty() { Ok(Self(bytes)) } else { Err(bad()) }
+    }
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// The name a client gave a group of transactions (MySQL 8.3 and later), or nothing.
+///
+/// Letters, digits and underscores, lower case, no digit first.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag([u8; Tag::MAX]);
+
+impl Tag {
+    /// The longest tag, in bytes.
+    pub const MAX: usize = 32;
+
+    /// The tag that `name` spells in either case; `None` when it is no tag. No name is no tag's.
+    pub fn new(name: &[u8]) -> Option<Self> {
+        let letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+        let good = name.len() <= Self::MAX
+            && name.first().is_none_or(letter)
+            && name.iter().all(|byte| letter(byte) || byte.is_ascii_digit());
+        good.then(|| {
+            let mut bytes = [0; Self::MAX];
+            bytes[..name.len()].copy_from_slice(name);
+            bytes.make_ascii_lowercase();
+            Self(bytes)
+        })
+    }
+
+    /// Its name; empty when there is none.
+    pub fn as_str(&self) -> &str {
+        let length = self.0.iter().position(|byte| *byte == 0).unwrap_or(Self::MAX);
+        std::str::from_utf8(&self.0[..length]).expect("a tag is made of ASCII only")
+    }
+
+    /// Whether there is no tag.
+    pub fn is_empty(&self) -> bool {
+        self.0[0] == 0
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tag({:?})", self.as_str())
+    }
+}
+
+/// Who numbers a group of transactions: a server, and a tag where one was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// The server that committed them first.
+    pub uuid: Uuid,
+    /// Its tag, or none.
+    pub tag: Tag,
+}
+
+/// The name of one MySQL transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Gtid {
+    /// Who numbered it.
+    pub origin: Origin,
+    /// Its number there, from 1 up to [`Gtid::LAST`].
+    pub number: u64,
+}
+
+impl Gtid {
+    /// The highest number a server hands out.
+    pub const LAST: u64 = i64::MAX as u64 - 1;
+}
+
+/// As the server prints it: `uuid:5` or `uuid:tag:5`.
+impl fmt::Display for Gtid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Origin { uuid, tag } = self.origin;
+        if tag.is_empty() {
+            return write!(f, "{uuid}:{}", self.number);
+        }
+        write!(f, "{uuid}:{}:{}", tag.as_str(), self.number)
+    }
+}
