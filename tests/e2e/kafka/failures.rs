@@ -96,13 +96,13 @@ async fn a_transaction_that_outlives_its_time_limit_is_told_from_a_takeover_and_
     // Suspended often enough that a transaction is open at one of the times.
     let mut outlived = false;
     for _ in 0..12 {
-        let delay = Duration::from_millis(200 + scene.random.below(300));
-        scene.run.signal_after(Signal::STOP, delay).await;
-        pass(Duration::from_millis(2500)).await;
-        scene.run.signal(Signal::CONT);
         let insert = "INSERT INTO stock SELECT g, 'w9', 'A', 1 FROM generate_series(1, 3000) g
                       ON CONFLICT DO NOTHING; DELETE FROM stock WHERE warehouse = 'w9'";
         scene.shop.execute(insert).await;
+        let delay = Duration::from_millis(scene.random.below(100));
+        scene.run.signal_after(Signal::STOP, delay).await;
+        pass(Duration::from_millis(2500)).await;
+        scene.run.signal(Signal::CONT);
         outlived = scene.run.log().contains("outlived its time limit");
         if outlived {
             break;
