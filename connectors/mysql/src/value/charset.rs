@@ -32,12 +32,53 @@ pub(super) enum Coding {
     Utf32,
     /// ASCII and a table.
     Table(&'static Upper),
-    /// As the web reads it.
-    Web(&'static Encoding),
-    /// As the web reads it, but with the JIS characters instead of Microsoft's for the few that
-    /// the two map differently.
-    Jis(&'static Encoding),
+    /// As the web reads it, but for a few characters.
+    Web(&'static Encoding, Swaps),
 }
+
+/// What the web makes of a character, and what the servers make of it.
+type Swaps = &'static [(char, char)];
+
+/// JIS characters, which Microsoft maps to others.
+const JIS: Swaps = &[
+    ('\u{ff3c}', '\\'),
+    ('\u{ff5e}', '\u{301c}'),
+    ('\u{2225}', '\u{2016}'),
+    ('\u{ff0d}', '\u{2212}'),
+    ('\u{ffe0}', '\u{a2}'),
+    ('\u{ffe1}', '\u{a3}'),
+    ('\u{ffe2}', '\u{ac}'),
+];
+const BIG5: Swaps = &[
+    ('\u{2027}', '\u{2022}'),
+    ('\u{fe51}', '\u{ff64}'),
+    ('\u{af}', '\u{203e}'),
+    ('\u{ff5e}', '\u{223c}'),
+    ('\u{2295}', '\u{2641}'),
+    ('\u{2299}', '\u{2609}'),
+    ('\u{2215}', '\u{ff0f}'),
+    ('\u{fe68}', '\u{ff3c}'),
+    ('\u{ffe5}', '\u{a5}'),
+    ('\u{ffe0}', '\u{a2}'),
+    ('\u{ffe1}', '\u{a3}'),
+];
+const CP866: Swaps = &[('\u{2116}', '\u{207f}'), ('\u{a4}', '\u{b2}')];
+const GB2312: Swaps = &[('\u{b7}', '\u{30fb}'), ('\u{2014}', '\u{2015}')];
+const GREEK: Swaps = &[('\u{2018}', '\u{2bd}'), ('\u{2019}', '\u{2bc}')];
+const HEBREW: Swaps = &[('\u{af}', '\u{203e}')];
+const KOI8U: Swaps = &[('\u{2219}', '\u{2022}'), ('\u{45e}', '\u{255d}'), ('\u{40e}', '\u{256c}')];
+/// The web reads Microsoft's extension of it.
+const TIS620: Swaps = &[
+    ('\u{20ac}', '\u{80}'),
+    ('\u{2026}', '\u{85}'),
+    ('\u{2018}', '\u{91}'),
+    ('\u{2019}', '\u{92}'),
+    ('\u{201c}', '\u{93}'),
+    ('\u{201d}', '\u{94}'),
+    ('\u{2022}', '\u{95}'),
+    ('\u{2013}', '\u{96}'),
+    ('\u{2014}', '\u{97}'),
+];
 
 const UTF16: Coding = Coding::Utf16 { low_first: false, pairs: true };
 
@@ -55,28 +96,29 @@ fn coding(name: &str) -> Option<Coding> {
         "cp852" => Coding::Table(&single_byte::CP852),
         "latin5" => Coding::Table(&single_byte::LATIN5),
         "macce" => Coding::Table(&single_byte::MACCE),
-        "latin1" => Coding::Web(encoding_rs::WINDOWS_1252),
-        "latin2" => Coding::Web(encoding_rs::ISO_8859_2),
-        "latin7" => Coding::Web(encoding_rs::ISO_8859_13),
-        "cp1250" => Coding::Web(encoding_rs::WINDOWS_1250),
-        "cp1251" => Coding::Web(encoding_rs::WINDOWS_1251),
-        "cp1256" => Coding::Web(encoding_rs::WINDOWS_1256),
-        "cp1257" => Coding::Web(encoding_rs::WINDOWS_1257),
-        "cp866" => Coding::Web(encoding_rs::IBM866),
-        "greek" => Coding::Web(encoding_rs::ISO_8859_7),
-        "hebrew" => Coding::Web(encoding_rs::ISO_8859_8),
-        "koi8r" => Coding::Web(encoding_rs::KOI8_R),
-        "koi8u" => Coding::Web(encoding_rs::KOI8_U),
-        "macroman" => Coding::Web(encoding_rs::MACINTOSH),
-        "tis620" => Coding::Web(encoding_rs::WINDOWS_874),
-        "big5" => Coding::Web(encoding_rs::BIG5),
-        "gb2312" | "gbk" => Coding::Web(encoding_rs::GBK),
-        "gb18030" => Coding::Web(encoding_rs::GB18030),
-        "euckr" => Coding::Web(encoding_rs::EUC_KR),
-        "cp932" => Coding::Web(encoding_rs::SHIFT_JIS),
-        "eucjpms" => Coding::Web(encoding_rs::EUC_JP),
-        "sjis" => Coding::Jis(encoding_rs::SHIFT_JIS),
-        "ujis" => Coding::Jis(encoding_rs::EUC_JP),
+        "latin1" => Coding::Web(encoding_rs::WINDOWS_1252, &[]),
+        "latin2" => Coding::Web(encoding_rs::ISO_8859_2, &[]),
+        "latin7" => Coding::Web(encoding_rs::ISO_8859_13, &[]),
+        "cp1250" => Coding::Web(encoding_rs::WINDOWS_1250, &[]),
+        "cp1251" => Coding::Web(encoding_rs::WINDOWS_1251, &[]),
+        "cp1256" => Coding::Web(encoding_rs::WINDOWS_1256, &[]),
+        "cp1257" => Coding::Web(encoding_rs::WINDOWS_1257, &[]),
+        "cp866" => Coding::Web(encoding_rs::IBM866, CP866),
+        "greek" => Coding::Web(encoding_rs::ISO_8859_7, GREEK),
+        "hebrew" => Coding::Web(encoding_rs::ISO_8859_8, HEBREW),
+        "koi8r" => Coding::Web(encoding_rs::KOI8_R, &[]),
+        "koi8u" => Coding::Web(encoding_rs::KOI8_U, KOI8U),
+        "macroman" => Coding::Web(encoding_rs::MACINTOSH, &[]),
+        "tis620" => Coding::Web(encoding_rs::WINDOWS_874, TIS620),
+        "big5" => Coding::Web(encoding_rs::BIG5, BIG5),
+        "gbk" => Coding::Web(encoding_rs::GBK, &[]),
+        "gb2312" => Coding::Web(encoding_rs::GBK, GB2312),
+        "gb18030" => Coding::Web(encoding_rs::GB18030, &[]),
+        "euckr" => Coding::Web(encoding_rs::EUC_KR, &[]),
+        "cp932" => Coding::Web(encoding_rs::SHIFT_JIS, &[]),
+        "eucjpms" => Coding::Web(encoding_rs::EUC_JP, &[]),
+        "sjis" => Coding::Web(encoding_rs::SHIFT_JIS, JIS),
+        "ujis" => Coding::Web(encoding_rs::EUC_JP, JIS),
         _ => return None,
     })
 }
@@ -125,7 +167,7 @@ impl Coding {
         let as_is = match self {
             Coding::Binary => return None,
             Coding::Utf8 => return std::str::from_utf8(raw).ok(),
-            Coding::Ascii | Coding::Table(_) | Coding::Web(_) | Coding::Jis(_) => raw.is_ascii(),
+            Coding::Ascii | Coding::Table(_) | Coding::Web(..) => raw.is_ascii(),
             Coding::Utf16 { .. } | Coding::Utf32 => false,
         };
         if as_is {
@@ -143,12 +185,11 @@ impl Coding {
                 }));
                 true
             }
-            Coding::Web(encoding) => web(encoding, raw, scratch),
-            Coding::Jis(encoding) => {
+            Coding::Web(encoding, swaps) => {
                 let valid = web(encoding, raw, scratch);
-                if scratch.contains(|char| jis(char).is_some()) {
-                    let converted = scratch.chars().map(|char| jis(char).unwrap_or(char));
-                    *scratch = converted.collect();
+                if scratch.contains(|char| swapped(char, swaps).is_some()) {
+                    let chars = scratch.chars();
+                    *scratch = chars.map(|char| swapped(char, swaps).unwrap_or(char)).collect();
                 }
                 valid
             }
@@ -191,17 +232,8 @@ fn web(encoding: &'static Encoding, raw: &[u8], out: &mut String) -> bool {
     result == DecoderResult::InputEmpty && read == raw.len()
 }
 
-/// What JIS means by a character that Microsoft maps to another one.
-fn jis(char: char) -> Option<char> {
-    Some(match char {
-        '\u{ff5e}' => '\u{301c}',
-        '\u{2225}' => '\u{2016}',
-        '\u{ff0d}' => '\u{2212}',
-        '\u{ffe0}' => '\u{a2}',
-        '\u{ffe1}' => '\u{a3}',
-        '\u{ffe2}' => '\u{ac}',
-        _ => return None,
-    })
+fn swapped(char: char, swaps: Swaps) -> Option<char> {
+    swaps.iter().find(|(web, _)| *web == char).map(|(_, server)| *server)
 }
 
 #[cfg(test)]

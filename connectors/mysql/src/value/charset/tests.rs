@@ -54,10 +54,28 @@ fn each_character_set_is_converted() {
 
 #[test]
 fn the_japanese_sets_of_the_standard_and_of_microsoft_differ_in_a_few_characters() {
+    assert_eq!(text("sjis", b"\x81\x5f").as_deref(), Some("\\"));
+    assert_eq!(text("cp932", b"\x81\x5f").as_deref(), Some("\u{ff3c}"));
     assert_eq!(text("sjis", b"\x81\x60\x81\x7c").as_deref(), Some("\u{301c}\u{2212}"));
     assert_eq!(text("cp932", b"\x81\x60\x81\x7c").as_deref(), Some("\u{ff5e}\u{ff0d}"));
     assert_eq!(text("ujis", b"\xa1\xc1\xa1\xdd").as_deref(), Some("\u{301c}\u{2212}"));
     assert_eq!(text("eucjpms", b"\xa1\xc1\xa1\xdd").as_deref(), Some("\u{ff5e}\u{ff0d}"));
+}
+
+#[test]
+fn where_the_server_and_the_web_differ_the_server_is_right() {
+    for (charset, raw, wanted) in [
+        ("big5", b"\xa2\x42\xa2\x44".as_slice(), "＼¥"),
+        ("cp866", b"\xfc\xfd", "ⁿ²"),
+        ("gb2312", b"\xa1\xa4\xa1\xaa", "・―"),
+        ("gbk", b"\xa1\xa4\xa1\xaa", "·—"),
+        ("greek", b"\xa1", "ʽ"),
+        ("hebrew", b"\xaf", "‾"),
+        ("koi8u", b"\x95\xae\xbe", "•╝╬"),
+        ("tis620", b"\x80", "\u{80}"),
+    ] {
+        assert_eq!(text(charset, raw).as_deref(), Some(wanted), "{charset}");
+    }
 }
 
 #[test]
