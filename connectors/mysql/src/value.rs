@@ -9,6 +9,7 @@
 mod address;
 mod ascii;
 mod charset;
+mod compressed;
 mod cursor;
 mod json;
 mod label;
@@ -50,9 +51,12 @@ pub struct ColumnType {
     reading: Reading,
 }
 
-/// Memory for converting text, kept from value to value.
+/// Memory for converting values, kept from one to the next.
 #[derive(Debug, Default)]
-pub struct Scratch(String);
+pub struct Scratch {
+    text: String,
+    bytes: Vec<u8>,
+}
 
 impl ColumnType {
     /// What a column's values are. [`Unreadable`] when not even their length is known: no row of
@@ -79,7 +83,7 @@ impl ColumnType {
         out: &mut BatchBuilder,
     ) -> Result<(), Unreadable> {
         let raw = self.layout.take(cursor)?;
-        self.reading.push(raw, &mut scratch.0, out)
+        self.reading.push(raw, scratch, out)
     }
 
     /// Steps over a value that the log gives as changes to the one before, as rows of
@@ -117,12 +121,6 @@ pub enum Unreadable {
         /// The database's own name of the type.
         type_name: String,
     },
-    /// A MariaDB column with the attribute COMPRESSED.
-    #[error(
-        "it is COMPRESSED, which this connector does not read; ALTER TABLE ... MODIFY it without \
-         COMPRESSED"
-    )]
-    Compressed,
     /// A character set that cannot be converted.
     #[error(
         "its character set {name} is not one this connector converts; ALTER TABLE ... MODIFY it \

@@ -2,10 +2,11 @@ use connector_api::{BatchBuilder, Cell, TextKind};
 
 use super::address::Address;
 use super::charset::Coding;
+use super::compressed::inflate;
 use super::label::Labels;
 use super::layout::{Layout, RealType, code};
 use super::number::{self, Decimal};
-use super::{Definition, Unreadable, json, temporal};
+use super::{Definition, Scratch, Unreadable, json, temporal};
 
 /// What the bytes of a value say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(super) enum Reading {
     OldDateTime,
     OldTimestamp,
     Text(Coding),
+    /// Text or bytes of a column that is COMPRESSED.
+    Compressed(Coding),
     /// BINARY, which comes without the zeros at its end.
     Padded {
         len: usize,
@@ -77,9 +80,6 @@ impl Reading {
             code::SET => Self::Set(Labels::of("set", definition)?),
             code::JSON => Self::Json,
             code::GEOMETRY | code::VECTOR => Self::Bytes,
-            code::BLOB_COMPRESSED | code::VARCHAR_COMPRESSED => {
-                return Err(Unreadable::Compressed);
-            }
             _ => Self::of_text(real, layout, definition)?,
         })
     }
@@ -97,7 +97,9 @@ impl Reading {
             return Ok(Self::Address(address));
         }
         let charset = definition.charset.as_ref().ok_or(Unreadable::CharsetMissing)?;
+        let is_compressed = matches!(real.code, code::BLOB_COMPRESSED | code::VARCHAR_COMPRESSED);
         Ok(match charset.coding()? {
+            coding if is_compressed => Self::Compressed(coding),
             Coding::Binary if is_fixed => Self::Padded { len: usize::from(real.max_len) },
             Coding::Binary => Self::Bytes,
             coding => Self::Text(coding),
@@ -108,9 +110,10 @@ impl Reading {
     pub(super) fn push(
         &self,
         raw: &[u8],
-        scratch: &mut String,
+        scratch: &mut Scratch,
         out: &mut BatchBuilder,
     ) -> Result<(), Unreadable> {
+        let Scratch { text: scratch, bytes } = scratch;
         match self {
             Self::Null => out.push(Cell::Null),
             Self::Integer { unsigned } => out.push(number::integer(raw, *unsigned)),
@@ -127,6 +130,7 @@ impl Reading {
             Self::OldDateTime => return temporal::old_datetime(raw, out),
             Self::OldTimestamp => return temporal::old_timestamp(raw, out),
             Self::Text(coding) => coding.push(raw, scratch, out),
+            Self::Compressed(coding) => coding.push(inflate(raw, bytes)?, scratch, out),
             Self::Padded { len } => {
                 let zeros = std::iter::repeat_n(0, len.saturating_sub(raw.len()));
                 out.push_bytes_from(raw.iter().copied().chain(zeros));

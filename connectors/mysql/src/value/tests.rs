@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod address;
+mod compressed;
 mod number;
 mod properties;
 mod temporal;

@@ -37,11 +37,12 @@ proptest! {
             proptest::collection::vec(any::<u8>(), 0..3), 0..70)),
         type_name in proptest::sample::select(["", "inet4", "inet6", "uuid"].as_slice()),
         short: bool,
+        skipped in 0..4usize,
         mut raw in proptest::collection::vec(any::<u8>(), 0..80),
     ) {
         if short && !raw.is_empty() {
             raw[0] %= 16;
-            raw.iter_mut().skip(1).take(3).for_each(|byte| *byte = 0);
+            raw.iter_mut().skip(1).take(skipped).for_each(|byte| *byte = 0);
         }
         let charset = charset.map(Charset::named);
         let labels = labels.as_deref();

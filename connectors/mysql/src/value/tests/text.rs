@@ -103,8 +103,6 @@ fn what_cannot_be_read_is_stepped_over() {
     let mut cursor = Cursor::new(&raw);
     assert_eq!(json.difference(&mut cursor), Unreadable::PartialJson);
     assert_eq!(cursor.rest(), [7]);
-    let compressed = text(code::VARCHAR_COMPRESSED, [200, 0], "utf8mb4");
-    assert_unreadable(&compressed, &counted(1, b"zlib"), &Unreadable::Compressed);
     let unknown = Unreadable::Type { code: 20, metadata: 0 };
     assert_eq!(ColumnType::new(&plain(20, [0, 0])).unwrap_err(), unknown);
 }
