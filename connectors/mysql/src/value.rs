@@ -39,8 +39,10 @@ pub struct Definition<'a> {
     pub charset: Option<Charset>,
     /// The labels of an ENUM or SET in `charset`, where known.
     pub labels: Option<&'a [Vec<u8>]>,
-    /// The database's own name of the type, where known; empty otherwise. Tells MariaDB's
-    /// INET4, INET6 and UUID from BINARY.
+    /// The database's own name of the type (`COLUMN_TYPE` of `information_schema`), where known;
+    /// empty otherwise. Alone tells MariaDB's INET4, INET6 and UUID from BINARY, and in the codes
+    /// 7, 11 and 12 the digits of a second (`time(3) /* mariadb-5.3 */`), without which such a
+    /// value is taken for a shorter one.
     pub type_name: &'a str,
 }
 
@@ -63,7 +65,7 @@ impl ColumnType {
     /// the table can be read then. Everything else is said by [`Self::decode`], and only of
     /// columns that are wanted.
     pub fn new(definition: &Definition<'_>) -> Result<Self, Unreadable> {
-        let real = layout::RealType::of(definition.code, definition.metadata);
+        let real = layout::RealType::of(definition);
         let layout = Layout::of(&real, definition)?;
         let reading = Reading::of(&real, layout, definition).unwrap_or_else(Reading::Refused);
         Ok(Self { layout, reading })
@@ -109,17 +111,6 @@ pub enum Unreadable {
         code: u8,
         /// In the table map.
         metadata: u16,
-    },
-    /// A MariaDB column with fractions of a second in the format before 10.1.2, the length of
-    /// which the log does not tell.
-    #[error(
-        "it is a {type_name} of a table that was made before MariaDB 10.1.2, and the log does not \
-         say how long its values are; ALTER TABLE ... FORCE with mysql56_temporal_format=ON \
-         brings the table up to date"
-    )]
-    OldFraction {
-        /// The database's own name of the type.
-        type_name: String,
     },
     /// A character set that cannot be converted.
     #[error(

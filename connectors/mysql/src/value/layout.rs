@@ -45,26 +45,30 @@ pub(super) struct RealType {
     pub(super) metadata: [u8; 2],
     /// Longest value, bytes. CHAR, VARCHAR, ENUM and SET only.
     pub(super) max_len: u16,
+    /// Digits of a second in the format before MariaDB 10.1.2, where the name of the type says
+    /// so; the table map does not.
+    pub(super) old_decimals: Option<u8>,
 }
 
 impl RealType {
     /// ENUM, SET and CHAR come as STRING whose metadata holds the real type and the length; the
     /// two bits that lengths above 255 need are folded, inverted, into the type.
-    pub(super) fn of(code: u8, metadata: u16) -> Self {
+    pub(super) fn of(definition: &Definition<'_>) -> Self {
+        let Definition { code, metadata, .. } = *definition;
         let [first, second] = metadata.to_le_bytes();
         let bytes = [first, second];
-        match code {
-            code::STRING if first == 0 => {
-                Self { code, metadata: bytes, max_len: u16::from(second) }
-            }
+        let (real, max_len) = match code {
+            code::STRING if first == 0 => (code, u16::from(second)),
             code::STRING => {
                 let high = u16::from(!first & 0x30) << 4;
-                let max_len = high | u16::from(second);
-                Self { code: first | 0x30, metadata: bytes, max_len }
+                (first | 0x30, high | u16::from(second))
             }
-            code::ENUM | code::SET => Self { code, metadata: bytes, max_len: u16::from(second) },
-            _ => Self { code, metadata: bytes, max_len: metadata },
-        }
+            code::ENUM | code::SET => (code, u16::from(second)),
+            _ => (code, metadata),
+        };
+        let is_old = matches!(code, code::TIMESTAMP | code::TIME | code::DATETIME);
+        let old_decimals = is_old.then(|| old_decimals(definition.type_name)).flatten();
+        Self { code: real, metadata: bytes, max_len, old_decimals }
     }
 }
 
@@ -81,8 +85,14 @@ impl Layout {
     pub(super) fn of(real: &RealType, definition: &Definition<'_>) -> Result<Self, Unreadable> {
         let [first, second] = real.metadata;
         let unknown = Unreadable::Type { code: definition.code, metadata: definition.metadata };
-        if is_old_fraction(real.code, definition.type_name) {
-            return Err(Unreadable::OldFraction { type_name: definition.type_name.to_owned() });
+        if let Some(decimals) = real.old_decimals {
+            let lengths = match real.code {
+                code::TIME => [3, 4, 4, 5, 5, 5, 6],
+                code::DATETIME => [8, 6, 6, 7, 7, 7, 8],
+                _ => [4, 5, 5, 6, 6, 7, 7],
+            };
+            let len = lengths.get(usize::from(decimals)).ok_or(unknown)?;
+            return Ok(Self::Fixed(*len));
         }
         let fixed = match real.code {
             code::NULL => 0,
@@ -135,10 +145,8 @@ fn decimals(decimals: u8, unknown: &Unreadable) -> Result<usize, Unreadable> {
     Ok(fraction_len(decimals))
 }
 
-/// `datetime(3) /* mariadb-5.3 */`: longer than the format of the same code without a fraction,
-/// and the table map says nothing of it.
-fn is_old_fraction(code: u8, type_name: &str) -> bool {
-    matches!(code, code::TIMESTAMP | code::TIME | code::DATETIME)
-        && type_name.contains("mariadb-5.3")
-        && type_name.contains('(')
+/// `datetime(3) /* mariadb-5.3 */`: not the format of the same code without a fraction.
+fn old_decimals(type_name: &str) -> Option<u8> {
+    let (_, behind) = type_name.split_once('(').filter(|_| type_name.contains("mariadb-5.3"))?;
+    behind.split_once(')')?.0.parse().ok()
 }

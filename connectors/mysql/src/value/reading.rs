@@ -6,7 +6,8 @@ use super::compressed::inflate;
 use super::label::Labels;
 use super::layout::{Layout, RealType, code};
 use super::number::{self, Decimal};
-use super::{Definition, Scratch, Unreadable, json, temporal};
+use super::temporal::{self, old};
+use super::{Definition, Scratch, Unreadable, json};
 
 /// What the bytes of a value say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +31,15 @@ pub(super) enum Reading {
     Timestamp {
         decimals: u8,
     },
-    OldTime,
-    OldDateTime,
-    OldTimestamp,
+    OldTime {
+        decimals: u8,
+    },
+    OldDateTime {
+        decimals: u8,
+    },
+    OldTimestamp {
+        decimals: u8,
+    },
     Text(Coding),
     /// Text or bytes of a column that is COMPRESSED.
     Compressed(Coding),
@@ -56,6 +63,7 @@ impl Reading {
     ) -> Result<Self, Unreadable> {
         let [first, second] = real.metadata;
         let unsigned = definition.unsigned;
+        let old_decimals = real.old_decimals.unwrap_or(0);
         Ok(match real.code {
             code::NULL => Self::Null,
             code::TINY | code::SHORT | code::INT24 | code::LONG | code::LONGLONG => {
@@ -73,9 +81,9 @@ impl Reading {
             code::TIME2 => Self::Time { decimals: first },
             code::DATETIME2 => Self::DateTime { decimals: first },
             code::TIMESTAMP2 => Self::Timestamp { decimals: first },
-            code::TIME => Self::OldTime,
-            code::DATETIME => Self::OldDateTime,
-            code::TIMESTAMP => Self::OldTimestamp,
+            code::TIME => Self::OldTime { decimals: old_decimals },
+            code::DATETIME => Self::OldDateTime { decimals: old_decimals },
+            code::TIMESTAMP => Self::OldTimestamp { decimals: old_decimals },
             code::ENUM => Self::Enum(Labels::of("enum", definition)?),
             code::SET => Self::Set(Labels::of("set", definition)?),
             code::JSON => Self::Json,
@@ -126,9 +134,9 @@ impl Reading {
             Self::Time { decimals } => return temporal::time(raw, *decimals, out),
             Self::DateTime { decimals } => return temporal::datetime(raw, *decimals, out),
             Self::Timestamp { decimals } => return temporal::timestamp(raw, *decimals, out),
-            Self::OldTime => return temporal::old_time(raw, out),
-            Self::OldDateTime => return temporal::old_datetime(raw, out),
-            Self::OldTimestamp => return temporal::old_timestamp(raw, out),
+            Self::OldTime { decimals } => return old::time(raw, *decimals, out),
+            Self::OldDateTime { decimals } => return old::datetime(raw, *decimals, out),
+            Self::OldTimestamp { decimals } => return old::timestamp(raw, *decimals, out),
             Self::Text(coding) => coding.push(raw, scratch, out),
             Self::Compressed(coding) => coding.push(inflate(raw, bytes)?, scratch, out),
             Self::Padded { len } => {

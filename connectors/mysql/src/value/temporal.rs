@@ -1,11 +1,12 @@
-//! Dates and times, of today's format and of the one before MySQL 5.6.
+//! Dates and times.
+
+pub(super) mod old;
 
 use connector_api::{BatchBuilder, TextKind};
 
 use super::Unreadable;
 use super::ascii::Ascii;
 use super::cursor::{big_endian, little_endian};
-use super::number::int;
 
 /// `-838:59:59.999999` and `9999-12-31T23:59:59.999999Z` fit.
 pub(super) type Line = Ascii<32>;
@@ -233,11 +234,6 @@ pub(super) fn timestamp(
     push_epoch(big_endian(seconds) as u32, micros, decimals, out)
 }
 
-/// TIMESTAMP of the old format.
-pub(super) fn old_timestamp(raw: &[u8], out: &mut BatchBuilder) -> Result<(), Unreadable> {
-    push_epoch(little_endian(raw) as u32, 0, 0, out)
-}
-
 fn push_epoch(
     seconds: u32,
     micros: u32,
@@ -249,34 +245,6 @@ fn push_epoch(
         _ => DateTime::of_epoch(seconds, micros),
     };
     moment.checked("timestamp")?.push(decimals, true, out);
-    Ok(())
-}
-
-/// TIME of the old format: the digits `hhmmss` as a number.
-pub(super) fn old_time(raw: &[u8], out: &mut BatchBuilder) -> Result<(), Unreadable> {
-    let digits = int(raw);
-    let (negative, digits) = (digits < 0, digits.unsigned_abs() as u32);
-    let (hour, minute, second) = (digits / 10_000, digits / 100 % 100, digits % 100);
-    Time { negative, hour, minute, second, micros: 0 }.checked()?.push(0, out);
-    Ok(())
-}
-
-/// DATETIME of the old format: the digits `YYYYMMDDhhmmss` as a number.
-pub(super) fn old_datetime(raw: &[u8], out: &mut BatchBuilder) -> Result<(), Unreadable> {
-    let digits = little_endian(raw);
-    let part = |unit: u64, size: u64| (digits / unit % size) as u32;
-    let year = u32::try_from(digits / 10_000_000_000).map_err(|_| malformed("datetime"))?;
-    DateTime {
-        year,
-        month: part(100_000_000, 100),
-        day: part(1_000_000, 100),
-        hour: part(10_000, 100),
-        minute: part(100, 100),
-        second: part(1, 100),
-        micros: 0,
-    }
-    .checked("datetime")?
-    .push(0, false, out);
     Ok(())
 }
 

@@ -13,6 +13,16 @@ const CODES: [u8; 33] = [
     247, 248, 249, 250, 252, 253, 254, 255,
 ];
 
+const NAMES: [&str; 7] = [
+    "",
+    "inet4",
+    "inet6",
+    "uuid",
+    "x(1) /* mariadb-5.3 */",
+    "x(6) /* mariadb-5.3 */",
+    "x(255) /* mariadb-5.3 */",
+];
+
 fn metadata() -> impl Strategy<Value = u16> {
     prop_oneof![
         any::<u16>(),
@@ -35,7 +45,7 @@ proptest! {
         charset in proptest::option::of(proptest::sample::select(CHARSETS.as_slice())),
         labels in proptest::option::of(proptest::collection::vec(
             proptest::collection::vec(any::<u8>(), 0..3), 0..70)),
-        type_name in proptest::sample::select(["", "inet4", "inet6", "uuid"].as_slice()),
+        type_name in proptest::sample::select(NAMES.as_slice()),
         short: bool,
         skipped in 0..4usize,
         mut raw in proptest::collection::vec(any::<u8>(), 0..80),

@@ -110,9 +110,47 @@ fn the_formats_before_mysql_5_6_are_read() {
     let time = plain(code::TIME, [0, 0]);
     assert_reads(&time, &(-8_385_959i32).to_le_bytes()[..3], Value::Text("-838:59:59"));
     assert_reads(&time, &112_233i32.to_le_bytes()[..3], Value::Text("11:22:33"));
-    let definition = Definition { type_name: "datetime(3) /* mariadb-5.3 */", ..datetime };
-    let refused = Unreadable::OldFraction { type_name: definition.type_name.to_owned() };
-    assert_unreadable(&definition, &raw, &refused);
+}
+
+#[test]
+fn the_formats_of_mariadb_before_10_1_2_are_read_by_the_name_of_the_type() {
+    for (code, type_name, raw, wanted) in [
+        (code::TIME, "time /* mariadb-5.3 */", "590a80", "-838:59:59"),
+        (code::TIME, "time(1) /* mariadb-5.3 */", "01c6a0a2", "-11:22:33.4"),
+        (code::TIME, "time(1) /* mariadb-5.3 */", "01d3201e", "11:22:33.4"),
+        (code::TIME, "time(2) /* mariadb-5.3 */", "11c24650", "-11:22:33.44"),
+        (code::TIME, "time(6) /* mariadb-5.3 */", "02be5ff42100", "-01:02:03.123456"),
+        (code::TIME, "time(6) /* mariadb-5.3 */", "057e7bbcf7ff", "838:59:59.999999"),
+        (code::TIME, "time(4) /* mariadb-5.3 */", "0706145c7e", "-01:02:03.1234"),
+        (code::DATETIME, "datetime(1) /* mariadb-5.3 */", "00a98ef4e885", "2026-01-31T12:00:00.5"),
+        (code::DATETIME, "datetime(1) /* mariadb-5.3 */", "000000000000", "0000-00-00 00:00:00.0"),
+        (
+            code::DATETIME,
+            "datetime(6) /* mariadb-5.3 */",
+            "04fcee3943bfffff",
+            "9999-12-31T23:59:59.999999",
+        ),
+        (code::TIMESTAMP, "timestamp(1) /* mariadb-5.3 */", "697deec005", "2026-01-31T12:00:00.5Z"),
+        (
+            code::TIMESTAMP,
+            "timestamp(4) /* mariadb-5.3 */",
+            "697deec01650",
+            "2026-01-31T12:00:00.5712Z",
+        ),
+    ] {
+        let digits: Vec<u8> =
+            raw.bytes().map(|digit| (digit as char).to_digit(16).unwrap() as u8).collect();
+        let raw: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+        let wanted = match wanted.as_bytes() {
+            [.., b'Z'] => Value::TimestampZoned(wanted),
+            text if text.contains(&b'T') => Value::Timestamp(wanted),
+            _ => Value::Text(wanted),
+        };
+        assert_reads(&Definition { type_name, ..plain(code, [0, 0]) }, &raw, wanted);
+    }
+    let definition =
+        Definition { type_name: "time(7) /* mariadb-5.3 */", ..plain(code::TIME, [0, 0]) };
+    assert_unreadable(&definition, &[0; 9], &Unreadable::Type { code: code::TIME, metadata: 0 });
 }
 
 fn days_of(year: u32, month: u32) -> u32 {
