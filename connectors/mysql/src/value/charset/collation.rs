@@ -57,12 +57,11 @@ const UCA_1400_BLOCK: u16 = 256;
 /// MariaDB's numbers: those shared with MySQL, and ranges of its own.
 pub(super) fn charset_of_mariadb(id: u16) -> Option<&'static str> {
     Some(match id {
-        255..=330 => return None,
-        576..=578 => "utf8mb3",
-        608..=610 => "utf8mb4",
-        640..=642 => "ucs2",
-        672..=674 => "utf16",
-        736..=738 => "utf32",
+        576..=607 => "utf8mb3",
+        608..=639 => "utf8mb4",
+        640..=671 => "ucs2",
+        672..=703 => "utf16",
+        736..=767 => "utf32",
         NO_PAD..UCA_1400 => return charset_of_mysql(id - NO_PAD),
         UCA_1400.. => {
             let block = usize::from((id - UCA_1400) / UCA_1400_BLOCK);

@@ -109,7 +109,13 @@ fn a_collation_belongs_to_a_character_set() {
         assert_eq!(Charset::of_mysql(id), Charset::named(name));
         assert_eq!(Charset::of_mariadb(id), Charset::named(name));
     }
-    assert_eq!(Charset::of_mysql(255), Charset::named("utf8mb4"));
+    for (id, name) in [(255, "utf8mb4"), (309, "utf8mb4")] {
+        assert_eq!(Charset::of_mysql(id), Charset::named(name));
+        assert_eq!(Charset::of_mariadb(id), Charset::named(name));
+    }
+    for (id, name) in [(579, "utf8mb3"), (611, "utf8mb4"), (640, "ucs2"), (736, "utf32")] {
+        assert_eq!(Charset::of_mariadb(id), Charset::named(name));
+    }
     assert_eq!(Charset::of_mariadb(1032), Charset::named("latin1"));
     assert_eq!(Charset::of_mariadb(1070), Charset::named("utf8mb4"));
     for (id, name) in

@@ -98,7 +98,8 @@ fn a_set_is_its_labels_in_their_order() {
 #[test]
 fn what_cannot_be_read_is_stepped_over() {
     let json = ColumnType::new(&plain(code::JSON, [4, 0])).unwrap();
-    let mut raw = counted(4, b"diff");
+    // `{"b": 1}` with 2 for `b`.
+    let mut raw = counted(4, b"\x00\x03$.b\x03\x05\x02\x00");
     raw.push(7);
     let mut cursor = Cursor::new(&raw);
     assert_eq!(json.difference(&mut cursor), Unreadable::PartialJson);
