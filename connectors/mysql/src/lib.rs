@@ -1,1 +1,3 @@
 //! MySQL and MariaDB binlogs: from the bytes of a log to row changes.
+
+pub mod log;
