@@ -128,10 +128,13 @@ impl PayloadEvents<'_> {
         if self.read == self.payload.inflated {
             return self.end().map(|()| None);
         }
+        let left = self.payload.inflated - self.read;
+        if left < HEADER_BYTES as u64 {
+            return Err(self.wrong(&format!("states {left} bytes behind its last event")));
+        }
         self.fill(HEADER_BYTES as u64)?;
         let header = Header::read(&self.event)?;
         let size = u64::from(header.size);
-        let left = self.payload.inflated - self.read + HEADER_BYTES as u64;
         if size > left.min(EVENT_BYTES_MAX) {
             return Err(self.wrong(&format!(
                 "holds an event of type {} and {size} bytes, where {left} are left",
