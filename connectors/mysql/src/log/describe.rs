@@ -85,9 +85,11 @@ impl Column<'_> {
     }
 }
 
+/// Servers count a YEAR too. The tools that come with them do not, and read the signs of the
+/// columns behind one wrong.
 fn is_number(column: &Column<'_>) -> bool {
     use types::*;
-    let whole = [TINY, SHORT, INT24, LONG, LONGLONG];
+    let whole = [TINY, SHORT, INT24, LONG, LONGLONG, YEAR];
     whole.contains(&column.kind) || [NEWDECIMAL, FLOAT, DOUBLE].contains(&column.kind)
 }
 

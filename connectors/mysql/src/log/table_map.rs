@@ -14,6 +14,7 @@ pub(super) mod types {
     pub(in super::super) const DOUBLE: u8 = 5;
     pub(in super::super) const LONGLONG: u8 = 8;
     pub(in super::super) const INT24: u8 = 9;
+    pub(in super::super) const YEAR: u8 = 13;
     pub(in super::super) const VARCHAR: u8 = 15;
     pub(in super::super) const BIT: u8 = 16;
     pub(in super::super) const TIMESTAMP2: u8 = 17;

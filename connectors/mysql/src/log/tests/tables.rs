@@ -56,13 +56,13 @@ fn a_table_is_described_by_its_types_alone() {
 }
 
 #[test]
-fn signs_skip_what_is_not_a_number() {
-    // INT, BIGINT, DECIMAL, DOUBLE in this order: the second and the fourth have no sign.
+fn signs_skip_what_is_not_a_number_and_count_a_year() {
+    // INT, BIGINT, DECIMAL, YEAR, DOUBLE in this order.
     for format in [encode::mysql(), encode::mariadb()] {
-        let columns = described(&format, &encode::part(1, &[0b0101_0000]));
+        let columns = described(&format, &encode::part(1, &[0b0101_1000]));
         let signs: Vec<_> = columns.iter().map(|column| column.is_unsigned).collect();
         let mut expected = vec![None; 12];
-        for (nth, unsigned) in [(0, false), (1, true), (3, false), (9, true)] {
+        for (nth, unsigned) in [(0, false), (1, true), (3, false), (8, true), (9, true)] {
             expected[nth] = Some(unsigned);
         }
         assert_eq!(signs, expected);
