@@ -44,7 +44,7 @@ pub use heartbeat::Heartbeat;
 pub use inflate::Content;
 pub use kind::Kind;
 pub use mariadb::{MariadbGtid, MariadbGtidList};
-pub use payload::{Payload, PayloadEvents};
+pub use payload::{Payload, PayloadEvents, Unpacker};
 pub use query::Query;
 pub use rows::{Rows, RowsOp};
 pub use table_map::{Column, TableMap};

@@ -3,6 +3,7 @@ use std::io::Read;
 
 use connector_api::{Error, Result};
 use zstd::stream::read::Decoder;
+use zstd::zstd_safe::{DCtx, ResetDirective};
 
 use super::EVENT_BYTES_MAX;
 use super::cursor::Cursor;
@@ -71,23 +72,42 @@ impl<'a> Payload<'a> {
     /// compression, which is 128 MiB at most and mostly 2.
     ///
     /// # Errors
-    /// When there is no memory for that.
-    pub fn events(&self) -> Result<PayloadEvents<'a>> {
+    /// When zstd cannot be started.
+    pub fn events<'u>(&self, unpacker: &'u mut Unpacker) -> Result<PayloadEvents<'u>>
+    where
+        'a: 'u,
+    {
+        let Unpacker { context, event } = unpacker;
         let input = if self.is_compressed {
-            let decoder = Decoder::with_buffer(self.bytes).map_err(|error| {
-                Error::transient("zstd cannot be started to inflate a payload").because(error)
+            // The last payload may not have been read to its end.
+            context.reset(ResetDirective::SessionOnly).map_err(|code| {
+                Error::bug(format!("zstd cannot be started again: its error {code}"))
             })?;
-            Input::Zstd(Box::new(decoder))
+            Input::Zstd(Decoder::with_context(self.bytes, context))
         } else {
             Input::Plain(self.bytes)
         };
-        Ok(PayloadEvents { payload: *self, input, event: Vec::new(), read: 0 })
+        Ok(PayloadEvents { payload: *self, input, event, read: 0 })
+    }
+}
+
+/// What it takes to unpack payloads, kept from one to the next: with compression on, every
+/// transaction is one.
+#[derive(Default)]
+pub struct Unpacker {
+    context: DCtx<'static>,
+    event: Vec<u8>,
+}
+
+impl fmt::Debug for Unpacker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unpacker").finish_non_exhaustive()
     }
 }
 
 enum Input<'a> {
     Plain(&'a [u8]),
-    Zstd(Box<Decoder<'static, &'a [u8]>>),
+    Zstd(Decoder<'a, &'a [u8]>),
 }
 
 impl Input<'_> {
@@ -103,7 +123,7 @@ impl Input<'_> {
 pub struct PayloadEvents<'a> {
     payload: Payload<'a>,
     input: Input<'a>,
-    event: Vec<u8>,
+    event: &'a mut Vec<u8>,
     /// Inflated bytes so far.
     read: u64,
 }
@@ -133,7 +153,7 @@ impl PayloadEvents<'_> {
             return Err(self.wrong(&format!("states {left} bytes behind its last event")));
         }
         self.fill(HEADER_BYTES as u64)?;
-        let header = Header::read(&self.event)?;
+        let header = Header::read(self.event)?;
         let size = u64::from(header.size);
         if size > left.min(EVENT_BYTES_MAX) {
             return Err(self.wrong(&format!(
@@ -150,7 +170,7 @@ impl PayloadEvents<'_> {
     }
 
     fn fill(&mut self, bytes: u64) -> Result<()> {
-        let found = self.input.append(bytes, &mut self.event);
+        let found = self.input.append(bytes, self.event);
         let found = found.map_err(|error| self.damaged().because(error))? as u64;
         self.read += found;
         if found < bytes {
@@ -166,7 +186,7 @@ impl PayloadEvents<'_> {
         if self.payload.inflated == 0 {
             return Err(self.wrong("holds no events"));
         }
-        let more = self.input.append(1, &mut self.event);
+        let more = self.input.append(1, self.event);
         if more.map_err(|error| self.damaged().because(error))? > 0 {
             return Err(self.wrong(&format!(
                 "inflates to more than the {} bytes that are stated",

@@ -37,11 +37,12 @@ impl Told {
     pub(super) fn of(log: &[u8]) -> Result<(Self, Ending)> {
         let mut file = LogFile::open(log)?;
         let mut told = Self::default();
+        let mut unpacker = Unpacker::default();
         while let Some(frame) = file.read_event()? {
             *told.kinds.entry(frame.header.kind.0).or_default() += 1;
             match frame.event()? {
                 Event::TransactionPayload(payload) => {
-                    let mut events = payload.events()?;
+                    let mut events = payload.events(&mut unpacker)?;
                     while let Some(frame) = events.read_event()? {
                         *told.inside.entry(frame.header.kind.0).or_default() += 1;
                         told.hear(&frame.event()?)?;

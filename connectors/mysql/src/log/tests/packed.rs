@@ -23,7 +23,8 @@ fn inside(body: &[u8]) -> Result<Vec<u8>, String> {
     else {
         panic!()
     };
-    let mut events = payload.events().map_err(said)?;
+    let mut unpacker = Unpacker::default();
+    let mut events = payload.events(&mut unpacker).map_err(said)?;
     let mut kinds = Vec::new();
     while let Some(frame) = events.read_event().map_err(said)? {
         frame.event().map_err(said)?;
@@ -71,6 +72,57 @@ fn a_payload_that_is_not_what_it_says_is_an_error_and_never_an_empty_transaction
     let nested = encode::event(Kind::TRANSACTION_PAYLOAD, 0, &inner);
     let error = inside(&encode::payload(255, nested.len(), &nested)).unwrap_err();
     assert!(error.contains("never is in one"), "{error}");
+}
+
+#[test]
+fn a_payload_given_up_half_way_leaves_nothing_to_the_next() {
+    let bytes = transaction();
+    let body = encode::payload(0, bytes.len(), &encode::zstd(&bytes));
+    let mut framing = Framing::default();
+    framing.frame(&encode::mysql()).unwrap();
+    let event = encode::checked(encode::event(Kind::TRANSACTION_PAYLOAD, 0, &body));
+    let Event::TransactionPayload(payload) = framing.frame(&event).unwrap().event().unwrap() else {
+        panic!()
+    };
+    let mut unpacker = Unpacker::default();
+    for read in [1, 2, 3, 1, 3] {
+        let mut events = payload.events(&mut unpacker).unwrap();
+        for kind in &[2, 19, 16][..read] {
+            assert_eq!(events.read_event().unwrap().unwrap().header.kind.0, *kind);
+        }
+    }
+}
+
+#[test]
+fn a_stream_goes_on_in_a_file_that_is_written_in_another_way() {
+    let rotate = |file: &[u8]| {
+        let body = [&4_u64.to_le_bytes()[..], file].concat();
+        encode::event(Kind::ROTATE, encode::ARTIFICIAL, &body)
+    };
+    let xid = encode::event(Kind::XID, 0, &[5, 0, 0, 0, 0, 0, 0, 0]);
+    let none = encode::format_body("8.4.2", 42, Some(0));
+    let none = encode::checked(encode::event(Kind::FORMAT_DESCRIPTION, 0, &none));
+    let stream = [
+        encode::checked(rotate(b"bin.000001")),
+        encode::mysql(),
+        encode::checked(xid.clone()),
+        encode::checked(rotate(b"bin.000002")),
+        none,
+        xid.clone(),
+        rotate(b"bin.000003"),
+        encode::mysql(),
+        encode::checked(xid),
+    ];
+    let mut framing = Framing::default();
+    let mut files = Vec::new();
+    for event in &stream {
+        match framing.frame(event).unwrap().event().unwrap() {
+            Event::Rotate(rotate) => files.push(String::from_utf8_lossy(rotate.file).into_owned()),
+            Event::Xid(number) => assert_eq!(number, 5),
+            other => assert!(matches!(other, Event::FormatDescription), "{other:?}"),
+        }
+    }
+    assert_eq!(files, ["bin.000001", "bin.000002", "bin.000003"]);
 }
 
 #[test]
