@@ -4,10 +4,10 @@
 //! |---|---|
 //! | `kind`, `header` | what every event begins with |
 //! | `format` | FORMAT_DESCRIPTION: who wrote the log, and whether its events carry checksums |
-//! | `frame` | one event out of its bytes: its size, its checksum, its [`Body`](Frame::event) |
+//! | `frame` | one event out of its bytes: its size and its checksum, proved |
 //! | `file` | a whole log file as a run of events |
 //! | `event` | [`Event`]: what an event says |
-//! | `table_map`, `describe` | the shape of a table, and what the log adds to it of its own accord |
+//! | `table_map`, `describe` | the shape of a table, and what `binlog_row_metadata` adds to it |
 //! | `rows` | changed rows, their values still encoded |
 //! | `query`, `gtid`, `mariadb`, `payload`, `heartbeat` | the other bodies |
 //! | `inflate` | what a server has compressed |
