@@ -7,6 +7,7 @@
 //! | `statement` | what the text of a statement means for captured tables |
 //! | `position` | places and GTID sets, and whether a log can be continued |
 
+pub mod log;
 pub mod position;
 pub mod statement;
 pub mod value;
