@@ -111,7 +111,8 @@ patchelf --version >/dev/null || refuse "the loader of $suite does not run on th
 for directory in "${programs[@]}"; do
   patched=0
   for file in "$root/$directory"/*; do
-    [ -f "$file" ] && [ ! -L "$file" ] || continue
+    # A program that runs cannot rewrite itself.
+    [ -f "$file" ] && [ ! -L "$file" ] && [ "$file" != "$patchelf_file" ] || continue
     interpreter=$(patchelf --print-interpreter "$file" 2>/dev/null) || continue
     patchelf --set-interpreter "$dest/sysroot$interpreter" \
       --force-rpath --set-rpath "$(libraries "$dest/sysroot")" "$file"
