@@ -170,6 +170,28 @@ fn tls_is_offered_with_the_files_given_to_the_clients_of_each_version() {
 }
 
 #[test]
+fn the_programs_of_each_version_read_its_binlog_and_dump_its_tables() {
+    for version in all_mysql_versions() {
+        let test = "programs of each version";
+        let Some(server) = mysql_or_skip(version, &controlled(), test) else { continue };
+        server.execute(TABLE).unwrap();
+        server.execute("insert into stock values (7, 3)").unwrap();
+        let flavor = if version.is_mariadb() { "mariadb-" } else { "mysql" };
+        let run = |name: &str, arguments: &[&str]| {
+            let mut command = server.bin(name).unwrap();
+            let output = command.args(arguments).stdin(Stdio::null()).output().unwrap();
+            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let file = server.value("show binary logs").unwrap();
+        let read = run(&format!("{flavor}binlog"), &["--read-from-remote-server", "-v", &file]);
+        assert!(read.contains("### INSERT INTO `shop`.`stock`"), "{read}");
+        let dump = run(&format!("{flavor}dump"), &["--quick", "shop"]);
+        assert!(dump.contains("INSERT INTO `stock` VALUES"), "{dump}");
+    }
+}
+
+#[test]
 fn a_killed_process_takes_its_servers_with_it() {
     let version = MysqlVersion::Mariadb1011;
     if mysql_or_skip(version, &controlled(), "a killed process").is_none() {

@@ -3,6 +3,8 @@ use std::str::FromStr;
 
 use crate::source::Wanted;
 
+const MARIADB: [&str; 3] = ["mariadb-server-core", "mariadb-client-core", "mariadb-client!"];
+
 /// A release of MySQL or MariaDB that tailstock is tested on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MysqlVersion {
@@ -65,15 +67,20 @@ impl MysqlVersion {
     /// Calls `then` with what the sources must look for.
     pub(super) fn wanted<T>(self, then: impl FnOnce(&Wanted<'_>) -> T) -> T {
         let image = if self.is_mariadb() { "mariadb" } else { "mysql" };
-        let (suite, packages) = match self {
-            MysqlVersion::Mysql97 => ("sid", ["mysql-server-core", "mysql-client-core"]),
-            MysqlVersion::Mariadb105 => {
-                ("bullseye", ["mariadb-server-core-10.5", "mariadb-client-core-10.5"])
-            }
-            MysqlVersion::Mariadb1011 => {
-                ("bookworm", ["mariadb-server-core", "mariadb-client-core"])
-            }
-            MysqlVersion::Mariadb118 => ("trixie", ["mariadb-server-core", "mariadb-client-core"]),
+        // The programs that read binlogs and dump tables are in packages that want Perl for others.
+        let (suite, packages): (_, &[&str]) = match self {
+            MysqlVersion::Mysql97 => ("sid", &["mysql-server-core", "mysql-client-core"]),
+            MysqlVersion::Mariadb105 => (
+                "bullseye",
+                &[
+                    "mariadb-server-core-10.5",
+                    "mariadb-client-core-10.5",
+                    "mariadb-client-10.5!",
+                    "mariadb-server-10.5!",
+                ],
+            ),
+            MysqlVersion::Mariadb1011 => ("bookworm", &MARIADB),
+            MysqlVersion::Mariadb118 => ("trixie", &MARIADB),
         };
         then(&Wanted {
             name: &self.to_string(),
@@ -82,7 +89,7 @@ impl MysqlVersion {
             program: self.server(),
             says: Some(&format!("Ver {}", self.prefix())),
             suite,
-            packages: &packages,
+            packages,
         })
     }
 }

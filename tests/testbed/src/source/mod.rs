@@ -48,7 +48,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) program: &'a str,
     /// What `program --version` says, where other versions are installed in the same directory.
     pub(crate) says: Option<&'a str>,
-    /// The Debian or Ubuntu suite and the packages that have it.
+    /// The Debian or Ubuntu suite and the packages that have it; one that ends with `!` is fetched
+    /// without what it depends on.
     pub(crate) suite: &'a str,
     pub(crate) packages: &'a [&'a str],
 }
@@ -132,9 +133,9 @@ impl Programs {
     fn complete(&self, program: &str, run: &Run, new: impl Fn(&OsStr) -> Command) -> Command {
         let mut command = match &self.kind {
             Kind::Local { directories, .. } => {
-                let mut files = directories.iter().map(|directory| directory.join(program));
-                let file = files.find(|file| file.is_file());
-                let mut command = new(file.unwrap_or_else(|| program.into()).as_os_str());
+                let there = |directory: &&PathBuf| directory.join(program).is_file();
+                let directory = directories.iter().find(there).unwrap_or(&directories[0]);
+                let mut command = new(directory.join(program).as_os_str());
                 if let Some(account) = self.account {
                     account.apply(&mut command);
                 }

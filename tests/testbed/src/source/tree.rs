@@ -14,7 +14,8 @@ pub(super) fn unpacked(
     wanted: &Wanted<'_>,
     trees: &Path,
 ) -> Result<(PathBuf, Vec<PathBuf>), String> {
-    let tree = trees.join(format!("{}-{}", wanted.packages.join("+"), wanted.suite));
+    let packages = wanted.packages.join("+").replace('!', "");
+    let tree = trees.join(format!("{packages}-{}", wanted.suite));
     let root = tree.join("sysroot");
     let _one_at_a_time = lock(&tree).map_err(|error| format!("{}: {error}", tree.display()))?;
     if !is_whole(&tree) {
