@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use testbed::{
     Kafka, KafkaOptions, Mysql, MysqlOptions, MysqlVersion, PgVersion, Postgres, PostgresOptions,
     StartError, all_mysql_versions, all_versions,
@@ -119,8 +121,7 @@ fn run_kafka(settings: &[&str]) -> io::Result<()> {
         Ok::<_, io::Error>(options.setting(name, value))
     })?;
     let kafka = Kafka::start(&options).map_err(io::Error::other)?;
-    println!("{}", kafka.bootstrap());
-    until_interrupted()
+    until_interrupted(&kafka.bootstrap())
 }
 
 fn run(version: PgVersion, settings: &[&str]) -> io::Result<()> {
@@ -129,11 +130,12 @@ fn run(version: PgVersion, settings: &[&str]) -> io::Result<()> {
         Ok::<_, io::Error>(options.setting(name, value))
     })?;
     let server = Postgres::start(version, options).map_err(io::Error::other)?;
-    println!("{}", server.url("postgres", server.database()));
+    let mut text = server.url("postgres", server.database());
     if let Some(directory) = server.socket_dir() {
-        println!("psql -h {} -p {} -U postgres", directory.display(), server.port());
+        let directory = directory.display();
+        text.push_str(&format!("\npsql -h {directory} -p {} -U postgres", server.port()));
     }
-    until_interrupted()
+    until_interrupted(&text)
 }
 
 fn run_mysql(version: &str, settings: &[&str]) -> io::Result<()> {
@@ -143,15 +145,21 @@ fn run_mysql(version: &str, settings: &[&str]) -> io::Result<()> {
         Ok::<_, io::Error>(options.setting(name, value))
     })?;
     let server = Mysql::start(version, &options).map_err(io::Error::other)?;
-    println!("{}", server.url("root", server.database()));
+    let mut text = server.url("root", server.database());
     if let Ok(socket) = server.socket() {
-        println!("socket: {}", socket.display());
+        text.push_str(&format!("\nsocket: {}", socket.display()));
     }
-    until_interrupted()
+    until_interrupted(&text)
 }
 
-fn until_interrupted() -> io::Result<()> {
-    io::stdout().flush()?;
+fn until_interrupted(text: &str) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(tokio::signal::ctrl_c())
+    runtime.block_on(async {
+        // Whoever reads the text may interrupt at once.
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        println!("{text}");
+        io::stdout().flush()?;
+        interrupt.recv().await;
+        Ok(())
+    })
 }

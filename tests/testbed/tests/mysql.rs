@@ -234,7 +234,7 @@ fn a_server_from_the_environment_lends_a_database_and_nothing_else() {
     let line = BufReader::new(run.stdout.take().unwrap()).lines().next().unwrap().unwrap();
     let lent = format!("mysql://root@127.0.0.1:{}/testbed_{}_1", lender.port(), run.id());
     assert_eq!(line, lent);
-    let interrupted = Command::new("kill").args(["-INT", &run.id().to_string()]).status();
+    let interrupted = Command::new("sh").args(["-c", &format!("kill -INT {}", run.id())]).status();
     assert!(interrupted.unwrap().success());
     run.wait().unwrap();
     assert_eq!(lender.query("show databases").unwrap(), databases);
