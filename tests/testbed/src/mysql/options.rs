@@ -18,8 +18,8 @@ pub struct MysqlOptions {
 const FOR_LIFE: [&str; 3] = ["innodb_data_file_path", "innodb_page_size", "lower_case_table_names"];
 
 impl MysqlOptions {
-    /// A line of `my.cnf`: `binlog_row_image`, `gtid_mode`, `log_bin_compress`, `server_id` ...; the
-    /// last one of a name wins, over the defaults too.
+    /// A line of `my.cnf`: `binlog_row_image`, `gtid_mode`, `server_id` ...; the last one of a
+    /// name wins, over the defaults too.
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
