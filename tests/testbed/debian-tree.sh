@@ -3,7 +3,7 @@
 #
 #   debian-tree.sh SUITE DEST PACKAGE... -- PROGRAMS...
 #
-# DEST/sysroot then holds the files. PROGRAMS are directories below it whose executables are
+# DEST/sysroot then holds the files. A PACKAGE! comes alone, without what it depends on. PROGRAMS are directories below it whose executables are
 # pointed at the tree's own loader and libraries, so that they run, and start each other, on a
 # host of any release. Nothing outside DEST and DEST.part is written, and no root is needed.
 # DEST appears whole or not at all. The tree works only at the path it was made for.
@@ -14,7 +14,11 @@ suite=$1
 dest=$(realpath -m "$2")
 shift 2
 packages=()
-while [ $# -gt 0 ] && [ "$1" != -- ]; do packages+=("$1"); shift; done
+alone=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+  case $1 in *!) alone+=("${1%!}") ;; *) packages+=("$1") ;; esac
+  shift
+done
 shift || true
 programs=("$@")
 
@@ -83,6 +87,9 @@ export APT_CONFIG=$apt/apt.conf DEBIAN_FRONTEND=noninteractive
 
 apt-get -qq update
 apt-get -qq -y --download-only install patchelf "${packages[@]}" >/dev/null
+if [ "${#alone[@]}" -gt 0 ]; then
+  (cd "$apt/cache/archives" && apt-get -qq download "${alone[@]}" >/dev/null)
+fi
 for archive in "$apt"/cache/archives/*.deb; do dpkg-deb -x "$archive" "$root"; done
 # Merged releases ship everything below /usr; the loader is still looked for in /lib64.
 for name in bin sbin lib lib64; do
@@ -111,7 +118,8 @@ patchelf --version >/dev/null || refuse "the loader of $suite does not run on th
 for directory in "${programs[@]}"; do
   patched=0
   for file in "$root/$directory"/*; do
-    [ -f "$file" ] && [ ! -L "$file" ] || continue
+    # A program that runs cannot rewrite itself.
+    [ -f "$file" ] && [ ! -L "$file" ] && [ "$file" != "$patchelf_file" ] || continue
     interpreter=$(patchelf --print-interpreter "$file" 2>/dev/null) || continue
     patchelf --set-interpreter "$dest/sysroot$interpreter" \
       --force-rpath --set-rpath "$(libraries "$dest/sysroot")" "$file"

@@ -1,4 +1,13 @@
 //! MySQL and MariaDB binlogs: from the bytes of a log to row changes.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `log` | framing, checksums, and every event that is no row |
+//! | `value` | one column of a row image, as `TYPES.md` says |
+//! | `statement` | what the text of a statement means for captured tables |
+//! | `position` | places and GTID sets, and whether a log can be continued |
 
+pub mod log;
 pub mod position;
 pub mod statement;
+pub mod value;

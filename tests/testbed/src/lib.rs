@@ -19,6 +19,7 @@
 //! | file | answers |
 //! |---|---|
 //! | `postgres/` | how a cluster is made, started, spoken to and stopped |
+//! | `mysql/` | the same for MySQL and MariaDB |
 //! | `kafka/` | how a broker is fetched, started and stopped |
 //! | `source/` | where the programs come from: environment, Docker, installed, unpacked tree |
 //! | `place.rs` | where trees and data live on this machine, and who clears up after a crash |
@@ -27,6 +28,7 @@
 
 mod account;
 mod kafka;
+mod mysql;
 mod place;
 mod postgres;
 mod process;
@@ -34,7 +36,8 @@ mod skip;
 mod source;
 
 pub use kafka::{Kafka, KafkaOptions};
+pub use mysql::{Mysql, MysqlOptions, MysqlVersion, all_mysql_versions};
 pub use postgres::{
     PgVersion, Postgres, PostgresOptions, ServerError, StartError, StopMode, TlsFiles, all_versions,
 };
-pub use skip::{kafka_or_skip, postgres_or_skip};
+pub use skip::{kafka_or_skip, mysql_or_skip, postgres_or_skip, shared_mysql_or_skip};

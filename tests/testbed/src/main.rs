@@ -4,14 +4,21 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use testbed::{
-    Kafka, KafkaOptions, PgVersion, Postgres, PostgresOptions, StartError, all_versions,
+    Kafka, KafkaOptions, Mysql, MysqlOptions, MysqlVersion, PgVersion, Postgres, PostgresOptions,
+    StartError, all_mysql_versions, all_versions,
 };
 
 const USAGE: &str = "usage: testbed prepare
-           fetches and tries every server of TAILSTOCK_TEST_VERSIONS (default: all)
+           fetches and tries every server of TAILSTOCK_TEST_VERSIONS and
+           TAILSTOCK_TEST_MYSQL_VERSIONS (default: all)
        testbed postgres [VERSION [SETTING=VALUE]...]
            runs one until Ctrl-C and prints its URL
+       testbed mysql [9.7 [SETTING=VALUE]...]
+       testbed mariadb [10.5 | 10.11 | 11.8 [SETTING=VALUE]...]
+           the same
        testbed kafka [SETTING=VALUE]...
            runs a broker until Ctrl-C and prints its address";
 
@@ -25,6 +32,11 @@ fn main() -> ExitCode {
             Ok(version) => run(version, settings),
             Err(error) => Err(io::Error::other(error)),
         },
+        ["mysql"] => run_mysql("mysql-9.7", &[]),
+        ["mariadb"] => run_mysql("mariadb-10.11", &[]),
+        [flavor @ ("mysql" | "mariadb"), version, settings @ ..] => {
+            run_mysql(&format!("{flavor}-{version}"), settings)
+        }
         ["kafka", settings @ ..] => run_kafka(settings),
         _ => {
             eprintln!("{USAGE}");
@@ -43,8 +55,10 @@ fn main() -> ExitCode {
 /// Versions are fetched side by side: one downloads while another unpacks.
 fn prepare() -> io::Result<()> {
     let missing = std::thread::scope(|scope| {
-        let start = |version| scope.spawn(move || try_version(version));
-        let tries: Vec<_> = all_versions().into_iter().map(start).collect();
+        let postgres = |version| scope.spawn(move || try_version(version));
+        let mysql = |version| scope.spawn(move || try_mysql(version));
+        let mut tries: Vec<_> = all_versions().into_iter().map(postgres).collect();
+        tries.extend(all_mysql_versions().into_iter().map(mysql));
         let tries = tries.into_iter().chain([scope.spawn(try_kafka)]);
         tries.filter_map(|tried| tried.join().ok()).filter(|ready| !ready).count()
     });
@@ -71,6 +85,22 @@ fn try_version(version: PgVersion) -> bool {
     server.is_ok()
 }
 
+fn try_mysql(version: MysqlVersion) -> bool {
+    let begun = Instant::now();
+    let server = Mysql::start(version, &MysqlOptions::default());
+    let line = match &server {
+        Ok(server) => {
+            let exact = server.value("select version()").unwrap_or_default();
+            let seconds = begun.elapsed().as_secs_f32();
+            format!("{version}: {exact}, ready in {seconds:.1} s from {}", server.origin())
+        }
+        Err(StartError::Unavailable(reason)) => format!("{version}: {reason}"),
+        Err(StartError::Failed(reason)) => format!("{version} failed: {reason}"),
+    };
+    println!("{line}");
+    server.is_ok()
+}
+
 fn try_kafka() -> bool {
     let begun = Instant::now();
     let kafka = Kafka::start(&KafkaOptions::default());
@@ -91,8 +121,7 @@ fn run_kafka(settings: &[&str]) -> io::Result<()> {
         Ok::<_, io::Error>(options.setting(name, value))
     })?;
     let kafka = Kafka::start(&options).map_err(io::Error::other)?;
-    println!("{}", kafka.bootstrap());
-    until_interrupted()
+    until_interrupted(&kafka.bootstrap())
 }
 
 fn run(version: PgVersion, settings: &[&str]) -> io::Result<()> {
@@ -101,15 +130,36 @@ fn run(version: PgVersion, settings: &[&str]) -> io::Result<()> {
         Ok::<_, io::Error>(options.setting(name, value))
     })?;
     let server = Postgres::start(version, options).map_err(io::Error::other)?;
-    println!("{}", server.url("postgres", server.database()));
+    let mut text = server.url("postgres", server.database());
     if let Some(directory) = server.socket_dir() {
-        println!("psql -h {} -p {} -U postgres", directory.display(), server.port());
+        let directory = directory.display();
+        text.push_str(&format!("\npsql -h {directory} -p {} -U postgres", server.port()));
     }
-    until_interrupted()
+    until_interrupted(&text)
 }
 
-fn until_interrupted() -> io::Result<()> {
-    io::stdout().flush()?;
+fn run_mysql(version: &str, settings: &[&str]) -> io::Result<()> {
+    let version = version.parse().map_err(io::Error::other::<String>)?;
+    let options = settings.iter().try_fold(MysqlOptions::default(), |options, setting| {
+        let (name, value) = setting.split_once('=').ok_or_else(|| io::Error::other(USAGE))?;
+        Ok::<_, io::Error>(options.setting(name, value))
+    })?;
+    let server = Mysql::start(version, &options).map_err(io::Error::other)?;
+    let mut text = server.url("root", server.database());
+    if let Ok(socket) = server.socket() {
+        text.push_str(&format!("\nsocket: {}", socket.display()));
+    }
+    until_interrupted(&text)
+}
+
+fn until_interrupted(text: &str) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(tokio::signal::ctrl_c())
+    runtime.block_on(async {
+        // Whoever reads the text may interrupt at once.
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        println!("{text}");
+        io::stdout().flush()?;
+        interrupt.recv().await;
+        Ok(())
+    })
 }

@@ -10,15 +10,19 @@
 //! temporary directory takes its part.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::account::Account;
+use crate::process::finish;
 
 /// A socket's path ends at 107 bytes; the server adds `/.s.PGSQL.65535` and, for its lock, `.lock`.
 const LONGEST_SOCKET_DIRECTORY: usize = 86;
@@ -152,6 +156,25 @@ pub(crate) fn lock(path: &Path) -> io::Result<File> {
     let file = File::create(PathBuf::from(name))?;
     file.lock()?;
     Ok(file)
+}
+
+/// Copies a directory with its owners and modes.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    let mut command = Command::new("cp");
+    finish(command.args(["-a", "--reflink=auto"]).arg(from).arg(to)).map(drop)
+}
+
+/// A port nobody listens on, below those the kernel hands to outgoing connections: such a one could
+/// be taken while the server restarts.
+pub(crate) fn free_port() -> Result<u16, String> {
+    for round in 0..100_u32 {
+        let chance = RandomState::new().hash_one(round) % 12_000;
+        let port = 20_000 + u16::try_from(chance).unwrap_or_default();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("no free port between 20000 and 32000 on 127.0.0.1".to_owned())
 }
 
 fn remove(directory: &Path) -> io::Result<()> {

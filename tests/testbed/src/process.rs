@@ -97,3 +97,14 @@ pub(crate) fn bound(program: &std::ffi::OsStr, end: Signal) -> Command {
     command.arg(format!("--pdeathsig={name}")).arg(program);
     command
 }
+
+/// Runs `command` to its end; its output, or what it complained about.
+pub(crate) fn finish(command: &mut Command) -> Result<String, String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program} failed ({}): {}", output.status, said.trim()))
+}

@@ -2,7 +2,10 @@
 
 use std::io::Write;
 
-use crate::{Kafka, KafkaOptions, PgVersion, Postgres, PostgresOptions, StartError, all_versions};
+use crate::{
+    Kafka, KafkaOptions, Mysql, MysqlOptions, MysqlVersion, PgVersion, Postgres, PostgresOptions,
+    StartError, all_mysql_versions, all_versions,
+};
 
 /// A private server for the test named `test`, or `None` when there is none to be had here.
 ///
@@ -21,14 +24,39 @@ pub fn postgres_or_skip(
         report(test, &format!("TAILSTOCK_TEST_VERSIONS leaves PostgreSQL {version} out"));
         return None;
     }
-    match Postgres::start(version, options) {
-        Ok(server) => Some(server),
-        Err(StartError::Unavailable(reason)) if !in_ci() => {
-            report(test, &reason);
-            None
-        }
-        Err(error) => panic!("{test}: {error}"),
+    or_skip(Postgres::start(version, options), test)
+}
+
+/// A private server for the test named `test`, or `None` when there is none to be had here;
+/// reported and refused as by [`postgres_or_skip`], with `TAILSTOCK_TEST_MYSQL_VERSIONS`.
+///
+/// # Panics
+/// When the server was there but did not start as asked.
+#[must_use]
+pub fn mysql_or_skip(version: MysqlVersion, options: &MysqlOptions, test: &str) -> Option<Mysql> {
+    unless_left_out(version, test, || Mysql::start(version, options))
+}
+
+/// A database on a server that the tests of this process share, see [`Mysql::shared`]; else as
+/// [`mysql_or_skip`].
+///
+/// # Panics
+/// As [`mysql_or_skip`].
+#[must_use]
+pub fn shared_mysql_or_skip(version: MysqlVersion, test: &str) -> Option<Mysql> {
+    unless_left_out(version, test, || Mysql::shared(version))
+}
+
+fn unless_left_out(
+    version: MysqlVersion,
+    test: &str,
+    start: impl FnOnce() -> Result<Mysql, StartError>,
+) -> Option<Mysql> {
+    if !all_mysql_versions().contains(&version) {
+        report(test, &format!("TAILSTOCK_TEST_MYSQL_VERSIONS leaves {version} out"));
+        return None;
     }
+    or_skip(start(), test)
 }
 
 /// A private cluster for the test named `test`, or `None` when there is none to be had here;
@@ -38,8 +66,12 @@ pub fn postgres_or_skip(
 /// When there are brokers and they did not start as asked.
 #[must_use]
 pub fn kafka_or_skip(options: &KafkaOptions, test: &str) -> Option<Kafka> {
-    match Kafka::start(options) {
-        Ok(kafka) => Some(kafka),
+    or_skip(Kafka::start(options), test)
+}
+
+fn or_skip<T>(started: Result<T, StartError>, test: &str) -> Option<T> {
+    match started {
+        Ok(server) => Some(server),
         Err(StartError::Unavailable(reason)) if !in_ci() => {
             report(test, &reason);
             None

@@ -218,6 +218,7 @@ fn a_server_from_the_environment_lends_a_database_and_nothing_else() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_testbed"));
     let url = lender.url("postgres", "postgres");
     command.env("TAILSTOCK_TEST_POSTGRES_15", &url).env("TAILSTOCK_TEST_VERSIONS", "15");
+    command.env("TAILSTOCK_TEST_MYSQL_VERSIONS", "none");
     let output = command.arg("prepare").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     // The broker's line comes before it or after it.

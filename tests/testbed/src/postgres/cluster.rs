@@ -2,12 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions, Permissions};
-use std::hash::{BuildHasher, RandomState};
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -17,8 +15,8 @@ use tokio_postgres::Config;
 
 use super::options::{PostgresOptions, TlsFiles};
 use super::sql::{self, ServerError};
-use crate::place::{Place, Run, lock};
-use crate::process::Process;
+use crate::place::{Place, Run, copy, free_port, lock};
+use crate::process::{Process, finish};
 use crate::source::Programs;
 
 /// How long a server may take to answer, or to stop.
@@ -138,7 +136,8 @@ impl Cluster {
             return Err(ServerError("the server runs already".to_owned()));
         }
         let log = OpenOptions::new().create(true).append(true).open(self.run.log())?;
-        let mut command = self.programs.server("postgres", &self.run);
+        // SIGQUIT is the immediate shutdown.
+        let mut command = self.programs.server("postgres", &self.run, Signal::QUIT);
         command.arg("-D").arg(self.run.data()).args(["-p", &self.port.to_string()]);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         // A Ctrl-C at the terminal is for the test; the server follows when the test ends.
@@ -196,13 +195,14 @@ impl Cluster {
                 return Ok(());
             }
         }
-        copy(&template, &self.run.data())
+        Ok(copy(&template, &self.run.data())?)
     }
 
     fn initdb(&self) -> Result<(), ServerError> {
         let mut initdb = self.offline("initdb");
         initdb.args(["--username=postgres", "--encoding=UTF8", "--locale=C", "--auth=trust"]);
-        finish(initdb.arg("--no-sync")).map(drop)
+        finish(initdb.arg("--no-sync"))?;
+        Ok(())
     }
 
     fn copy_server(&self, primary: &Cluster) -> Result<(), ServerError> {
@@ -215,7 +215,8 @@ impl Cluster {
             "--no-sync",
             "--pgdata",
         ]);
-        finish(backup.arg(self.run.data())).map(drop)
+        finish(backup.arg(self.run.data()))?;
+        Ok(())
     }
 
     fn configure(&self, options: &PostgresOptions) -> Result<(), ServerError> {
@@ -268,34 +269,4 @@ fn setting(name: &str, value: &str) -> String {
 
 fn file_name(text: &str) -> String {
     text.trim().replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-")
-}
-
-fn copy(from: &Path, to: &PathBuf) -> Result<(), ServerError> {
-    let mut command = Command::new("cp");
-    finish(command.args(["-a", "--reflink=auto"]).arg(from).arg(to)).map(drop)
-}
-
-/// Runs `command` to its end; its output, or what it complained about.
-fn finish(command: &mut Command) -> Result<String, ServerError> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.map_err(|error| ServerError(format!("{program}: {error}")))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(ServerError(format!("{program} failed ({}): {}", output.status, said.trim())))
-}
-
-/// A port nobody listens on, below those the kernel hands to outgoing connections: such a one could
-/// be taken while the server restarts.
-fn free_port() -> Result<u16, ServerError> {
-    for round in 0..100_u32 {
-        let chance = RandomState::new().hash_one(round) % 12_000;
-        let port = 20_000 + u16::try_from(chance).unwrap_or_default();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(ServerError("no free port between 20000 and 32000 on 127.0.0.1".to_owned()))
 }

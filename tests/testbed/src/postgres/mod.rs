@@ -17,6 +17,7 @@ use tokio_postgres::Config;
 pub use self::cluster::StopMode;
 pub use self::options::{PostgresOptions, TlsFiles};
 pub use self::sql::ServerError;
+pub(crate) use self::sql::{on_own_runtime, pause};
 pub use self::version::{PgVersion, all_versions};
 
 use self::cluster::{Cluster, Origin};
@@ -296,7 +297,8 @@ fn programs(version: PgVersion) -> Result<Programs, String> {
     FOUND[version as usize].get_or_init(look).clone()
 }
 
-fn escaped(text: &str) -> String {
+/// A part of a URL.
+pub(crate) fn escaped(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().fold(String::new(), |mut out, byte| {
         if plain(byte) {

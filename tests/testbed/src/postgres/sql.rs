@@ -10,7 +10,7 @@ pub(super) type Row = Vec<Option<String>>;
 
 /// What a server answered that was not wanted, or why it could not be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerError(pub(super) String);
+pub struct ServerError(pub(crate) String);
 
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,6 +23,12 @@ impl std::error::Error for ServerError {}
 impl From<std::io::Error> for ServerError {
     fn from(error: std::io::Error) -> Self {
         ServerError(error.to_string())
+    }
+}
+
+impl From<String> for ServerError {
+    fn from(text: String) -> Self {
+        ServerError(text)
     }
 }
 
@@ -81,7 +87,8 @@ pub(super) fn wait_for_true(
     })
 }
 
-async fn pause(deadline: Instant, last: &str) -> Result<(), ServerError> {
+/// Waits a moment, or fails with the `last` answer when `deadline` has passed.
+pub(crate) async fn pause(deadline: Instant, last: &str) -> Result<(), ServerError> {
     if Instant::now() > deadline {
         return Err(ServerError(format!("waited in vain; last answer: {last}")));
     }
@@ -106,7 +113,7 @@ async fn ask(config: &Config, sql: &str) -> Result<Vec<Row>, ServerError> {
 }
 
 /// A thread with a runtime of its own: the caller may be inside one, where blocking is refused.
-fn on_own_runtime<T: Send>(
+pub(crate) fn on_own_runtime<T: Send>(
     work: impl AsyncFnOnce() -> Result<T, ServerError> + Send,
 ) -> Result<T, ServerError> {
     let body = || {

@@ -76,8 +76,9 @@ impl PgVersion {
         then(&Wanted {
             name: &format!("PostgreSQL {self}"),
             image: &format!("postgres:{self}"),
-            directory: &format!("usr/lib/postgresql/{self}/bin"),
+            directories: &[&format!("usr/lib/postgresql/{self}/bin")],
             program: "postgres",
+            says: None,
             suite: match self {
                 PgVersion::V13 => "bullseye",
                 PgVersion::V14 => "jammy",

@@ -41,7 +41,8 @@ pub(super) struct Container<'a> {
 impl Container<'_> {
     /// Completes `docker`, the client without arguments; the program's own arguments may follow.
     pub(super) fn complete(&self, docker: &mut Command) {
-        docker.args(["run", "--rm", "--interactive", "--network=host"]);
+        // The host's process ids: a server's own pid file then names what can be signalled.
+        docker.args(["run", "--rm", "--interactive", "--network=host", "--pid=host"]);
         for directory in self.directories {
             docker.args(["--volume", &format!("{0}:{0}", directory.display())]);
         }

@@ -7,19 +7,27 @@ use std::process::{Command, Stdio};
 use super::Wanted;
 use crate::place::lock;
 
-/// The directory with the programs of a tree below `trees`, which is fetched when it is missing.
+/// The root of a tree below `trees`, which is fetched when it is missing, and the directories with
+/// its programs.
 /// Processes that want the same tree wait for the one that fetches it.
-pub(super) fn unpacked(wanted: &Wanted<'_>, trees: &Path) -> Result<PathBuf, String> {
-    let tree = trees.join(format!("{}-{}", wanted.packages.join("+"), wanted.suite));
-    let bin = tree.join("sysroot").join(wanted.directory);
+pub(super) fn unpacked(
+    wanted: &Wanted<'_>,
+    trees: &Path,
+) -> Result<(PathBuf, Vec<PathBuf>), String> {
+    let packages = wanted.packages.join("+").replace('!', "");
+    let tree = trees.join(format!("{packages}-{}", wanted.suite));
+    let root = tree.join("sysroot");
     let _one_at_a_time = lock(&tree).map_err(|error| format!("{}: {error}", tree.display()))?;
     if !is_whole(&tree) {
         fetch(wanted, &tree)?;
     }
-    if bin.join(wanted.program).is_file() {
-        return Ok(bin);
+    match wanted.below(&root) {
+        Some(directories) => Ok((root, directories)),
+        None => {
+            let tree = tree.display();
+            Err(format!("{tree} has no {}: remove it to fetch it again", wanted.program))
+        }
     }
-    Err(format!("{} has no {}: remove it to fetch it again", bin.display(), wanted.program))
 }
 
 /// A tree runs only where it was made: its programs name their loader by an absolute path.
@@ -33,7 +41,7 @@ fn fetch(wanted: &Wanted<'_>, tree: &Path) -> Result<(), String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("debian-tree.sh");
     let mut command = Command::new("bash");
     command.arg(script).arg(wanted.suite).arg(tree).args(wanted.packages);
-    let output = command.arg("--").arg(wanted.directory).stdin(Stdio::null()).output();
+    let output = command.arg("--").args(wanted.directories).stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("bash: {error}"))?;
     if output.status.success() {
         return Ok(());
