@@ -85,8 +85,8 @@ impl Column<'_> {
     }
 }
 
-/// A YEAR has a sign to the server, if not to all who read its logs: who does not count it reads the
-/// signs of the columns behind it wrong.
+/// A YEAR has a sign to the server, if not to all who read its logs: who does not count it reads
+/// the signs of the columns behind it wrong.
 fn is_number(column: &Column<'_>) -> bool {
     use types::*;
     let whole = [TINY, SHORT, INT24, LONG, LONGLONG, YEAR];
