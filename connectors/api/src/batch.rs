@@ -375,6 +375,20 @@ impl BatchBuilder {
         self.progress(end);
     }
 
+    /// Forgets the open transaction, which was undone. False when a part of it was handed or
+    /// passed over: it stays open then.
+    pub fn abandon(&mut self) -> bool {
+        let open = self.opened();
+        if open.rows_since_boundary != open.next_ordinal {
+            return false;
+        }
+        self.spare = self.open.take().expect("opened");
+        self.events.truncate(self.mark.events);
+        self.cells.truncate(self.mark.cells);
+        self.data.truncate(self.mark.data);
+        true
+    }
+
     /// Outside a transaction: everything up to `end` has been read.
     pub fn progress(&mut self, end: &str) {
         assert!(self.open.is_none(), "progress inside a transaction");

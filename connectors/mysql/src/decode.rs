@@ -113,6 +113,8 @@ impl Decoder {
 
     /// What is known of columns beside the log, to be added to.
     pub fn catalog(&mut self) -> &mut Catalog {
+        // What they were built from may change.
+        self.tables.clear();
         &mut self.catalog
     }
 

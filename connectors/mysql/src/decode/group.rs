@@ -8,6 +8,9 @@ use crate::log::{Frame, MariadbGtid, Rotate, XaPrepare};
 use crate::position::{Gtid, MariaGtid, Origin, Tag, Uuid};
 use crate::statement::{Xa, XaStep, Xid};
 
+/// Table numbers that are remembered. A server with many tables gives them new ones all the time.
+const TABLES_MAX: usize = 1024;
+
 /// What the server calls a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
@@ -47,8 +50,6 @@ pub(super) struct Group {
     pub(super) is_begun: bool,
     /// Captured tables it has changed.
     pub(super) touched: Vec<Arc<TableSchema>>,
-    /// The branch that it is the first phase of.
-    xid: Option<Xid>,
 }
 
 /// A distributed transaction between its phases.
@@ -118,7 +119,6 @@ impl Decoder {
             committed_at_us: announced.committed_at_us.unwrap_or(seconds),
             is_begun: announced.begins,
             touched: Vec::new(),
-            xid: None,
         };
         let [txid, position] = &mut self.texts;
         print(position, &format_args!("{}:{}", self.place.here.file, group.start));
@@ -155,24 +155,37 @@ impl Decoder {
             }
             self.capture = resumed.next;
             self.shapes.clear();
+            self.tables.clear();
         }
-        self.tables.clear();
+        if self.tables.len() > TABLES_MAX {
+            self.tables.clear();
+        }
         self.place.add(&group.name);
         let [_, position] = &mut self.texts;
         print(position, &self.place.here);
+        self.place.tell();
         out.room().commit(position);
         Ok(())
     }
 
     /// The transaction did not happen. Rows of tables without transactions stay changed, and the
     /// log does not say which they are.
-    pub(super) fn undo(&mut self, reason: &str, out: &mut Out<'_>) -> Result<()> {
-        let Some(group) = &mut self.group else { return Ok(()) };
-        let touched = std::mem::take(&mut group.touched);
+    pub(super) fn undo(&mut self, reason: &str, out: &mut Out<'_>) {
+        let Some(group) = &self.group else { return };
+        if out.room().abandon() {
+            let [txid, position] = &self.texts;
+            let (coordinate, committed_at_us) = (group.coordinate, group.committed_at_us);
+            out.room().begin(BeginText { coordinate, committed_at_us, txid, position });
+        }
+        self.doubt(reason, out);
+    }
+
+    /// Rows of the transaction may have been changed back.
+    pub(super) fn doubt(&mut self, reason: &str, out: &mut Out<'_>) {
+        let touched = self.group.as_ref().map(|group| group.touched.clone()).unwrap_or_default();
         for schema in touched {
             self.unreadable(&schema, reason, out);
         }
-        Ok(())
     }
 
     /// Counts one change that cannot be read as rows, and says so.
@@ -202,7 +215,7 @@ impl Decoder {
             "it was changed in a distributed transaction (XA PREPARE), whose rows are not read \
              before it is committed",
             out,
-        )?;
+        );
         self.commit(out)
     }
 
@@ -210,9 +223,7 @@ impl Decoder {
     pub(super) fn xa_step(&mut self, xa: Xa, frame: &Frame<'_>, out: &mut Out<'_>) -> Result<()> {
         match xa.step {
             XaStep::Start => {
-                let group = self.enter(frame, out)?;
-                group.is_begun = true;
-                group.xid = Some(xa.xid);
+                self.enter(frame, out)?.is_begun = true;
                 Ok(())
             }
             XaStep::End => Ok(()),
@@ -277,13 +288,13 @@ impl Decoder {
         if self.group.is_none() {
             return Ok(());
         }
-        self.undo("its server died in the middle of a transaction that changed it", out)?;
+        self.undo("its server died in the middle of a transaction that changed it", out);
         self.commit(out)
     }
 
     /// Everything up to here has been read.
     pub(super) fn progress(&mut self, out: &mut Out<'_>) {
-        if self.group.is_some() || self.resumed.is_some() {
+        if self.group.is_some() || self.resumed.is_some() || !self.place.tell() {
             return;
         }
         let [_, position] = &mut self.texts;

@@ -13,12 +13,15 @@ pub(super) struct Place {
     pub(super) start: u64,
     /// Whether the transactions before this file are known, none of them included.
     knows_before: bool,
+    /// The furthest place that anybody was told of.
+    told: (LogFile, u64),
 }
 
 impl Place {
     pub(super) fn new(here: LogPosition) -> Self {
         let start = here.offset;
-        Self { here, start, knows_before: false }
+        let told = (here.file.clone(), start);
+        Self { here, start, knows_before: false, told }
     }
 
     /// Moves behind an event, if it is one of the log itself.
@@ -34,6 +37,22 @@ impl Place {
 
     pub(super) fn coordinate(&self) -> u64 {
         LogPosition::coordinate(&self.here.file, self.start)
+    }
+
+    /// Whether this place is further than any that was told. A stream that is asked for by GTIDs
+    /// begins with the head of an earlier file.
+    pub(super) fn tell(&mut self) -> bool {
+        let (file, offset) = &mut self.told;
+        let before = LogPosition::coordinate(file, *offset);
+        let now = LogPosition::coordinate(&self.here.file, self.here.offset);
+        let is_further = file.base() != self.here.file.base() || now > before;
+        if is_further {
+            if *file != self.here.file {
+                file.clone_from(&self.here.file);
+            }
+            *offset = self.here.offset;
+        }
+        is_further
     }
 
     pub(super) fn rotate(&mut self, rotate: &Rotate<'_>) -> Result<()> {

@@ -87,23 +87,8 @@ impl Captured {
             Ok(columns) => columns,
             Err(error) => return Self::unread(name, error.to_string()),
         };
-        let in_log = columns.iter().all(|column| column.name.is_some());
         let defined = catalog.columns_of(&name);
-        let refused = match defined {
-            _ if in_log => None,
-            None => Some(
-                "the log does not say the names of its columns, and they were not looked up since \
-                 its shape changed; SET GLOBAL binlog_row_metadata=FULL makes the log say them"
-                    .to_owned(),
-            ),
-            Some(defined) if defined.len() != columns.len() => Some(format!(
-                "the log has {} columns and the database defines {}: the table was altered in \
-                 between; SET GLOBAL binlog_row_metadata=FULL makes the log say their names",
-                columns.len(),
-                defined.len()
-            )),
-            Some(_) => None,
-        };
+        let refused = refused(&columns, defined);
         let defined = defined.filter(|defined| defined.len() == columns.len());
         let has_key = columns.iter().any(|column| column.key.is_some())
             || defined.is_some_and(|defined| defined.iter().any(|column| column.is_key));
@@ -111,7 +96,7 @@ impl Captured {
         let mut plan = Vec::with_capacity(columns.len());
         for (nth, column) in columns.iter().enumerate() {
             let catalog = defined.and_then(|defined| defined.get(nth));
-            let planned = Planned::new(column, flavor, catalog);
+            let planned = reading_of(column, flavor, catalog);
             let (column_type, described) = match planned {
                 Ok(planned) => planned,
                 Err(why) => {
@@ -224,50 +209,68 @@ impl Captured {
     }
 }
 
-impl Planned {
-    /// How a column is read, and its type for people.
-    fn new(
-        column: &log::Column<'_>,
-        flavor: Flavor,
-        catalog: Option<&CatalogColumn>,
-    ) -> Result<(ColumnType, String), Unreadable> {
-        let type_name = catalog.map_or("", |catalog| catalog.column_type.as_str());
-        let [first, _] = column.meta.to_le_bytes();
-        let real = if column.kind == STRING && first != 0 { first | 0x30 } else { column.kind };
-        let mut charset = column.collation.and_then(|number| {
-            let number = u16::try_from(number).ok()?;
-            Some(match flavor {
-                Flavor::MySql => Charset::of_mysql(number),
-                Flavor::MariaDb => Charset::of_mariadb(number),
-            })
-        });
-        let mut own: Option<Vec<Vec<u8>>> = column
-            .labels
-            .as_ref()
-            .map(|labels| labels.iter().map(|label| label.to_vec()).collect());
-        if let Some(catalog) = catalog {
-            if matches!(real, ENUM | SET) && own.is_none() {
-                own = labels(&catalog.column_type);
-                charset = Some(Charset::named("utf8mb4"));
-            }
-            let named = || Charset::named(catalog.charset.as_deref().unwrap_or("binary"));
-            charset = charset.or_else(|| Some(named()));
-        }
-        let unsigned = column.is_unsigned.unwrap_or_else(|| type_name.contains("unsigned"));
-        let column_type = ColumnType::new(&Definition {
-            code: column.kind,
-            metadata: column.meta,
-            unsigned,
-            charset,
-            labels: own.as_deref(),
-            type_name,
-        })?;
-        let printed = match type_name {
-            "" => printed(real, unsigned),
-            known => known.to_owned(),
-        };
-        Ok((column_type, printed))
+/// Why the columns of the log cannot be told apart by name, if they cannot.
+fn refused(columns: &[log::Column<'_>], defined: Option<&[CatalogColumn]>) -> Option<String> {
+    if columns.iter().all(|column| column.name.is_some()) {
+        return None;
     }
+    let Some(defined) = defined else {
+        return Some(
+            "the log does not say the names of its columns, and they were not looked up since its \
+             shape changed; SET GLOBAL binlog_row_metadata=FULL makes the log say them"
+                .to_owned(),
+        );
+    };
+    (defined.len() != columns.len()).then(|| {
+        format!(
+            "the log has {} columns and the database defines {}: the table was altered in \
+             between; SET GLOBAL binlog_row_metadata=FULL makes the log say their names",
+            columns.len(),
+            defined.len()
+        )
+    })
+}
+
+/// How a column is read, and its type for people.
+fn reading_of(
+    column: &log::Column<'_>,
+    flavor: Flavor,
+    catalog: Option<&CatalogColumn>,
+) -> Result<(ColumnType, String), Unreadable> {
+    let type_name = catalog.map_or("", |catalog| catalog.column_type.as_str());
+    let [first, _] = column.meta.to_le_bytes();
+    let real = if column.kind == STRING && first != 0 { first | 0x30 } else { column.kind };
+    let mut charset = column.collation.and_then(|number| {
+        let number = u16::try_from(number).ok()?;
+        Some(match flavor {
+            Flavor::MySql => Charset::of_mysql(number),
+            Flavor::MariaDb => Charset::of_mariadb(number),
+        })
+    });
+    let mut own: Option<Vec<Vec<u8>>> =
+        column.labels.as_ref().map(|labels| labels.iter().map(|label| label.to_vec()).collect());
+    if let Some(catalog) = catalog {
+        if matches!(real, ENUM | SET) && own.is_none() {
+            own = labels(&catalog.column_type);
+            charset = Some(Charset::named("utf8mb4"));
+        }
+        let named = || Charset::named(catalog.charset.as_deref().unwrap_or("binary"));
+        charset = charset.or_else(|| Some(named()));
+    }
+    let unsigned = column.is_unsigned.unwrap_or_else(|| type_name.contains("unsigned"));
+    let column_type = ColumnType::new(&Definition {
+        code: column.kind,
+        metadata: column.meta,
+        unsigned,
+        charset,
+        labels: own.as_deref(),
+        type_name,
+    })?;
+    let printed = match type_name {
+        "" => printed(real, unsigned),
+        known => known.to_owned(),
+    };
+    Ok((column_type, printed))
 }
 
 /// Where an image is read.

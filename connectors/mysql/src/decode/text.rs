@@ -55,7 +55,7 @@ impl Decoder {
                     "a transaction that changed it was rolled back, and rows of tables without \
                      transactions stay changed all the same",
                     out,
-                )?;
+                );
                 return self.commit(out);
             }
             Statement::Xa(xa) => return self.xa_step(xa, frame, out),
@@ -63,11 +63,11 @@ impl Decoder {
         }
         let is_begun = self.enter(frame, out)?.is_begun;
         match statement {
-            Statement::RollbackTo(_) => self.undo(
+            Statement::RollbackTo(_) => self.doubt(
                 "a part of a transaction that changed it was rolled back, and rows of tables \
                  without transactions stay changed all the same",
                 out,
-            )?,
+            ),
             Statement::Ddl(changes) => {
                 for change in changes {
                     self.change(change, out);
@@ -103,8 +103,12 @@ impl Decoder {
                 if !if_not_exists {
                     self.forget(&table);
                 }
-                // Rows of a query follow as rows, or the server says nothing of them.
-                let _: Source = source;
+                // A server that logs rows says the columns instead, and the rows behind them.
+                if source == Source::Query {
+                    let reason = "it was filled by a query that the log holds as text; SET GLOBAL \
+                                  binlog_format=ROW makes the server log rows";
+                    self.unread_tables(&[table], reason, out);
+                }
             }
             Change::Altered(table) => self.forget(&table),
             Change::Dropped(table) => {
