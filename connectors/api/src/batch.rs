@@ -375,14 +375,13 @@ impl BatchBuilder {
         self.progress(end);
     }
 
-    /// Forgets the open transaction, which was undone. False when a part of it was handed or
-    /// passed over: it stays open then.
+    /// Forgets the open transaction; false, and it stays, when a part was handed or passed over.
     pub fn abandon(&mut self) -> bool {
         let open = self.opened();
         if open.rows_since_boundary != open.next_ordinal {
             return false;
         }
-        self.spare = self.open.take().expect("opened");
+        self.spare = self.open.take().unwrap_or_default();
         self.events.truncate(self.mark.events);
         self.cells.truncate(self.mark.cells);
         self.data.truncate(self.mark.data);

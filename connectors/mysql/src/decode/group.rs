@@ -289,6 +289,10 @@ impl Decoder {
             return Ok(());
         }
         self.undo("its server died in the middle of a transaction that changed it", out);
+        if let Some(group) = &mut self.group {
+            // The server may give it to another transaction.
+            group.name = Name::None;
+        }
         self.commit(out)
     }
 

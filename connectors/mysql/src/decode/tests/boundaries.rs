@@ -165,3 +165,37 @@ fn a_rotation_tells_progress_in_the_next_file() {
     assert_eq!(batches[0].end().as_str(), end);
     assert!(batches[0].events().is_empty());
 }
+
+#[test]
+fn the_gtid_of_a_transaction_that_was_cut_off_is_not_remembered() {
+    let mut log = Log::mysql();
+    log.add(Kind::PREVIOUS_GTIDS, &[0; 8]);
+    log.gtid(1).begin().xid().gtid(2).begin().stock().insert(&[(1, None)]);
+    let next = [&4_u64.to_le_bytes()[..], b"binlog.000002"].concat();
+    log.made_up(Kind::ROTATE, &next);
+    let batches = read(&log);
+    let end = batches.last().unwrap().end().as_str();
+    assert!(end.ends_with("-111111111111:1"), "{end}");
+}
+
+#[test]
+fn a_heartbeat_between_transactions_tells_progress() {
+    let mut log = Log::mysql();
+    log.begin().xid();
+    let place = log.offset() + 100;
+    log.beat(place);
+    let end = format!("1/binlog.000001/{place}/1700000000");
+    assert_eq!(read(&log).last().unwrap().end().as_str(), end);
+}
+
+#[test]
+fn a_position_beyond_four_gibibytes_keeps_its_high_bits() {
+    let mut from = point(None);
+    from.position = Position::new("1/binlog.000001/4294967290/1700000000");
+    let mut log = Log::mysql();
+    // The head of a file that is sent again has no place.
+    log.head_again();
+    log.begin().xid();
+    let end = format!("1/binlog.000001/{}/1700000000", (1_u64 << 32) + u64::from(log.offset()));
+    assert_eq!(try_read(&from, &log, false).unwrap()[0].end().as_str(), end);
+}

@@ -53,6 +53,17 @@ impl Log {
         self
     }
 
+    /// A HEARTBEAT that says the server has read up to `place`.
+    pub(super) fn beat(&mut self, place: u32) -> &mut Self {
+        self.events.push(event(Kind::HEARTBEAT, place, b"binlog.000001"));
+        self
+    }
+
+    /// Makes the FORMAT_DESCRIPTION one that is sent in the middle of a file.
+    pub(super) fn head_again(&mut self) {
+        self.events[0][13..17].fill(0);
+    }
+
     pub(super) fn begin(&mut self) -> &mut Self {
         self.query("BEGIN")
     }
