@@ -145,22 +145,23 @@ impl Decoder {
 
     /// The transaction is complete.
     pub(super) fn commit(&mut self, out: &mut Out<'_>) -> Result<()> {
-        let Some(group) = self.group.take() else {
+        let Some(group) = &self.group else {
             return Err(Error::definite("the server ended a transaction that it did not begin"));
         };
-        if let Some(resumed) = self.resumed.take() {
-            if self.skip > 0 {
-                let found = format!("it now has {} changes less than that", self.skip);
-                return Err(resumed.elsewhere(&found));
-            }
+        if let Some(resumed) = self.resumed.take_if(|_| self.skip == 0) {
             self.capture = resumed.next;
             self.shapes.clear();
             self.tables.clear();
+        }
+        if let Some(resumed) = &self.resumed {
+            let found = format!("it now has {} changes less than that", self.skip);
+            return Err(resumed.elsewhere(&found));
         }
         if self.tables.len() > TABLES_MAX {
             self.tables.clear();
         }
         self.place.add(&group.name);
+        self.group = None;
         let [_, position] = &mut self.texts;
         print(position, &self.place.here);
         self.place.tell();

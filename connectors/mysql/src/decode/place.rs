@@ -136,6 +136,7 @@ impl Place {
         const BITS: u64 = 1 << 32;
         let wide = self.here.offset / BITS * BITS + low;
         // A stream that begins with an earlier file's events may go back, but not by half of it.
-        if wide + BITS / 2 < self.here.offset { wide + BITS } else { wide }
+        let is_lower = wide.saturating_add(BITS / 2) < self.here.offset;
+        if is_lower { wide.saturating_add(BITS) } else { wide }
     }
 }

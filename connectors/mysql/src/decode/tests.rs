@@ -4,6 +4,7 @@ mod boundaries;
 mod encode;
 mod fixtures;
 mod replay;
+mod robust;
 mod statements;
 mod tables;
 

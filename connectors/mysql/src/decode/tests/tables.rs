@@ -107,3 +107,46 @@ fn another_shape_of_a_table_is_told_before_its_rows() {
     let lines = lines(&read(&log));
     assert_eq!(lines[4..6], ["schema shop.stock", "0 insert shop.stock - -> [Int(2), Null]"]);
 }
+
+#[test]
+fn compressed_rows_of_mariadb_are_inflated() {
+    let rows = [image(5, Some("n")), image(6, None)].concat();
+    let level = flate2::Compression::default();
+    let mut deflated = flate2::write::ZlibEncoder::new(vec![0x81, rows.len() as u8], level);
+    std::io::Write::write_all(&mut deflated, &rows).unwrap();
+    // Version 1 has no extra data behind its flags.
+    let mut body = rows_head(1);
+    body.drain(8..10);
+    body.extend(deflated.finish().unwrap());
+    let mut log = Log::mariadb();
+    log.mariadb_gtid(8, 4).stock().add(Kind::MARIADB_WRITE_ROWS_COMPRESSED_V1, &body).xid();
+    let lines = lines(&read(&log));
+    assert_eq!(lines[1], "0 insert shop.stock - -> [Int(5), Text(\"n\")]");
+    assert_eq!(lines[2], "1 insert shop.stock - -> [Int(6), Null]");
+}
+
+#[test]
+fn a_json_document_that_came_as_a_difference_is_unreadable() {
+    // `shop.stock (id int, doc json)`
+    let mut map = vec![7, 0, 0, 0, 0, 0, 1, 0];
+    map.extend(b"\x04shop\0\x05stock\0");
+    map.extend([2, 3, 245, 1, 4, 3]);
+    map.extend([4, 7, 2, b'i', b'd', 3, b'd', b'o', b'c']);
+    let whole = [0, 5, 0, 0, 0, 2, 0, 0, 0, 4, 0];
+    let mut body = rows_head(2);
+    for partial in [1, 0] {
+        body.extend(whole);
+        body.extend([partial, 1]);
+        // Without the bit there is no map of differences.
+        if partial == 0 {
+            body.pop();
+        }
+        body.extend(whole);
+    }
+    let mut log = Log::mysql();
+    log.begin().add(Kind::TABLE_MAP, &map).add(Kind::PARTIAL_UPDATE_ROWS, &body).xid();
+    let lines = lines(&read(&log));
+    assert!(lines[1].starts_with("0 unreadable shop.stock: its column doc: the log holds only"));
+    let row = "[Int(5), Json(\"null\")]";
+    assert_eq!(lines[2], format!("1 update shop.stock {row} -> {row}"), "{lines:?}");
+}
