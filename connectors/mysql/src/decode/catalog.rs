@@ -60,6 +60,12 @@ pub(super) fn labels(column_type: &str) -> Option<Vec<Vec<u8>>> {
                     label.push(b'\'');
                 }
                 b'\'' => break,
+                b'\\' => label.push(match bytes.next()? {
+                    b'0' => 0,
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    other => other,
+                }),
                 byte => label.push(byte),
             }
         }

@@ -150,3 +150,52 @@ fn a_json_document_that_came_as_a_difference_is_unreadable() {
     let row = "[Int(5), Json(\"null\")]";
     assert_eq!(lines[2], format!("1 update shop.stock {row} -> {row}"), "{lines:?}");
 }
+
+#[test]
+fn labels_are_read_from_the_catalog_as_servers_escape_them() {
+    let read = |text: &str| {
+        let labels = catalog::labels(text)?;
+        Some(labels.into_iter().map(|label| String::from_utf8(label).unwrap()).collect::<Vec<_>>())
+    };
+    let wanted = ["a", "it's", "b,c", "", "d\\e\n"].map(str::to_owned).to_vec();
+    assert_eq!(read(r"enum('a','it''s','b,c','','d\\e\n')"), Some(wanted));
+    for broken in ["int", "enum(", "enum('a", "enum('a'", "enum('a' 'b')", "enum()"] {
+        assert_eq!(read(broken), None, "{broken}");
+    }
+}
+
+#[test]
+fn an_enum_of_a_bare_log_has_the_labels_of_the_catalog() {
+    // `shop.stock (id int, state enum)`
+    let mut map = vec![7, 0, 0, 0, 0, 0, 1, 0];
+    map.extend(b"\x04shop\0\x05stock\0");
+    map.extend([2, 3, 254, 2, 247, 1, 3]);
+    let mut catalog = Catalog::default();
+    let state = column("state", "enum('in','out')", Some("latin1"));
+    let columns = vec![column("id", "int unsigned", None), state];
+    catalog.define(TableName::new("shop", "stock"), columns);
+    let body = [rows_head(1), vec![0, 255, 255, 255, 255, 2]].concat();
+    let mut log = Log::mysql();
+    log.begin().add(Kind::TABLE_MAP, &map).add(Kind::WRITE_ROWS, &body).xid();
+    let from = point(None);
+    let decoder = Decoder::new(&from, capture(&["stock"]), catalog).unwrap();
+    let lines = lines(&read_with(decoder, &from, &log, false).unwrap());
+    assert_eq!(lines[1], "0 insert shop.stock - -> [UInt(4294967295), Text(\"out\")]");
+}
+
+#[test]
+fn an_altered_table_is_looked_up_again() {
+    let columns = [column("id", "int", None), column("note", "text", Some("utf8mb4"))];
+    let mut catalog = Catalog::default();
+    catalog.define(TableName::new("shop", "stock"), columns.to_vec());
+    let from = point(None);
+    let mut decoder = Decoder::new(&from, capture(&["stock"]), catalog).unwrap();
+    decoder.catalog().define(TableName::new("shop", "other"), Vec::new());
+    let mut log = Log::mysql();
+    log.begin().add(Kind::TABLE_MAP, &table_map("stock", &[])).insert(&[(1, None)]).xid();
+    log.query("ALTER TABLE stock RENAME COLUMN note TO text");
+    log.begin().add(Kind::TABLE_MAP, &table_map("stock", &[])).insert(&[(2, None)]).xid();
+    let lines = lines(&read_with(decoder, &from, &log, false).unwrap());
+    assert_eq!(lines[1], "0 insert shop.stock - -> [Int(1), Null]");
+    assert!(lines.iter().any(|line| line.contains("looked up since its shape")), "{lines:?}");
+}
