@@ -118,12 +118,6 @@ impl Decoder {
         &mut self.catalog
     }
 
-    /// Whether the transaction that is partly durable has not ended yet. Until then nothing is
-    /// told of progress: a position without it would forget how far into it we are.
-    pub fn is_resuming(&self) -> bool {
-        self.resumed.is_some()
-    }
-
     /// Decodes one event of the log into `out`. An event may hold more than a batch: what is full
     /// goes to `full`, and what is not stays in `out`.
     ///

@@ -72,7 +72,9 @@ impl Place {
 
     /// A file's first event says when it was begun, also where it is sent again.
     pub(super) fn begun(&mut self, header: &Header) {
-        self.here.created = header.timestamp;
+        if header.timestamp != 0 {
+            self.here.created = header.timestamp;
+        }
     }
 
     /// Whether the server has read further than we knew.
