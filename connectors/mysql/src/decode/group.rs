@@ -50,6 +50,8 @@ pub(super) struct Group {
     pub(super) is_begun: bool,
     /// Captured tables it has changed.
     pub(super) touched: Vec<Arc<TableSchema>>,
+    /// Captured tables whose other shape it told of.
+    pub(super) reshaped: Vec<Arc<TableSchema>>,
 }
 
 /// A distributed transaction between its phases.
@@ -119,6 +121,7 @@ impl Decoder {
             committed_at_us: announced.committed_at_us.unwrap_or(seconds),
             is_begun: announced.begins,
             touched: Vec::new(),
+            reshaped: Vec::new(),
         };
         let [txid, position] = &mut self.texts;
         print(position, &format_args!("{}:{}", self.place.here.file, group.start));
@@ -176,7 +179,12 @@ impl Decoder {
         if out.room().abandon() {
             let [txid, position] = &self.texts;
             let (coordinate, committed_at_us) = (group.coordinate, group.committed_at_us);
-            out.room().begin(BeginText { coordinate, committed_at_us, txid, position });
+            let batch = out.room();
+            batch.begin(BeginText { coordinate, committed_at_us, txid, position });
+            for schema in &group.reshaped {
+                let table = batch.table(schema);
+                batch.schema_changed(table);
+            }
         }
         self.doubt(reason, out);
     }

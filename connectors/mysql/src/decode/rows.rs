@@ -14,9 +14,7 @@ impl Decoder {
         map: &TableMap<'_>,
         out: &mut Out<'_>,
     ) -> Result<()> {
-        if self.group.is_none() {
-            return Err(outside(frame));
-        }
+        let Some(group) = &mut self.group else { return Err(outside(frame)) };
         let known = self.tables.get(&map.table_id);
         if known.is_some_and(|known| *known.body == *frame.body) {
             return Ok(());
@@ -33,6 +31,7 @@ impl Decoder {
                     let batch = out.room();
                     let place = batch.table(&captured.schema);
                     batch.schema_changed(place);
+                    group.reshaped.push(Arc::clone(&captured.schema));
                 }
                 _ => {}
             }

@@ -199,3 +199,16 @@ fn an_altered_table_is_looked_up_again() {
     assert_eq!(lines[1], "0 insert shop.stock - -> [Int(1), Null]");
     assert!(lines.iter().any(|line| line.contains("looked up since its shape")), "{lines:?}");
 }
+
+#[test]
+fn another_shape_that_a_rolled_back_transaction_showed_is_told_all_the_same() {
+    let renamed = [4, 8, 2, b'i', b'd', 4, b't', b'e', b'x', b't'];
+    let map = table_map("stock", &[&[2, 1, 45][..], &renamed].concat());
+    let mut log = Log::mysql();
+    log.begin().stock().insert(&[(1, None)]).xid();
+    log.begin().add(Kind::TABLE_MAP, &map).insert(&[(2, None)]).query("ROLLBACK");
+    let lines = lines(&read(&log));
+    assert_eq!(lines.len(), 7, "{lines:?}");
+    assert_eq!(lines[4], "schema shop.stock");
+    assert!(lines[5].starts_with("0 unreadable shop.stock"), "{lines:?}");
+}
