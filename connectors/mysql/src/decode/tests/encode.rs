@@ -188,11 +188,11 @@ pub(super) fn image(id: i32, note: Option<&str>) -> Vec<u8> {
 /// A TRANSACTION_PAYLOAD of these events, not compressed.
 pub(super) fn payload(events: &[Vec<u8>]) -> Vec<u8> {
     let bytes = events.concat();
-    let len = bytes.len() as u16;
+    let len = bytes.len() as u32;
     // The algorithm 255 is none, and does not fit into one byte of a packed number.
     let mut body = vec![2, 3, 0xfc, 255, 0];
-    body.extend([1, 3, 0xfc]);
-    body.extend(len.to_le_bytes());
+    body.extend([1, 4, 0xfd]);
+    body.extend(&len.to_le_bytes()[..3]);
     body.push(0);
     body.extend(bytes);
     body

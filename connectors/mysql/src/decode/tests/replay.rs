@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::encode::Log;
+use super::encode::{Log, image, inside, payload, query, rows_head, stock};
 use super::*;
+use crate::log::Kind;
 
 /// Every change with its transaction and its place there.
 fn changes(batches: &[Batch]) -> Vec<(u64, String)> {
@@ -49,6 +50,27 @@ fn a_large_transaction_comes_in_blocks_and_goes_on_at_each() {
         let resumed = try_read(&from, &rest, false).unwrap();
         assert_eq!(changes(&resumed), all[partial.rows as usize + 1..]);
     }
+}
+
+#[test]
+fn a_large_packed_transaction_comes_in_the_same_blocks() {
+    let plain = large(20_000, 7000);
+    let rows = (0..20_000).flat_map(|id| image(id, Some("note"))).collect();
+    let events = [
+        inside(Kind::QUERY, &query("BEGIN")),
+        inside(Kind::TABLE_MAP, &stock()),
+        inside(Kind::WRITE_ROWS, &[rows_head(1), rows].concat()),
+        inside(Kind::XID, &[0; 8]),
+    ];
+    let mut packed = Log::mysql();
+    packed.gtid(4).begin().stock().insert(&[(-1, None)]).xid();
+    packed.gtid(5).add(Kind::TRANSACTION_PAYLOAD, &payload(&events));
+    let (packed, plain) = (read(&packed), read(&plain));
+    assert_eq!(changes(&packed), changes(&plain));
+    let partials = |batches: &[Batch]| -> Vec<_> {
+        batches.iter().map(|batch| batch.partial().cloned()).collect()
+    };
+    assert_eq!(partials(&packed), partials(&plain));
 }
 
 #[test]
