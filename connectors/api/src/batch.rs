@@ -375,6 +375,19 @@ impl BatchBuilder {
         self.progress(end);
     }
 
+    /// Forgets the open transaction; false, and it stays, when a part was handed or passed over.
+    pub fn abandon(&mut self) -> bool {
+        let open = self.opened();
+        if open.rows_since_boundary != open.next_ordinal {
+            return false;
+        }
+        self.spare = self.open.take().unwrap_or_default();
+        self.events.truncate(self.mark.events);
+        self.cells.truncate(self.mark.cells);
+        self.data.truncate(self.mark.data);
+        true
+    }
+
     /// Outside a transaction: everything up to `end` has been read.
     pub fn progress(&mut self, end: &str) {
         assert!(self.open.is_none(), "progress inside a transaction");

@@ -6,7 +6,9 @@
 //! | `value` | one column of a row image, as `TYPES.md` says |
 //! | `statement` | what the text of a statement means for captured tables |
 //! | `position` | places and GTID sets, and whether a log can be continued |
+//! | `decode` | events in their order to batches of row changes |
 
+pub mod decode;
 pub mod log;
 pub mod position;
 pub mod statement;

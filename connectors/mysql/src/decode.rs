@@ -1,0 +1,223 @@
+//! From the events of a log to row changes.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `group` | where transactions begin and end, and what undoes one |
+//! | `place` | where in the log an event stands, and which transactions lie before it |
+//! | `rows` | rows events, row by row |
+//! | `table` | the shape of a table, and one row image |
+//! | `catalog` | what a log with little metadata does not say of columns |
+//! | `text` | statements |
+//!
+//! Captured columns are decoded, everything else is stepped over, and no row costs a heap
+//! allocation.
+//!
+//! The place of a change in its transaction must be the same in every replay, so only what the
+//! transaction itself holds is counted: rows of captured tables, readable or not, and statements
+//! that change captured tables.
+
+mod catalog;
+mod group;
+mod place;
+mod rows;
+mod table;
+mod text;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use connector_api::{
+    Batch, BatchBuilder, Capture, Error, Partial, Result, ResumePoint, TableName, TableSchema,
+};
+
+use crate::log::{Event, Frame, Unpacker};
+use crate::position::LogPosition;
+use crate::value::Scratch;
+pub use catalog::{Catalog, CatalogColumn};
+use group::{Group, Prepared};
+use place::Place;
+use table::Table;
+
+/// Turns the events of one log into row changes.
+#[derive(Debug)]
+pub struct Decoder {
+    capture: Capture,
+    catalog: Catalog,
+    place: Place,
+    /// By the number of the last TABLE_MAP that had it.
+    tables: HashMap<u64, Arc<Table>>,
+    /// The shape that last went by each captured name.
+    shapes: HashMap<TableName, Arc<TableSchema>>,
+    group: Option<Group>,
+    /// Distributed transactions between their phases.
+    prepared: Vec<Prepared>,
+    resumed: Option<Resumed>,
+    /// Captured changes of the open transaction that are still to be passed over.
+    skip: u32,
+    scratch: Scratch,
+    room: Vec<u8>,
+    texts: [String; 2],
+}
+
+/// The transaction that is partly durable, until it has been passed.
+#[derive(Debug)]
+struct Resumed {
+    partial: Partial,
+    /// What is captured behind it. It is finished under the capture its changes were counted under.
+    next: Capture,
+}
+
+/// Where changes go: a builder, and whoever takes what is full in the middle of an event.
+struct Out<'o> {
+    batch: &'o mut BatchBuilder,
+    full: &'o mut dyn FnMut(Batch),
+}
+
+impl Out<'_> {
+    /// The builder, with room for another change.
+    fn room(&mut self) -> &mut BatchBuilder {
+        if self.batch.is_full() {
+            (self.full)(self.batch.take());
+        }
+        self.batch
+    }
+}
+
+impl Decoder {
+    /// A decoder for a stream that begins at `from`. A transaction that is partly durable there is
+    /// finished under the capture of `from`; everything behind it is read under `capture`.
+    ///
+    /// # Errors
+    /// A position that is none in a binlog.
+    pub fn new(from: &ResumePoint, capture: Capture, catalog: Catalog) -> Result<Self> {
+        let position = LogPosition::from_position(&from.position)?;
+        let resumed = from
+            .partial
+            .as_ref()
+            .map(|partial| Resumed { partial: partial.clone(), next: capture.clone() });
+        Ok(Self {
+            capture: if resumed.is_some() { from.capture.clone() } else { capture },
+            catalog,
+            place: Place::new(position),
+            tables: HashMap::new(),
+            shapes: HashMap::new(),
+            group: None,
+            prepared: Vec::new(),
+            resumed,
+            skip: 0,
+            scratch: Scratch::default(),
+            room: Vec::new(),
+            texts: Default::default(),
+        })
+    }
+
+    /// What is known of columns beside the log, to be added to.
+    pub fn catalog(&mut self) -> &mut Catalog {
+        // What they were built from may change.
+        self.tables.clear();
+        &mut self.catalog
+    }
+
+    /// Decodes one event of the log into `out`. An event may hold more than a batch: what is full
+    /// goes to `full`, and what is not stays in `out`.
+    ///
+    /// # Errors
+    /// What no server writes, an event of an unknown type, and a log that does not go on where
+    /// `from` said. The stream cannot be read on behind any of them.
+    pub fn event(
+        &mut self,
+        frame: &Frame<'_>,
+        unpacker: &mut Unpacker,
+        out: &mut BatchBuilder,
+        full: &mut dyn FnMut(Batch),
+    ) -> Result<()> {
+        let mut out = Out { batch: out, full };
+        let event = frame.event()?;
+        self.place.read(&frame.header, &event);
+        match event {
+            Event::TransactionPayload(payload) => {
+                let mut inside = payload.events(unpacker)?;
+                while let Some(frame) = inside.read_event()? {
+                    let event = frame.event()?;
+                    if let Event::TransactionPayload(_) | Event::Rotate(_) = event {
+                        return Err(Error::definite(format!(
+                            "the server packed a {} into a transaction",
+                            frame.header.kind
+                        )));
+                    }
+                    self.apply(&frame, event, &mut out)?;
+                }
+                Ok(())
+            }
+            event => self.apply(frame, event, &mut out),
+        }
+    }
+
+    fn apply(&mut self, frame: &Frame<'_>, event: Event<'_>, out: &mut Out<'_>) -> Result<()> {
+        match event {
+            Event::Gtid(gtid) => self.named(group::of_mysql(&gtid)?, frame, out),
+            Event::MariadbGtid(gtid) => self.named(group::of_mariadb(&gtid), frame, out),
+            Event::Query(query) => self.query(frame, &query, out),
+            Event::Xid(_) => self.commit(out),
+            Event::XaPrepare(xa) => self.xa_prepare(&xa, out),
+            Event::TableMap(map) => self.table_map(frame, &map, out),
+            Event::Rows(rows) => self.rows(frame, &rows, out),
+            Event::Incident(incident) => {
+                let message = String::from_utf8_lossy(incident.message).into_owned();
+                let reason = format!("the server itself lost changes of its log: {message}");
+                self.unreadable_everywhere(frame, &reason, out)
+            }
+            Event::Rotate(rotate) => self.rotate(&rotate, out),
+            Event::FormatDescription => self.file_begins(frame, out),
+            Event::Heartbeat(heartbeat) => {
+                if self.place.heard(&heartbeat) {
+                    self.progress(out);
+                }
+                Ok(())
+            }
+            Event::PreviousGtids(set) => self.place.mysql_before(set),
+            Event::MariadbGtidList(list) => {
+                self.place.mariadb_before(&list);
+                Ok(())
+            }
+            Event::TransactionPayload(_) | Event::Stop | Event::Ignored(_) => Ok(()),
+            Event::StartEncryption => Ok(()),
+            Event::Unknown(kind) => Err(Error::definite(format!(
+                "the server sent a {kind}, which is not known and may not be passed over: rows \
+                 may be missing behind it"
+            ))),
+        }
+    }
+
+    /// The captured tables known by now: from the log, the catalog, and what is captured by a name
+    /// without stars.
+    fn known_tables(&self) -> Vec<TableName> {
+        let written = self.capture.tables.iter().map(|wanted| &wanted.name);
+        let plain = written.filter(|name| !name.schema.contains('*') && !name.table.contains('*'));
+        let mut names: Vec<TableName> = plain
+            .chain(self.shapes.keys())
+            .chain(self.catalog.names())
+            .filter(|name| self.capture.columns_of(name).is_some())
+            .cloned()
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// A captured table's last shape; without columns when none was seen.
+    fn shape(&mut self, name: &TableName) -> Arc<TableSchema> {
+        let bare = || Arc::new(TableSchema { name: name.clone(), columns: Vec::new() });
+        Arc::clone(self.shapes.entry(name.clone()).or_insert_with(bare))
+    }
+}
+
+/// Replaces `text` by the printed form of `value`, without a new allocation.
+fn print(text: &mut String, value: &dyn std::fmt::Display) {
+    use std::fmt::Write as _;
+    text.clear();
+    write!(text, "{value}").expect("a string takes everything");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+use connector_api::{Error, Result};
+
+use super::group::Name;
+use crate::log::{Event, Header, Heartbeat, MariadbGtidList, Rotate};
+use crate::position::{GtidSet, Gtids, LogFile, LogPosition, MariaGtid, MariaPosition};
+
+/// Where in the log an event stands, and which transactions lie before it.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Behind the last event of the log, with the transactions that are complete.
+    pub(super) here: LogPosition,
+    /// Where the event read last begins.
+    pub(super) start: u64,
+    /// Whether the transactions before this file are known, none of them included.
+    knows_before: bool,
+    /// The furthest place that anybody was told of.
+    told: (LogFile, u64),
+}
+
+impl Place {
+    pub(super) fn new(here: LogPosition) -> Self {
+        let start = here.offset;
+        let told = (here.file.clone(), start);
+        Self { here, start, knows_before: false, told }
+    }
+
+    /// Moves behind an event, if it is one of the log itself.
+    pub(super) fn read(&mut self, header: &Header, event: &Event<'_>) {
+        let is_made_up = header.next_position == 0 || header.is_artificial();
+        if is_made_up || matches!(event, Event::Heartbeat(_)) {
+            return;
+        }
+        let end = self.wide(u64::from(header.next_position));
+        self.start = end.saturating_sub(u64::from(header.size));
+        self.here.offset = end;
+    }
+
+    pub(super) fn coordinate(&self) -> u64 {
+        LogPosition::coordinate(&self.here.file, self.start)
+    }
+
+    /// Whether this place is further than any that was told. A stream that is asked for by GTIDs
+    /// begins with the head of an earlier file.
+    pub(super) fn tell(&mut self) -> bool {
+        let (file, offset) = &mut self.told;
+        let before = LogPosition::coordinate(file, *offset);
+        let now = LogPosition::coordinate(&self.here.file, self.here.offset);
+        let is_further = file.base() != self.here.file.base() || now > before;
+        if is_further {
+            if *file != self.here.file {
+                file.clone_from(&self.here.file);
+            }
+            *offset = self.here.offset;
+        }
+        is_further
+    }
+
+    pub(super) fn rotate(&mut self, rotate: &Rotate<'_>) -> Result<()> {
+        let name = String::from_utf8_lossy(rotate.file);
+        let file: LogFile = name.parse().map_err(|why| {
+            Error::definite("the server goes on in a file that no binlog can be").because(why)
+        })?;
+        if file != self.here.file {
+            // Until the file says when it was begun.
+            self.here.created = 0;
+        }
+        self.here.file = file;
+        self.here.offset = rotate.position;
+        self.start = rotate.position;
+        Ok(())
+    }
+
+    /// A file's first event says when it was begun, also where it is sent again.
+    pub(super) fn begun(&mut self, header: &Header) {
+        if header.timestamp != 0 {
+            self.here.created = header.timestamp;
+        }
+    }
+
+    /// Whether the server has read further than we knew.
+    pub(super) fn heard(&mut self, heartbeat: &Heartbeat<'_>) -> bool {
+        if heartbeat.file != self.here.file.as_str().as_bytes() {
+            return false;
+        }
+        // A server with room for the whole position sends it whole.
+        let position = match u32::try_from(heartbeat.position) {
+            Ok(position) => self.wide(u64::from(position)),
+            Err(_) => heartbeat.position,
+        };
+        let is_further = position > self.here.offset && self.here.created != 0;
+        if is_further {
+            self.here.offset = position;
+        }
+        is_further
+    }
+
+    pub(super) fn mysql_before(&mut self, set: &[u8]) -> Result<()> {
+        if self.here.gtids != Gtids::None {
+            return Ok(());
+        }
+        let set = GtidSet::decode(set).map_err(|why| {
+            Error::definite("the transactions before this log file cannot be read").because(why)
+        })?;
+        self.knows_before = true;
+        if !set.is_empty() {
+            self.here.gtids = Gtids::MySql(set);
+        }
+        Ok(())
+    }
+
+    pub(super) fn mariadb_before(&mut self, list: &MariadbGtidList<'_>) {
+        if self.here.gtids != Gtids::None {
+            return;
+        }
+        let mut position = MariaPosition::default();
+        for (domain, server, sequence) in list.iter() {
+            position.add(MariaGtid { domain, server, sequence });
+        }
+        self.here.gtids = Gtids::MariaDb(position);
+    }
+
+    /// The transaction is complete.
+    pub(super) fn add(&mut self, name: &Name) {
+        match (name, &mut self.here.gtids) {
+            (Name::MySql(gtid), Gtids::MySql(set)) => set.add(*gtid),
+            (Name::MySql(gtid), none @ Gtids::None) if self.knows_before => {
+                let mut set = GtidSet::default();
+                set.add(*gtid);
+                *none = Gtids::MySql(set);
+            }
+            (Name::MariaDb(gtid), Gtids::MariaDb(position)) => position.add(*gtid),
+            _ => {}
+        }
+    }
+
+    /// Positions have 32 bits, and files may grow beyond them.
+    fn wide(&self, low: u64) -> u64 {
+        const BITS: u64 = 1 << 32;
+        let wide = self.here.offset / BITS * BITS + low;
+        // A stream that begins with an earlier file's events may go back, but not by half of it.
+        let is_lower = wide.saturating_add(BITS / 2) < self.here.offset;
+        if is_lower { wide.saturating_add(BITS) } else { wide }
+    }
+}

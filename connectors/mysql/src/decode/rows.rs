@@ -1,0 +1,177 @@
+use std::sync::Arc;
+
+use connector_api::{Error, Op, Result};
+
+use super::table::{Captured, Failed, Image, Table, name_of};
+use super::{Decoder, Out};
+use crate::log::{Frame, Rows, RowsOp, TableMap};
+use crate::value::{Cursor, Scratch};
+
+impl Decoder {
+    pub(super) fn table_map(
+        &mut self,
+        frame: &Frame<'_>,
+        map: &TableMap<'_>,
+        out: &mut Out<'_>,
+    ) -> Result<()> {
+        let Some(group) = &mut self.group else { return Err(outside(frame)) };
+        let known = self.tables.get(&map.table_id);
+        if known.is_some_and(|known| *known.body == *frame.body) {
+            return Ok(());
+        }
+        let mut table = Table::new(map, frame.body, frame.flavor, (&self.capture, &self.catalog));
+        if let Some(captured) = &mut table.captured {
+            match self.shapes.get(&captured.schema.name) {
+                // The same shape: later rows keep the place they have in the batch.
+                Some(known) if **known == *captured.schema => {
+                    captured.schema = Arc::clone(known);
+                }
+                // What the passed-over part of a transaction said of its tables is durable too.
+                Some(known) if !known.columns.is_empty() && self.skip == 0 => {
+                    let batch = out.room();
+                    let place = batch.table(&captured.schema);
+                    batch.schema_changed(place);
+                    group.reshaped.push(Arc::clone(&captured.schema));
+                }
+                _ => {}
+            }
+            let name = name_of(map);
+            self.shapes.insert(name, Arc::clone(&captured.schema));
+        }
+        self.tables.insert(map.table_id, Arc::new(table));
+        Ok(())
+    }
+
+    pub(super) fn rows(
+        &mut self,
+        frame: &Frame<'_>,
+        rows: &Rows<'_>,
+        out: &mut Out<'_>,
+    ) -> Result<()> {
+        if self.group.is_none() {
+            return Err(outside(frame));
+        }
+        if rows.names_no_table() {
+            return Ok(());
+        }
+        let table = self.tables.get(&rows.table_id).map(Arc::clone).ok_or_else(|| {
+            Error::definite(format!(
+                "the server sent rows of table number {} before describing it, at {} of {}",
+                rows.table_id, self.place.here.offset, self.place.here.file
+            ))
+        })?;
+        let Some(captured) = &table.captured else { return Ok(()) };
+        self.touch(captured);
+        if captured.width().is_some_and(|width| width != rows.columns) {
+            return Err(Error::definite(format!(
+                "the server sent rows of {} columns for table {}, which it described with others",
+                rows.columns, captured.schema.name
+            )));
+        }
+        let mut room = std::mem::take(&mut self.room);
+        let done = rows.data.bytes(&mut room).map(|data| self.each_row(captured, rows, data, out));
+        self.room = room;
+        done
+    }
+
+    fn touch(&mut self, captured: &Captured) {
+        let Some(group) = &mut self.group else { return };
+        let name = &captured.schema.name;
+        if !group.touched.iter().any(|known| known.name == *name) {
+            group.touched.push(Arc::clone(&captured.schema));
+        }
+    }
+
+    fn each_row(&mut self, table: &Captured, rows: &Rows<'_>, data: &[u8], out: &mut Out<'_>) {
+        let row = Row { table, rows };
+        let mut cursor = Cursor::new(data);
+        while !cursor.rest().is_empty() {
+            let before = cursor.rest().len();
+            let done = if self.skip > 0 {
+                row.pass(&mut cursor)
+            } else {
+                row.decode(&mut cursor, &mut self.scratch, out)
+            };
+            match done {
+                Ok(()) if self.skip > 0 => {
+                    self.skip -= 1;
+                    out.room().skip();
+                }
+                Ok(()) => {}
+                Err(failed) => {
+                    self.unreadable(&table.schema, &failed.reason, out);
+                    if failed.is_lost {
+                        return;
+                    }
+                }
+            }
+            // Rows without a single column: how many there were is not in the log.
+            if cursor.rest().len() == before {
+                return;
+            }
+        }
+    }
+}
+
+/// How the rows of one event are read.
+struct Row<'r> {
+    table: &'r Captured,
+    rows: &'r Rows<'r>,
+}
+
+impl Row<'_> {
+    fn images(&self) -> (Option<Image<'_>>, Option<Image<'_>>) {
+        let Rows { before, after, has_partial_json, .. } = *self.rows;
+        let old = Image { present: before, is_partial: false };
+        let new = Image { present: after, is_partial: has_partial_json };
+        match self.rows.op {
+            RowsOp::Write => (None, Some(new)),
+            RowsOp::Update => (Some(old), Some(new)),
+            RowsOp::Delete => (Some(old), None),
+        }
+    }
+
+    fn pass(&self, cursor: &mut Cursor<'_>) -> Result<(), Failed> {
+        let (before, after) = self.images();
+        for image in [before, after].into_iter().flatten() {
+            self.table.pass(cursor, &image)?;
+        }
+        Ok(())
+    }
+
+    fn decode(
+        &self,
+        cursor: &mut Cursor<'_>,
+        scratch: &mut Scratch,
+        out: &mut Out<'_>,
+    ) -> Result<(), Failed> {
+        let batch = out.room();
+        let (before, after) = self.images();
+        let mut read = |image: Option<Image<'_>>| {
+            image.map(|image| self.table.image(cursor, &image, scratch, batch)).transpose()
+        };
+        let old = read(before);
+        // The row behind this one begins behind both images.
+        let new = match &old {
+            Err(failed) if failed.is_lost => Ok(None),
+            _ => read(after),
+        };
+        let (old, new) = match (old, new) {
+            (Ok(old), Ok(new)) => (old, new),
+            (_, Err(failed)) if failed.is_lost => return Err(failed),
+            (Err(failed), _) | (_, Err(failed)) => return Err(failed),
+        };
+        let op = match self.rows.op {
+            RowsOp::Write => Op::Insert,
+            RowsOp::Update => Op::Update,
+            RowsOp::Delete => Op::Delete,
+        };
+        let table = batch.table(&self.table.schema);
+        batch.row(table, op, old, new);
+        Ok(())
+    }
+}
+
+fn outside(frame: &Frame<'_>) -> Error {
+    Error::definite(format!("the server sent a {} outside of a transaction", frame.header.kind))
+}

@@ -1,0 +1,99 @@
+#![allow(clippy::unwrap_used)]
+
+mod boundaries;
+mod encode;
+mod fixtures;
+mod replay;
+mod robust;
+mod statements;
+mod tables;
+
+use connector_api::{CaptureTable, Columns, Lineage, Position, SourceEvent};
+
+use super::*;
+use crate::log::Framing;
+use encode::Log;
+
+fn capture(tables: &[&str]) -> Capture {
+    let whole =
+        |table: &&str| CaptureTable { name: TableName::new("shop", *table), columns: Columns::All };
+    Capture { tables: tables.iter().map(whole).collect() }
+}
+
+fn point(partial: Option<(&str, u32)>) -> ResumePoint {
+    ResumePoint {
+        lineage: Lineage::new("mysql/11111111-1111-1111-1111-111111111111"),
+        position: Position::new("1/binlog.000001/4/1700000000"),
+        partial: partial.map(|(txid, rows)| Partial { txid: txid.to_owned(), rows }),
+        capture: capture(&["stock"]),
+        coverage: String::new(),
+    }
+}
+
+/// The batches of a log, each as soon as one can be taken or only when it must be.
+fn try_read(from: &ResumePoint, log: &Log, early: bool) -> Result<Vec<Batch>> {
+    let catalog = Catalog::default();
+    let decoder = Decoder::new(from, capture(&["stock", "orders"]), catalog)?;
+    read_with(decoder, from, log, early)
+}
+
+fn read_with(
+    mut decoder: Decoder,
+    from: &ResumePoint,
+    log: &Log,
+    early: bool,
+) -> Result<Vec<Batch>> {
+    let mut out = BatchBuilder::new(&from.position);
+    let (mut framing, mut unpacker) = (Framing::default(), Unpacker::default());
+    let mut batches = Vec::new();
+    for event in log.events() {
+        let frame = framing.frame(event)?;
+        decoder.event(&frame, &mut unpacker, &mut out, &mut |batch| batches.push(batch))?;
+        if out.is_full() || (early && out.is_ready()) {
+            batches.push(out.take());
+        }
+    }
+    if out.is_ready() {
+        batches.push(out.take());
+    }
+    Ok(batches)
+}
+
+fn read(log: &Log) -> Vec<Batch> {
+    try_read(&point(None), log, false).unwrap()
+}
+
+/// One line for each event: what a consumer can see.
+fn lines(batches: &[Batch]) -> Vec<String> {
+    batches
+        .iter()
+        .flat_map(|batch| batch.events().iter().map(move |event| line(batch, event)))
+        .collect()
+}
+
+fn line(batch: &Batch, event: &SourceEvent) -> String {
+    let image = |image: Option<connector_api::RowImage<'_>>| {
+        image.map_or("-".to_owned(), |image| format!("{:?}", image.values().collect::<Vec<_>>()))
+    };
+    match event {
+        SourceEvent::Begin(begin) => {
+            format!("begin {} from {}", batch.text(begin.txid), begin.first_ordinal)
+        }
+        SourceEvent::Row(row) => format!(
+            "{} {} {} {} -> {}",
+            row.ordinal,
+            row.op.as_str(),
+            batch.table(row.table).name,
+            image(batch.before(row)),
+            image(batch.after(row))
+        ),
+        SourceEvent::TableCleared { table, ordinal, cause } => {
+            format!("{ordinal} {cause:?} {}", batch.table(*table).name)
+        }
+        SourceEvent::SchemaChanged { table } => format!("schema {}", batch.table(*table).name),
+        SourceEvent::Commit => "commit".to_owned(),
+        SourceEvent::Unreadable { table, ordinal, reason } => {
+            format!("{ordinal} unreadable {}: {reason}", batch.table(*table).name)
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Where transactions begin and end.
+
+use super::encode::{Log, inside, payload, query, rows_head, stock};
+use super::*;
+use crate::log::Kind;
+
+#[test]
+fn a_transaction_of_mysql_says_who_when_and_where() {
+    let mut log = Log::mysql();
+    let start = log.offset();
+    log.gtid(5).begin().stock().insert(&[(1, Some("a")), (2, None)]).xid();
+    let batches = read(&log);
+    let SourceEvent::Begin(begin) = &batches[0].events()[0] else { panic!("no begin") };
+    assert_eq!(begin.coordinate, 1 << 40 | u64::from(start));
+    assert_eq!(begin.committed_at_us, 1_700_000_000_000_007);
+    assert_eq!(
+        lines(&batches),
+        [
+            "begin 11111111-1111-1111-1111-111111111111:5 from 0",
+            "0 insert shop.stock - -> [Int(1), Text(\"a\")]",
+            "1 insert shop.stock - -> [Int(2), Null]",
+            "commit",
+        ]
+    );
+    let end = format!("1/binlog.000001/{}/1700000000", log.offset());
+    assert_eq!(batches[0].end().as_str(), end);
+}
+
+#[test]
+fn an_anonymous_transaction_is_called_by_its_place() {
+    let mut log = Log::mysql();
+    let start = log.offset();
+    log.begin().stock().insert(&[(1, None)]).query("COMMIT");
+    let batches = read(&log);
+    let SourceEvent::Begin(begin) = &batches[0].events()[0] else { panic!("no begin") };
+    assert_eq!(batches[0].text(begin.txid), format!("binlog.000001:{start}"));
+    assert_eq!(begin.committed_at_us, 1_700_000_000_000_000);
+}
+
+#[test]
+fn the_gtid_set_grows_with_each_transaction() {
+    let mut log = Log::mysql();
+    log.add(Kind::PREVIOUS_GTIDS, &[0; 8]);
+    log.gtid(1).begin().xid().gtid(2).begin().xid();
+    let batches = read(&log);
+    let end = batches.last().unwrap().end().as_str();
+    assert!(end.ends_with("/mysql=11111111-1111-1111-1111-111111111111:1-2"), "{end}");
+    assert!(lines(&batches).is_empty());
+}
+
+#[test]
+fn a_group_of_mariadb_needs_no_begin() {
+    let mut log = Log::mariadb();
+    log.add(Kind::MARIADB_GTID_LIST, &[0; 4]);
+    log.mariadb_gtid(8, 4).stock().insert(&[(1, None)]).xid();
+    log.mariadb_gtid(9, 1).query("TRUNCATE stock");
+    let batches = read(&log);
+    assert_eq!(
+        lines(&batches),
+        [
+            "begin 0-7-8 from 0",
+            "0 insert shop.stock - -> [Int(1), Null]",
+            "commit",
+            "begin 0-7-9 from 0",
+            "0 Truncate shop.stock",
+            "commit",
+        ]
+    );
+    assert!(batches.last().unwrap().end().as_str().ends_with("/mariadb=0-7-9"));
+}
+
+#[test]
+fn a_packed_transaction_is_read_like_any_other() {
+    let rows = [rows_head(1), encode::image(1, None)].concat();
+    let events = [
+        inside(Kind::QUERY, &query("BEGIN")),
+        inside(Kind::TABLE_MAP, &stock()),
+        inside(Kind::WRITE_ROWS, &rows),
+        inside(Kind::XID, &[0; 8]),
+    ];
+    let mut packed = Log::mysql();
+    packed.gtid(5).add(Kind::TRANSACTION_PAYLOAD, &payload(&events));
+    let mut plain = Log::mysql();
+    plain.gtid(5).begin().stock().insert(&[(1, None)]).xid();
+    let batches = read(&packed);
+    assert_eq!(lines(&batches), lines(&read(&plain)));
+    let end = format!("1/binlog.000001/{}/1700000000", packed.offset());
+    assert_eq!(batches[0].end().as_str(), end);
+}
+
+#[test]
+fn a_rolled_back_transaction_is_dropped_and_its_tables_are_doubted() {
+    let mut log = Log::mysql();
+    log.gtid(5).begin().stock().insert(&[(1, None)]).query("ROLLBACK");
+    let lines = lines(&read(&log));
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[1].starts_with("0 unreadable shop.stock: a transaction"), "{lines:?}");
+}
+
+#[test]
+fn a_rollback_behind_a_block_that_went_out_is_unreadable() {
+    let rows: Vec<_> = (0..9000).map(|id| (id, None)).collect();
+    let mut log = Log::mysql();
+    log.gtid(5).begin().stock().insert(&rows).query("ROLLBACK");
+    let lines = lines(&read(&log));
+    assert!(lines.contains(&"8191 insert shop.stock - -> [Int(8191), Null]".to_owned()));
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("unreadable")).collect();
+    assert!(told[0].starts_with("9000 unreadable shop.stock"), "{told:?}");
+}
+
+#[test]
+fn a_transaction_that_its_server_died_in_did_not_happen() {
+    let mut log = Log::mysql();
+    log.gtid(5).begin().stock().insert(&[(1, None)]);
+    let next = [&4_u64.to_le_bytes()[..], b"binlog.000002"].concat();
+    log.made_up(Kind::ROTATE, &next);
+    let lines = lines(&read(&log));
+    assert!(lines[1].starts_with("0 unreadable shop.stock: its server died"), "{lines:?}");
+}
+
+#[test]
+fn a_prepared_distributed_transaction_is_told_at_both_phases() {
+    let mut log = Log::mysql();
+    log.gtid(5).query("XA START X'61',X'',1").stock().insert(&[(1, None)]);
+    log.query("XA END X'61',X'',1");
+    let mut body = vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+    body.push(b'a');
+    log.add(Kind::XA_PREPARE, &body);
+    log.gtid(6).query("XA COMMIT X'61',X'',1");
+    let lines = lines(&read(&log));
+    assert_eq!(lines.len(), 6, "{lines:?}");
+    assert!(lines[1].starts_with("0 unreadable shop.stock: ") && lines[1].contains("PREPARE"));
+    assert!(lines[4].starts_with("0 unreadable shop.stock: ") && lines[4].contains("COMMIT"));
+}
+
+#[test]
+fn an_incident_makes_every_known_table_unreadable() {
+    let mut log = Log::mysql();
+    log.add(Kind::INCIDENT, &[1, 0, 2, b'n', b'o']);
+    let lines = lines(&read(&log));
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[2].ends_with("lost changes of its log: no"), "{lines:?}");
+}
+
+#[test]
+fn an_unknown_event_is_an_error_that_names_it() {
+    let mut log = Log::mysql();
+    log.add(Kind(99), &[]);
+    let error = try_read(&point(None), &log, false).unwrap_err();
+    assert!(error.to_string().contains("unknown type 99"), "{error}");
+}
+
+#[test]
+fn a_rotation_tells_progress_in_the_next_file() {
+    let mut log = Log::mysql();
+    let next = [&4_u64.to_le_bytes()[..], b"binlog.000002"].concat();
+    log.add(Kind::ROTATE, &next).made_up(Kind::ROTATE, &next);
+    let mut second = Log::mysql();
+    second.begin().xid();
+    let from = point(None);
+    let mut events = log.events().to_vec();
+    events.extend(second.events().to_vec());
+    let batches = try_read(&from, &Log::of(events), false).unwrap();
+    let end = format!("1/binlog.000002/{}/1700000000", second.offset());
+    assert_eq!(batches[0].end().as_str(), end);
+    assert!(batches[0].events().is_empty());
+}
+
+#[test]
+fn the_gtid_of_a_transaction_that_was_cut_off_is_not_remembered() {
+    let mut log = Log::mysql();
+    log.add(Kind::PREVIOUS_GTIDS, &[0; 8]);
+    log.gtid(1).begin().xid().gtid(2).begin().stock().insert(&[(1, None)]);
+    let next = [&4_u64.to_le_bytes()[..], b"binlog.000002"].concat();
+    log.made_up(Kind::ROTATE, &next);
+    let batches = read(&log);
+    let end = batches.last().unwrap().end().as_str();
+    assert!(end.ends_with("-111111111111:1"), "{end}");
+}
+
+#[test]
+fn a_heartbeat_between_transactions_tells_progress() {
+    let mut log = Log::mysql();
+    log.begin().xid();
+    let place = log.offset() + 100;
+    log.beat(place);
+    let end = format!("1/binlog.000001/{place}/1700000000");
+    assert_eq!(read(&log).last().unwrap().end().as_str(), end);
+}
+
+#[test]
+fn a_position_beyond_four_gibibytes_keeps_its_high_bits() {
+    let mut from = point(None);
+    from.position = Position::new("1/binlog.000001/4294967290/1700000000");
+    let mut log = Log::mysql();
+    // The head of a file that is sent again has no place.
+    log.head_again();
+    log.begin().xid();
+    let end = format!("1/binlog.000001/{}/1700000000", (1_u64 << 32) + u64::from(log.offset()));
+    assert_eq!(try_read(&from, &log, false).unwrap()[0].end().as_str(), end);
+}

@@ -1,0 +1,214 @@
+//! Tables, with and without what the log says of them.
+
+use super::encode::{Log, image, rows_head, table_map};
+use super::*;
+use crate::log::Kind;
+
+fn column(name: &str, column_type: &str, charset: Option<&str>) -> CatalogColumn {
+    CatalogColumn {
+        name: name.to_owned(),
+        column_type: column_type.to_owned(),
+        charset: charset.map(str::to_owned),
+        is_key: name == "id",
+    }
+}
+
+fn read_bare(columns: &[CatalogColumn]) -> Vec<Batch> {
+    let mut catalog = Catalog::default();
+    if !columns.is_empty() {
+        catalog.define(TableName::new("shop", "stock"), columns.to_vec());
+    }
+    let mut log = Log::mysql();
+    log.begin().add(Kind::TABLE_MAP, &table_map("stock", &[]));
+    log.insert(&[(-1, Some("a")), (2, None)]).xid();
+    let from = point(None);
+    let decoder = Decoder::new(&from, capture(&["stock"]), catalog).unwrap();
+    read_with(decoder, &from, &log, false).unwrap()
+}
+
+#[test]
+fn a_bare_log_is_read_by_the_catalog() {
+    let columns = [column("id", "int", None), column("note", "varchar(20)", Some("utf8mb4"))];
+    let batches = read_bare(&columns);
+    assert_eq!(lines(&batches)[1], "0 insert shop.stock - -> [Int(-1), Text(\"a\")]");
+    let shape = &batches[0].table(0).columns;
+    assert_eq!((shape[0].name.as_str(), shape[0].identity), ("id", true));
+    assert_eq!((shape[1].type_name.as_str(), shape[1].identity), ("varchar(20)", false));
+}
+
+#[test]
+fn a_catalog_that_does_not_fit_makes_rows_unreadable_and_says_what_to_do() {
+    for columns in [vec![], vec![column("id", "int", None)]] {
+        let lines = lines(&read_bare(&columns));
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert!(lines[1].contains("binlog_row_metadata=FULL"), "{lines:?}");
+        assert!(lines[2].starts_with("1 unreadable"), "{lines:?}");
+    }
+}
+
+#[test]
+fn columns_that_are_not_captured_are_stepped_over() {
+    let mut log = Log::mysql();
+    log.begin().stock().insert(&[(1, Some("a")), (2, Some("b"))]).xid();
+    let from = point(None);
+    let wanted = CaptureTable {
+        name: TableName::new("shop", "stock"),
+        columns: Columns::Only(vec!["note".to_owned()]),
+    };
+    let capture = Capture { tables: vec![wanted] };
+    let decoder = Decoder::new(&from, capture, Catalog::default()).unwrap();
+    let batches = read_with(decoder, &from, &log, false).unwrap();
+    assert_eq!(lines(&batches)[2], "1 insert shop.stock - -> [Text(\"b\")]");
+}
+
+#[test]
+fn columns_that_are_not_in_an_image_are_absent() {
+    let mut body = rows_head(2);
+    let at = body.len() - 2;
+    // Only the key before, only the note after.
+    body[at..].copy_from_slice(&[1, 2]);
+    body.extend([0, 5, 0, 0, 0]);
+    body.extend([0, 1, b'n']);
+    let mut log = Log::mysql();
+    log.begin().stock().add(Kind::UPDATE_ROWS, &body).xid();
+    assert_eq!(
+        lines(&read(&log))[1],
+        "0 update shop.stock [Int(5), Absent] -> [Absent, Text(\"n\")]"
+    );
+}
+
+#[test]
+fn a_deleted_row_has_only_an_image_of_before() {
+    let body = [rows_head(1), image(5, Some("n"))].concat();
+    let mut log = Log::mysql();
+    log.begin().stock().add(Kind::DELETE_ROWS, &body).xid();
+    assert_eq!(lines(&read(&log))[1], "0 delete shop.stock [Int(5), Text(\"n\")] -> -");
+}
+
+#[test]
+fn a_row_that_ends_too_early_is_unreadable_and_names_its_column() {
+    let mut body = [rows_head(1), image(5, Some("n"))].concat();
+    body.pop();
+    let mut log = Log::mysql();
+    log.begin().stock().add(Kind::WRITE_ROWS, &body).insert(&[(6, None)]).xid();
+    let lines = lines(&read(&log));
+    assert!(lines[1].starts_with("0 unreadable shop.stock: its column note"), "{lines:?}");
+    assert_eq!(lines[2], "1 insert shop.stock - -> [Int(6), Null]");
+}
+
+#[test]
+fn another_shape_of_a_table_is_told_before_its_rows() {
+    let renamed = [4, 8, 2, b'i', b'd', 4, b't', b'e', b'x', b't'];
+    let map = table_map("stock", &[&[2, 1, 45][..], &renamed].concat());
+    let mut log = Log::mysql();
+    log.begin().stock().insert(&[(1, None)]).xid();
+    log.query("ALTER TABLE stock RENAME COLUMN note TO text");
+    log.begin().add(Kind::TABLE_MAP, &map).insert(&[(2, None)]).xid();
+    let lines = lines(&read(&log));
+    assert_eq!(lines[4..6], ["schema shop.stock", "0 insert shop.stock - -> [Int(2), Null]"]);
+}
+
+#[test]
+fn compressed_rows_of_mariadb_are_inflated() {
+    let rows = [image(5, Some("n")), image(6, None)].concat();
+    let level = flate2::Compression::default();
+    let mut deflated = flate2::write::ZlibEncoder::new(vec![0x81, rows.len() as u8], level);
+    std::io::Write::write_all(&mut deflated, &rows).unwrap();
+    // Version 1 has no extra data behind its flags.
+    let mut body = rows_head(1);
+    body.drain(8..10);
+    body.extend(deflated.finish().unwrap());
+    let mut log = Log::mariadb();
+    log.mariadb_gtid(8, 4).stock().add(Kind::MARIADB_WRITE_ROWS_COMPRESSED_V1, &body).xid();
+    let lines = lines(&read(&log));
+    assert_eq!(lines[1], "0 insert shop.stock - -> [Int(5), Text(\"n\")]");
+    assert_eq!(lines[2], "1 insert shop.stock - -> [Int(6), Null]");
+}
+
+#[test]
+fn a_json_document_that_came_as_a_difference_is_unreadable() {
+    // `shop.stock (id int, doc json)`
+    let mut map = vec![7, 0, 0, 0, 0, 0, 1, 0];
+    map.extend(b"\x04shop\0\x05stock\0");
+    map.extend([2, 3, 245, 1, 4, 3]);
+    map.extend([4, 7, 2, b'i', b'd', 3, b'd', b'o', b'c']);
+    let whole = [0, 5, 0, 0, 0, 2, 0, 0, 0, 4, 0];
+    let mut body = rows_head(2);
+    for partial in [1, 0] {
+        body.extend(whole);
+        body.extend([partial, 1]);
+        // Without the bit there is no map of differences.
+        if partial == 0 {
+            body.pop();
+        }
+        body.extend(whole);
+    }
+    let mut log = Log::mysql();
+    log.begin().add(Kind::TABLE_MAP, &map).add(Kind::PARTIAL_UPDATE_ROWS, &body).xid();
+    let lines = lines(&read(&log));
+    assert!(lines[1].starts_with("0 unreadable shop.stock: its column doc: the log holds only"));
+    let row = "[Int(5), Json(\"null\")]";
+    assert_eq!(lines[2], format!("1 update shop.stock {row} -> {row}"), "{lines:?}");
+}
+
+#[test]
+fn labels_are_read_from_the_catalog_as_servers_escape_them() {
+    let read = |text: &str| {
+        let labels = catalog::labels(text)?;
+        Some(labels.into_iter().map(|label| String::from_utf8(label).unwrap()).collect::<Vec<_>>())
+    };
+    let wanted = ["a", "it's", "b,c", "", "d\\e\n"].map(str::to_owned).to_vec();
+    assert_eq!(read(r"enum('a','it''s','b,c','','d\\e\n')"), Some(wanted));
+    for broken in ["int", "enum(", "enum('a", "enum('a'", "enum('a' 'b')", "enum()"] {
+        assert_eq!(read(broken), None, "{broken}");
+    }
+}
+
+#[test]
+fn an_enum_of_a_bare_log_has_the_labels_of_the_catalog() {
+    // `shop.stock (id int, state enum)`
+    let mut map = vec![7, 0, 0, 0, 0, 0, 1, 0];
+    map.extend(b"\x04shop\0\x05stock\0");
+    map.extend([2, 3, 254, 2, 247, 1, 3]);
+    let mut catalog = Catalog::default();
+    let state = column("state", "enum('in','out')", Some("latin1"));
+    let columns = vec![column("id", "int unsigned", None), state];
+    catalog.define(TableName::new("shop", "stock"), columns);
+    let body = [rows_head(1), vec![0, 255, 255, 255, 255, 2]].concat();
+    let mut log = Log::mysql();
+    log.begin().add(Kind::TABLE_MAP, &map).add(Kind::WRITE_ROWS, &body).xid();
+    let from = point(None);
+    let decoder = Decoder::new(&from, capture(&["stock"]), catalog).unwrap();
+    let lines = lines(&read_with(decoder, &from, &log, false).unwrap());
+    assert_eq!(lines[1], "0 insert shop.stock - -> [UInt(4294967295), Text(\"out\")]");
+}
+
+#[test]
+fn an_altered_table_is_looked_up_again() {
+    let columns = [column("id", "int", None), column("note", "text", Some("utf8mb4"))];
+    let mut catalog = Catalog::default();
+    catalog.define(TableName::new("shop", "stock"), columns.to_vec());
+    let from = point(None);
+    let mut decoder = Decoder::new(&from, capture(&["stock"]), catalog).unwrap();
+    decoder.catalog().define(TableName::new("shop", "other"), Vec::new());
+    let mut log = Log::mysql();
+    log.begin().add(Kind::TABLE_MAP, &table_map("stock", &[])).insert(&[(1, None)]).xid();
+    log.query("ALTER TABLE stock RENAME COLUMN note TO text");
+    log.begin().add(Kind::TABLE_MAP, &table_map("stock", &[])).insert(&[(2, None)]).xid();
+    let lines = lines(&read_with(decoder, &from, &log, false).unwrap());
+    assert_eq!(lines[1], "0 insert shop.stock - -> [Int(1), Null]");
+    assert!(lines.iter().any(|line| line.contains("looked up since its shape")), "{lines:?}");
+}
+
+#[test]
+fn another_shape_that_a_rolled_back_transaction_showed_is_told_all_the_same() {
+    let renamed = [4, 8, 2, b'i', b'd', 4, b't', b'e', b'x', b't'];
+    let map = table_map("stock", &[&[2, 1, 45][..], &renamed].concat());
+    let mut log = Log::mysql();
+    log.begin().stock().insert(&[(1, None)]).xid();
+    log.begin().add(Kind::TABLE_MAP, &map).insert(&[(2, None)]).query("ROLLBACK");
+    let lines = lines(&read(&log));
+    assert_eq!(lines.len(), 7, "{lines:?}");
+    assert_eq!(lines[4], "schema shop.stock");
+    assert!(lines[5].starts_with("0 unreadable shop.stock"), "{lines:?}");
+}
