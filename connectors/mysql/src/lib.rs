@@ -13,3 +13,6 @@ pub mod log;
 pub mod position;
 pub mod statement;
 pub mod value;
+
+#[cfg(test)]
+mod fixtures;

@@ -1,12 +1,12 @@
 //! SQL from code that may or may not be inside a runtime.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, Value};
 
 use crate::ServerError;
-use crate::postgres::{on_own_runtime, pause};
+use crate::postgres::{on_own_runtime, repeat};
 
 /// A row as text, `None` for NULL.
 pub(super) type Row = Vec<Option<String>>;
@@ -33,15 +33,9 @@ pub(super) fn wait_for_answer(
     limit: Duration,
     gave_up: &(dyn Fn() -> Option<String> + Sync),
 ) -> Result<(), ServerError> {
-    on_own_runtime(async || {
-        let deadline = Instant::now() + limit;
-        loop {
-            let Err(error) = ask(opts, "select 1").await else { return Ok(()) };
-            if let Some(reason) = gave_up() {
-                return Err(ServerError(reason));
-            }
-            pause(deadline, &error.0).await?;
-        }
+    repeat(limit, async || {
+        let Err(error) = ask(opts, "select 1").await else { return Ok(None) };
+        gave_up().map_or(Ok(Some(error.0)), |reason| Err(ServerError(reason)))
     })
 }
 
@@ -51,16 +45,11 @@ pub(super) fn wait_for_true(
     condition: &str,
     limit: Duration,
 ) -> Result<(), ServerError> {
-    on_own_runtime(async || {
-        let deadline = Instant::now() + limit;
-        loop {
-            let rows = ask(opts, condition).await?;
-            let answer = rows.into_iter().flatten().next().flatten();
-            if answer.as_deref() == Some("1") {
-                return Ok(());
-            }
-            pause(deadline, &format!("{condition}: {answer:?}")).await?;
-        }
+    repeat(limit, async || {
+        let rows = ask(opts, condition).await?;
+        let answer = rows.into_iter().flatten().next().flatten();
+        let is_true = answer.as_deref() == Some("1");
+        Ok((!is_true).then(|| format!("{condition}: {answer:?}")))
     })
 }
 

@@ -17,7 +17,7 @@ use tokio_postgres::Config;
 pub use self::cluster::StopMode;
 pub use self::options::{PostgresOptions, TlsFiles};
 pub use self::sql::ServerError;
-pub(crate) use self::sql::{on_own_runtime, pause};
+pub(crate) use self::sql::{on_own_runtime, repeat};
 pub use self::version::{PgVersion, all_versions};
 
 use self::cluster::{Cluster, Origin};

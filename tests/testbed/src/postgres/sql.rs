@@ -56,15 +56,9 @@ pub(super) fn wait_for_answer(
     limit: Duration,
     gave_up: &(dyn Fn() -> Option<String> + Sync),
 ) -> Result<(), ServerError> {
-    on_own_runtime(async || {
-        let deadline = Instant::now() + limit;
-        loop {
-            let Err(error) = ask(config, "select 1").await else { return Ok(()) };
-            if let Some(reason) = gave_up() {
-                return Err(ServerError(reason));
-            }
-            pause(deadline, &error.0).await?;
-        }
+    repeat(limit, async || {
+        let Err(error) = ask(config, "select 1").await else { return Ok(None) };
+        gave_up().map_or(Ok(Some(error.0)), |reason| Err(ServerError(reason)))
     })
 }
 
@@ -74,26 +68,30 @@ pub(super) fn wait_for_true(
     condition: &str,
     limit: Duration,
 ) -> Result<(), ServerError> {
-    on_own_runtime(async || {
-        let deadline = Instant::now() + limit;
-        loop {
-            let rows = ask(config, condition).await?;
-            let answer = rows.into_iter().flatten().next().flatten();
-            if answer.as_deref() == Some("t") {
-                return Ok(());
-            }
-            pause(deadline, &format!("{condition}: {answer:?}")).await?;
-        }
+    repeat(limit, async || {
+        let rows = ask(config, condition).await?;
+        let answer = rows.into_iter().flatten().next().flatten();
+        let is_true = answer.as_deref() == Some("t");
+        Ok((!is_true).then(|| format!("{condition}: {answer:?}")))
     })
 }
 
-/// Waits a moment, or fails with the `last` answer when `deadline` has passed.
-pub(crate) async fn pause(deadline: Instant, last: &str) -> Result<(), ServerError> {
-    if Instant::now() > deadline {
-        return Err(ServerError(format!("waited in vain; last answer: {last}")));
-    }
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    Ok(())
+/// Tries again and again until `attempt` has nothing more to complain of; fails with its last
+/// complaint when `limit` has passed, and at once with an error.
+pub(crate) fn repeat(
+    limit: Duration,
+    mut attempt: impl AsyncFnMut() -> Result<Option<String>, ServerError> + Send,
+) -> Result<(), ServerError> {
+    on_own_runtime(async || {
+        let deadline = Instant::now() + limit;
+        while let Some(last) = attempt().await? {
+            if Instant::now() > deadline {
+                return Err(ServerError(format!("waited in vain; last answer: {last}")));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    })
 }
 
 async fn ask(config: &Config, sql: &str) -> Result<Vec<Row>, ServerError> {

@@ -1,26 +1,10 @@
 //! Log files of servers that are not ours. They are read where `TAILSTOCK_FIXTURES` says.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::PathBuf;
 
 use super::*;
+use crate::fixtures::binlog;
 use crate::log::{LogFile, TableMap};
-
-fn binlog(name: &str) -> Option<Vec<u8>> {
-    let Some(fixtures) = std::env::var_os("TAILSTOCK_FIXTURES") else {
-        println!("skipped: TAILSTOCK_FIXTURES does not name the folder of the fixtures");
-        return None;
-    };
-    let path = PathBuf::from(fixtures).join("binlogs").join(name);
-    let bytes = std::fs::read(&path).unwrap();
-    if path.extension().is_none_or(|extension| extension != "gz") {
-        return Some(bytes);
-    }
-    let mut unpacked = Vec::new();
-    flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).unwrap();
-    Some(unpacked)
-}
 
 /// How many changes of each sort a log has, and how many transactions with any.
 fn count(bytes: &[u8], is_defined: bool) -> BTreeMap<String, usize> {

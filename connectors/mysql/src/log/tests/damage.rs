@@ -2,7 +2,8 @@
 
 use super::super::*;
 use super::encode;
-use super::fixtures::{Told, binlog};
+use super::fixtures::Told;
+use crate::fixtures::binlog;
 
 /// The damages done to each log.
 fn samples() -> usize {

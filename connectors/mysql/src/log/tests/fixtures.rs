@@ -1,28 +1,11 @@
 //! Log files of servers that are not ours. They are read where `TAILSTOCK_FIXTURES` says.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::PathBuf;
 
 use connector_api::Result;
 
 use super::super::*;
-
-/// The unpacked binlog `name` of the fixtures, or none, said aloud, where there are none.
-pub(super) fn binlog(name: &str) -> Option<Vec<u8>> {
-    let Some(fixtures) = std::env::var_os("TAILSTOCK_FIXTURES") else {
-        println!("skipped: TAILSTOCK_FIXTURES does not name the folder of the fixtures");
-        return None;
-    };
-    let path = PathBuf::from(fixtures).join("binlogs").join(name);
-    let bytes = std::fs::read(&path).unwrap();
-    if path.extension().is_none_or(|extension| extension != "gz") {
-        return Some(bytes);
-    }
-    let mut unpacked = Vec::new();
-    flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).unwrap();
-    Some(unpacked)
-}
+use crate::fixtures::binlog;
 
 /// What a log says, as far as it is about rows: how often each type, and the rows themselves.
 #[derive(Debug, Default, PartialEq, Eq)]

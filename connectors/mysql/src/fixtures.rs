@@ -1,0 +1,21 @@
+//! Recorded logs of servers that are not ours, for tests.
+#![allow(clippy::unwrap_used)]
+
+use std::io::Read;
+use std::path::PathBuf;
+
+/// The unpacked binlog `name` of the fixtures, or none, said aloud, where there are none.
+pub(crate) fn binlog(name: &str) -> Option<Vec<u8>> {
+    let Some(fixtures) = std::env::var_os("TAILSTOCK_FIXTURES") else {
+        println!("skipped: TAILSTOCK_FIXTURES does not name the folder of the fixtures");
+        return None;
+    };
+    let path = PathBuf::from(fixtures).join("binlogs").join(name);
+    let bytes = std::fs::read(&path).unwrap();
+    if path.extension().is_none_or(|extension| extension != "gz") {
+        return Some(bytes);
+    }
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).unwrap();
+    Some(unpacked)
+}
