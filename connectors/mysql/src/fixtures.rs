@@ -1,5 +1,4 @@
 //! Recorded logs of servers that are not ours, for tests.
-#![allow(clippy::unwrap_used)]
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -11,11 +10,11 @@ pub(crate) fn binlog(name: &str) -> Option<Vec<u8>> {
         return None;
     };
     let path = PathBuf::from(fixtures).join("binlogs").join(name);
-    let bytes = std::fs::read(&path).unwrap();
+    let bytes = std::fs::read(&path).expect("the folder of the fixtures is whole");
     if path.extension().is_none_or(|extension| extension != "gz") {
         return Some(bytes);
     }
     let mut unpacked = Vec::new();
-    flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).unwrap();
+    flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).expect("it is gzip");
     Some(unpacked)
 }
