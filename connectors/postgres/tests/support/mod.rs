@@ -42,6 +42,7 @@ pub fn point(position: &str, capture: &Capture) -> ResumePoint {
         partial: None,
         capture: capture.clone(),
         coverage: String::new(),
+        layouts: Vec::new(),
     }
 }
 

@@ -31,8 +31,7 @@ impl Reader {
     /// The next batch, whatever it holds; an error when none comes in time.
     pub async fn batch(&mut self) -> Result<Batch, Error> {
         let batch = within("a batch", self.stream.read()).await?;
-        self.point.position = batch.end().clone();
-        self.point.partial = batch.partial().cloned();
+        self.point.follow(&batch);
         self.lines.extend(render(&batch));
         Ok(batch)
     }
