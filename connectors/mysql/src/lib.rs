@@ -2,17 +2,21 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `config` | URL, TLS settings |
 //! | `log` | framing, checksums, and every event that is no row |
 //! | `value` | one column of a row image, as `TYPES.md` says |
 //! | `statement` | what the text of a statement means for captured tables |
 //! | `position` | places and GTID sets, and whether a log can be continued |
 //! | `decode` | events in their order to batches of row changes |
 
+mod config;
 pub mod decode;
 pub mod log;
 pub mod position;
 pub mod statement;
 pub mod value;
+
+pub use config::{BadUrl, Host, MysqlConfig, SslMode, Tls};
 
 #[cfg(test)]
 mod fixtures;
