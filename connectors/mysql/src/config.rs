@@ -90,6 +90,12 @@ impl fmt::Debug for MysqlConfig {
 }
 
 impl MysqlConfig {
+    /// What the server shows of our connections: the name, and whose they are.
+    pub(crate) fn shown_name(&self) -> String {
+        let installation = self.installation.as_deref();
+        installation.map_or("tailstock".to_owned(), |name| format!("tailstock/{name}"))
+    }
+
     /// The protection of a connection to `host`: a Unix socket needs none, whatever the mode says.
     pub(crate) fn tls_to(&self, host: &Host) -> Option<TlsSettings> {
         let check = match (self.tls.mode, host) {
