@@ -17,7 +17,7 @@ mod gather;
 mod grants;
 mod quote;
 
-pub(crate) use coverage::{change, coverage};
-pub(crate) use facts::{Facts, server_facts};
-pub(crate) use findings::findings;
-pub(crate) use gather::{columns, gather, head};
+pub use coverage::{change, coverage};
+pub use facts::{Facts, server_facts};
+pub use findings::findings;
+pub use gather::{columns, gather, head};

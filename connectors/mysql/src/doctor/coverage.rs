@@ -4,7 +4,7 @@ use super::Facts;
 
 /// What the log lets through of the captured tables: a line for each of their databases, and one
 /// for what comes by replication. They change when anything does that decides what is in the log.
-pub(crate) fn coverage(facts: &Facts, capture: &Capture) -> String {
+pub fn coverage(facts: &Facts, capture: &Capture) -> String {
     let mut lines: Vec<String> = Vec::new();
     for wanted in &capture.tables {
         let database = &wanted.name.schema;
@@ -33,7 +33,7 @@ pub(crate) fn coverage(facts: &Facts, capture: &Capture) -> String {
 
 /// What of an earlier coverage does not hold any more; `None` when all of it does. A database that
 /// has come to be covered since then is no change: nothing was said of it before.
-pub(crate) fn change(before: &str, now: &str) -> Option<String> {
+pub fn change(before: &str, now: &str) -> Option<String> {
     let without = |text: &str, other: &str| {
         let lines = text.lines().filter(|line| !other.lines().any(|same| same == *line));
         lines.collect::<Vec<_>>().join("; ")

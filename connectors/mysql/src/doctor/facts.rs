@@ -10,7 +10,7 @@ use crate::position::{
 
 /// Everything that is judged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub struct Facts {
     pub(crate) server: Server,
     pub(crate) log: Log,
     pub(crate) account: Account,
@@ -19,6 +19,25 @@ pub(crate) struct Facts {
     pub(crate) tables: Vec<TableFacts>,
     /// Names to guess from: the tables of the databases in which a captured one was not found.
     pub(crate) others: Vec<TableName>,
+}
+
+impl Facts {
+    /// The server in a few words: `MariaDB 10.11.19`.
+    pub fn server(&self) -> String {
+        let product = if self.server.is_mariadb() { "MariaDB" } else { "MySQL" };
+        let version = self.server.version.split(['-', '+']).next().unwrap_or_default();
+        format!("{product} {version}")
+    }
+
+    /// The captured tables that exist and that the account may see.
+    pub fn tables(&self) -> Vec<TableDescription> {
+        self.tables.iter().map(|table| table.description.clone()).collect()
+    }
+
+    /// Whether names in statements are told apart in lower case.
+    pub fn fold_case(&self) -> bool {
+        self.server.fold_case
+    }
 }
 
 /// Who runs the server, as far as that decides how it is configured.
@@ -80,13 +99,6 @@ impl Default for Server {
 impl Server {
     pub(crate) fn is_mariadb(&self) -> bool {
         self.flavor == Flavor::MariaDb
-    }
-
-    /// The server in a few words.
-    pub(crate) fn described(&self) -> String {
-        let product = if self.is_mariadb() { "MariaDB" } else { "MySQL" };
-        let version = self.version.split(['-', '+']).next().unwrap_or_default();
-        format!("{product} {version}")
     }
 
     /// Whether anything else can be asked of it at all.
@@ -196,7 +208,7 @@ pub(crate) struct Cascade {
 /// What decides whether the log can be continued. `created` is when the file of the checkpoint was
 /// begun, and `purged` the GTID list at the head of the oldest file of a MariaDB, both read from
 /// the log; a list that could not be read proves nothing, as if everything were purged.
-pub(crate) fn server_facts(
+pub fn server_facts(
     facts: &Facts,
     created: Option<u32>,
     purged: Option<MariaState>,

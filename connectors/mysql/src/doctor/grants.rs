@@ -1,5 +1,7 @@
 use connector_api::TableName;
 
+use super::quote::Text;
+
 /// What an account may do, as `SHOW GRANTS` lists it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Grants {
@@ -48,7 +50,7 @@ impl Grants {
                 (_, Some(rest)) => (&mut grants.revoked, rest),
                 (None, None) => continue,
             };
-            list.extend(Text(rest).grant());
+            list.extend(grant(Text(rest)));
         }
         grants
     }
@@ -90,87 +92,40 @@ impl Privilege {
     }
 }
 
-/// What is left of a line.
-struct Text<'a>(&'a str);
-
-impl Text<'_> {
-    /// `SELECT (a, b), INSERT ON db.table TO ...`; `None` for roles, routines and proxies.
-    fn grant(mut self) -> Option<Grant> {
-        let mut privileges = Vec::new();
-        loop {
-            let end = self.0.find(['(', ',', '`', '"', '\'']).unwrap_or(self.0.len());
-            let on = self.0.find(" ON ").filter(|on| *on <= end);
-            let name = self.take(on.unwrap_or(end)).trim().to_ascii_uppercase();
-            let columns = if self.skip("(") { self.names()? } else { Vec::new() };
-            if name.is_empty() {
-                return None;
-            }
-            privileges.push(Privilege { name, columns });
-            if !self.skip(",") {
-                break;
-            }
-        }
-        if !self.skip(" ON ") {
+/// `SELECT (a, b), INSERT ON db.table TO ...`; `None` for roles, routines and proxies.
+fn grant(mut text: Text<'_>) -> Option<Grant> {
+    let mut privileges = Vec::new();
+    loop {
+        let end = text.0.find(['(', ',', '`', '"', '\'']).unwrap_or(text.0.len());
+        let on = text.0.find(" ON ").filter(|on| *on <= end);
+        let name = text.take(on.unwrap_or(end)).trim().to_ascii_uppercase();
+        let columns = if text.skip("(") { text.names()? } else { Vec::new() };
+        if name.is_empty() {
             return None;
         }
-        Some(Grant { privileges, scope: self.scope()? })
+        privileges.push(Privilege { name, columns });
+        if !text.skip(",") {
+            break;
+        }
     }
+    if !text.skip(" ON ") {
+        return None;
+    }
+    Some(Grant { privileges, scope: scope(&mut text)? })
+}
 
-    fn scope(&mut self) -> Option<Scope> {
-        if self.skip("*.*") {
-            return Some(Scope::Everything);
-        }
-        let database = self.name()?;
-        if self.skip(".*") {
-            return Some(Scope::Databases(database));
-        }
-        if !self.skip(".") {
-            return None;
-        }
-        Some(Scope::Table(TableName::new(unescaped(&database), self.name()?)))
+fn scope(text: &mut Text<'_>) -> Option<Scope> {
+    if text.skip("*.*") {
+        return Some(Scope::Everything);
     }
-
-    /// `a, b)`
-    fn names(&mut self) -> Option<Vec<String>> {
-        let mut names = vec![self.name()?];
-        while self.skip(",") {
-            self.skip(" ");
-            names.push(self.name()?);
-        }
-        self.skip(")").then_some(names)
+    let database = text.name()?;
+    if text.skip(".*") {
+        return Some(Scope::Databases(database));
     }
-
-    /// A name in quotes of any kind, or as it is.
-    fn name(&mut self) -> Option<String> {
-        let quote = self.0.chars().next()?;
-        if !matches!(quote, '`' | '"' | '\'') {
-            let end = self.0.find([',', ')', '.', ' ']).unwrap_or(self.0.len());
-            return Some(self.take(end).to_owned()).filter(|name| !name.is_empty());
-        }
-        self.take(1);
-        let mut name = String::new();
-        loop {
-            let end = self.0.find(quote)?;
-            name.push_str(self.take(end));
-            self.take(1);
-            if !self.skip(quote.encode_utf8(&mut [0; 4])) {
-                return Some(name);
-            }
-            name.push(quote);
-        }
+    if !text.skip(".") {
+        return None;
     }
-
-    fn take(&mut self, bytes: usize) -> &str {
-        let (taken, rest) = self.0.split_at(bytes);
-        self.0 = rest;
-        taken
-    }
-
-    fn skip(&mut self, text: &str) -> bool {
-        let rest = self.0.strip_prefix(text);
-        self.0 = rest.unwrap_or(self.0);
-        rest.is_some()
-    }
+    Some(Scope::Table(TableName::new(unescaped(&database), text.name()?)))
 }
 
 /// The name that a pattern without wildcards stands for.

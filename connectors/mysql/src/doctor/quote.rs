@@ -37,6 +37,53 @@ pub(super) fn like(pattern: &str) -> String {
     like
 }
 
+/// What is left of a text in which names are quoted.
+pub(super) struct Text<'a>(pub(super) &'a str);
+
+impl Text<'_> {
+    /// `a, b)`, behind its opening parenthesis.
+    pub(super) fn names(&mut self) -> Option<Vec<String>> {
+        let mut names = vec![self.name()?];
+        while self.skip(",") {
+            self.skip(" ");
+            names.push(self.name()?);
+        }
+        self.skip(")").then_some(names)
+    }
+
+    /// A name in quotes of any kind, or as it is.
+    pub(super) fn name(&mut self) -> Option<String> {
+        let quote = self.0.chars().next()?;
+        if !matches!(quote, '`' | '"' | '\'') {
+            let end = self.0.find([',', ')', '.', ' ']).unwrap_or(self.0.len());
+            return Some(self.take(end).to_owned()).filter(|name| !name.is_empty());
+        }
+        self.take(1);
+        let mut name = String::new();
+        loop {
+            let end = self.0.find(quote)?;
+            name.push_str(self.take(end));
+            self.take(1);
+            if !self.skip(quote.encode_utf8(&mut [0; 4])) {
+                return Some(name);
+            }
+            name.push(quote);
+        }
+    }
+
+    pub(super) fn take(&mut self, bytes: usize) -> &str {
+        let (taken, rest) = self.0.split_at(bytes);
+        self.0 = rest;
+        taken
+    }
+
+    pub(super) fn skip(&mut self, text: &str) -> bool {
+        let rest = self.0.strip_prefix(text);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+}
+
 /// Names that shops give to tables and columns although SQL keeps them for itself.
 const RESERVED: [&str; 32] = [
     "all", "analyze", "and", "as", "between", "both", "by", "case", "check", "column", "condition",
