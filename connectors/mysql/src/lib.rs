@@ -2,17 +2,27 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `config` | URL, TLS settings |
+//! | `session` | login, TLS, queries, the switch to a dump; ordinary SQL |
+//! | `stream` | the packets of a dump |
 //! | `log` | framing, checksums, and every event that is no row |
 //! | `value` | one column of a row image, as `TYPES.md` says |
 //! | `statement` | what the text of a statement means for captured tables |
 //! | `position` | places and GTID sets, and whether a log can be continued |
 //! | `decode` | events in their order to batches of row changes |
 
+mod config;
 pub mod decode;
 pub mod log;
 pub mod position;
+#[doc(hidden)]
+pub mod session;
 pub mod statement;
+#[doc(hidden)]
+pub mod stream;
 pub mod value;
+
+pub use config::{BadUrl, Host, MysqlConfig, SslMode, Tls};
 
 #[cfg(test)]
 mod fixtures;

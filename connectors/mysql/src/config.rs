@@ -1,0 +1,110 @@
+//! Where a database is and how it is reached; `url` reads it from what people write.
+
+mod url;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use connector_transport::{Check, TlsSettings, Words};
+
+pub use connector_transport::Host;
+pub use url::BadUrl;
+
+/// What MySQL and its clients call the parts of TLS.
+pub(crate) const WORDS: Words = Words {
+    protocol: None,
+    root_cert: "ssl-ca",
+    certificate: "ssl-cert",
+    key: "ssl-key",
+    without_name: "ssl-mode=verify-ca",
+    not_offered: "turn it on there (ssl_cert and ssl_key in my.cnf), or add ?ssl-mode=disabled to \
+                  the URL if you trust the network",
+    versions: "tls_version, ssl_cipher",
+};
+
+/// How the connection is protected. The words and meanings of MySQL's own clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SslMode {
+    /// No TLS.
+    Disable,
+    /// TLS with whoever answers where it is offered, and everything in the clear where it is not.
+    Preferred,
+    /// TLS with whoever answers.
+    Required,
+    /// TLS with a server whose certificate a known authority signed.
+    VerifyCa,
+    /// The same, and the certificate names the host.
+    VerifyIdentity,
+}
+
+/// The TLS part of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// How far the server is checked.
+    pub mode: SslMode,
+    /// PEM file of authorities; the system's when not given.
+    pub root_cert: Option<PathBuf>,
+    /// PEM files of a client certificate and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// Everything needed to reach one database.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MysqlConfig {
+    /// Hosts, tried in turn.
+    pub hosts: Vec<Host>,
+    /// User.
+    pub user: String,
+    /// Its password.
+    pub password: Option<String>,
+    /// Database.
+    pub database: String,
+    /// TLS.
+    pub tls: Tls,
+    /// Time for one host to connect, agree on TLS and log in.
+    pub connect_timeout: Duration,
+    /// Time after which a server with nothing to send says so. A stream that is silent for three
+    /// of them is dead.
+    pub heartbeat: Duration,
+    /// Who we are among the replicas of the server: it ends the older of two dumps that give it the
+    /// same one.
+    pub server_id: u32,
+    /// Marks the connections of all processes of one installation, of which only one is in charge
+    /// at a time.
+    pub installation: Option<String>,
+}
+
+impl fmt::Debug for MysqlConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MysqlConfig")
+            .field("hosts", &self.hosts)
+            .field("user", &self.user)
+            .field("database", &self.database)
+            .field("tls", &self.tls)
+            .field("heartbeat", &self.heartbeat)
+            .field("server_id", &self.server_id)
+            .field("installation", &self.installation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl MysqlConfig {
+    /// What the server shows of our connections: the name, and whose they are.
+    pub(crate) fn shown_name(&self) -> String {
+        let installation = self.installation.as_deref();
+        installation.map_or("tailstock".to_owned(), |name| format!("tailstock/{name}"))
+    }
+
+    /// The protection of a connection to `host`: a Unix socket needs none, whatever the mode says.
+    pub(crate) fn tls_to(&self, host: &Host) -> Option<TlsSettings> {
+        let check = match (self.tls.mode, host) {
+            (SslMode::Disable, _) | (_, Host::Unix(_)) => return None,
+            (SslMode::Preferred | SslMode::Required, _) => Check::Nobody,
+            (SslMode::VerifyCa, _) => Check::Authority,
+            (SslMode::VerifyIdentity, _) => Check::AuthorityAndName,
+        };
+        let Tls { root_cert, client, .. } = self.tls.clone();
+        Some(TlsSettings { check, root_cert, client, words: &WORDS })
+    }
+}
