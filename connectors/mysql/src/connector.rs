@@ -10,9 +10,8 @@ use crate::config::MysqlConfig;
 use crate::doctor::{self, Facts};
 use crate::log::Flavor;
 use crate::position::{Gtids, LogFile, LogIdentity, LogPosition, continuity};
-use crate::session::{Session, SqlClient, sql_error};
-use crate::stream::reader::LogReader;
-use crate::stream::{FileHead, MysqlStream, Opening, head_of};
+use crate::session::{Doing, Session, SqlClient, sql_error};
+use crate::stream::{FileHead, LogReader, MysqlStream, Opening, head_of};
 
 /// One MySQL or MariaDB database.
 #[derive(Debug)]
@@ -30,12 +29,17 @@ impl MysqlConnector {
 
     async fn facts(&self, capture: &Capture) -> Result<Facts> {
         let mut client = SqlClient::connect(&self.config).await?;
-        let gathered = doctor::gather(client.conn(), &self.config, capture).await;
+        let gathered = doctor::gather(&mut client, &self.config, capture).await;
+        let flavor = client.flavor();
         client.close().await;
-        let failed = |error| sql_error(error, &self.config, "looking at the server");
-        let facts = gathered.map_err(failed)?;
+        let facts = gathered.map_err(|error| self.failed(error, flavor))?;
         let _ = self.flavor.set(facts.server.flavor);
         Ok(facts)
+    }
+
+    fn failed(&self, error: mysql_async::Error, flavor: Flavor) -> Error {
+        let doing = Doing::Asking("questions about the server and its log");
+        sql_error(error, &doing, &self.config, flavor)
     }
 
     /// Whether the log behind a checkpoint is whole. Two things about it stand only in the log:
@@ -62,9 +66,10 @@ impl MysqlConnector {
     /// Where the log ends.
     async fn head(&self) -> Result<(LogFile, u64)> {
         let mut client = SqlClient::connect(&self.config).await?;
-        let head = doctor::head(client.conn()).await;
+        let head = doctor::head(&mut client).await;
+        let flavor = client.flavor();
         client.close().await;
-        let head = head.map_err(|error| sql_error(error, &self.config, "looking at the log"))?;
+        let head = head.map_err(|error| self.failed(error, flavor))?;
         head.ok_or_else(|| {
             Error::operator("the server has no binary log", "set log_bin and restart the server")
         })
@@ -186,14 +191,14 @@ impl Connector for MysqlConnector {
         let named = |row: &Vec<Option<String>>| {
             row.first().is_some_and(|name| name.as_deref() == Some(place.file.as_str()))
         };
-        let is_same = listed.iter().any(named)
+        let same_file = listed.iter().any(named)
             && self.head_of(&place.file).await?.created == place.created;
-        let reader = match is_same {
+        let reader = match same_file {
             true => LogReader::from_place(session, &place.file, place.offset).await?,
             // The place is another server's, or its file is purged: the transactions tell where.
             false => LogReader::behind(session, &place.gtids).await?,
         };
-        let opening = Opening { from, capture, fold_case };
+        let opening = Opening { from, capture, fold_case, same_file };
         Ok(Box::new(MysqlStream::open(reader, opening, &self.config)?))
     }
 }

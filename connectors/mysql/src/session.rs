@@ -110,6 +110,19 @@ impl Session {
         self.greeting.flavor
     }
 
+    /// How it was connected.
+    pub(crate) fn config(&self) -> &MysqlConfig {
+        &self.config
+    }
+
+    /// The first value of a query; `None` for NULL, and where there is no row.
+    ///
+    /// # Errors
+    /// As of [`Self::query`].
+    pub(crate) async fn value(&mut self, sql: &str) -> Result<Option<String>> {
+        Ok(self.query(sql).await?.into_iter().flatten().next().flatten())
+    }
+
     /// The rows of a query, as text; at most 16 MiB of them.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ mod lookup;
 #[doc(hidden)]
 pub mod packet;
 mod pump;
-pub(crate) mod reader;
+mod reader;
 mod scan;
 
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 use crate::config::MysqlConfig;
 use crate::position::LogPosition;
 use pump::Pump;
-use reader::LogReader;
+pub(crate) use reader::{FileHead, LogReader, head_of};
 
 /// What the task and the stream both know.
 #[derive(Debug)]
@@ -55,6 +55,8 @@ pub(crate) struct Opening {
     pub(crate) capture: Capture,
     /// `lower_case_table_names` other than 0.
     pub(crate) fold_case: bool,
+    /// Whether it begins in the file of the checkpoint, and not with the transactions behind it.
+    pub(crate) same_file: bool,
 }
 
 impl MysqlStream {

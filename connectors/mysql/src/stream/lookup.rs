@@ -3,7 +3,7 @@ use connector_api::{Capture, Result, TableLayout, TableName};
 use super::scan::{Mark, Scan};
 use crate::config::MysqlConfig;
 use crate::doctor;
-use crate::session::{SqlClient, sql_error};
+use crate::session::{Doing, SqlClient, sql_error};
 
 /// Finds the columns of tables that the log does not name the columns of.
 ///
@@ -30,9 +30,13 @@ impl Lookup {
         here: Mark,
     ) -> Result<Result<TableLayout, String>> {
         let mut client = SqlClient::connect(&self.config).await?;
-        let failed = |error| sql_error(error, &self.config, "looking up columns");
-        let columns = doctor::columns(client.conn(), table).await.map_err(failed)?;
-        let head = doctor::head(client.conn()).await.map_err(failed)?;
+        let flavor = client.flavor();
+        let failed = |error| {
+            let doing = Doing::Asking("the lookup of a table's columns");
+            sql_error(error, &doing, &self.config, flavor)
+        };
+        let columns = doctor::columns(&mut client, table).await.map_err(failed)?;
+        let head = doctor::head(&mut client).await.map_err(failed)?;
         client.close().await;
         let (Some(columns), Some((file, offset))) = (columns, head) else {
             return Ok(Err("the log does not say the names of its columns, and the table is not \

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use connector_api::{Batch, BatchBuilder, Error, Result};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
 use super::lookup::Lookup;
 use super::reader::{Arrived, LogReader};
@@ -72,7 +71,7 @@ impl Pump {
         config: &MysqlConfig,
         (batches, closed, shared): Ends,
     ) -> Result<Self> {
-        let Opening { from, capture, fold_case } = opening;
+        let Opening { from, capture, fold_case, same_file } = opening;
         let start = LogPosition::from_position(&from.position)?;
         let catalog = Catalog::new(&from.layouts, fold_case);
         let work = Work {
@@ -84,7 +83,7 @@ impl Pump {
             closed,
         };
         Ok(Self {
-            created: reader.is_at(&start.file).then_some(start.created),
+            created: Some(start.created).filter(|_| same_file),
             reader,
             framing: Framing::default(),
             unpacker: Unpacker::default(),
@@ -126,7 +125,7 @@ impl Pump {
             }
             if !has_room {
                 // A reader that has stopped reading cannot hear.
-                self.reader.heard(Instant::now());
+                self.reader.was_deaf();
             }
         }
     }
@@ -158,7 +157,6 @@ impl Pump {
                     }
                 }
             }
-            self.reader.consume();
         }
         if is_new {
             self.tell();

@@ -67,11 +67,11 @@ impl Scan {
         let mut here = from;
         let mut framing = Framing::default();
         while here.is_before(to) {
-            match reader.next().await? {
-                Arrived::Event(bytes) => self.see(&framing.frame(bytes)?, &mut here)?,
-                Arrived::End => break,
+            match reader.arrived()? {
+                None => reader.more().await?,
+                Some(Arrived::Event(bytes)) => self.see(&framing.frame(bytes)?, &mut here)?,
+                Some(Arrived::End) => break,
             }
-            reader.consume();
         }
         self.end = Some(here);
         Ok(())

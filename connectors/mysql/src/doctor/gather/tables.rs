@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
-use connector_api::{Capture, ColumnDescription, Identity, TableDescription, TableName};
+use connector_api::{
+    Capture, ColumnDescription, ColumnLayout, Identity, TableDescription, TableName,
+};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Params, Row, Value};
 
 use super::keys::{self, Keys};
 use super::text;
-use crate::decode::CatalogColumn;
 use crate::doctor::facts::{Facts, TableFacts};
 use crate::doctor::grants::Reach;
 use crate::doctor::quote::like;
@@ -143,7 +144,7 @@ fn column(row: &Row) -> Option<Column> {
 pub async fn columns(
     conn: &mut Conn,
     table: &TableName,
-) -> Result<Option<Vec<CatalogColumn>>, Error> {
+) -> Result<Option<Vec<ColumnLayout>>, Error> {
     show_generated_keys(conn).await?;
     let sql = "SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME, COLUMN_KEY, ORDINAL_POSITION
         FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?
@@ -154,9 +155,9 @@ pub async fn columns(
     if rows.is_empty() || !whole {
         return Ok(None);
     }
-    let column = |row: &Row| CatalogColumn {
+    let column = |row: &Row| ColumnLayout {
         name: text(row, 0).unwrap_or_default(),
-        column_type: text(row, 1).unwrap_or_default(),
+        type_name: text(row, 1).unwrap_or_default(),
         charset: text(row, 2),
         is_key: text(row, 3).is_some_and(|key| key.eq_ignore_ascii_case("PRI")),
     };

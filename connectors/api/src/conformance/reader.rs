@@ -1,12 +1,23 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use connector_api::{
-    Batch, Capture, ChangeStream, Connector, Error, Position, ResumePoint, RowImage, SourceEvent,
-    TableSchema, Value,
+use crate::{
+    Batch, Capture, ChangeStream, Column, Connector, Error, Position, ResumePoint, RowImage,
+    SourceEvent, TableSchema, Value,
 };
 
-use super::within;
+/// Nothing here takes this long; what does will never come.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What comes of it.
+///
+/// # Panics
+/// When nothing does in a minute.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let outcome = tokio::time::timeout(LIMIT, future).await;
+    outcome.unwrap_or_else(|_| panic!("waited in vain: {what}"))
+}
 
 /// A stream, and the place a checkpoint would hold after what was read of it.
 pub struct Reader {
@@ -104,7 +115,7 @@ fn render(batch: &Batch) -> Vec<String> {
         }
         SourceEvent::SchemaChanged { table } => {
             let schema = batch.table(*table);
-            let column = |column: &connector_api::Column| {
+            let column = |column: &Column| {
                 let key = if column.identity { "*" } else { "" };
                 format!("{}{key} {}", column.name, column.type_name)
             };
@@ -123,7 +134,7 @@ fn render(batch: &Batch) -> Vec<String> {
 
 /// `id=1 note='x'`; a value that is not in the image is `~`.
 fn image(schema: &TableSchema, image: RowImage<'_>) -> String {
-    let column = |(column, value): (&connector_api::Column, Value<'_>)| {
+    let column = |(column, value): (&Column, Value<'_>)| {
         let value = match value {
             Value::Null => "null".to_owned(),
             Value::Absent => "~".to_owned(),

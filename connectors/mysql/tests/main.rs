@@ -1,0 +1,5 @@
+//! The connector against real servers, and against servers that misbehave as real ones seldom do.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod conformance;
+mod support;
