@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod conformance;
+mod dump;
+mod login;
+mod misbehaving;
 mod support;
+mod tls;
