@@ -137,7 +137,7 @@ impl Connector for MysqlConnector {
             gtids: Gtids::None,
         });
         Ok(Survey {
-            server: facts.described(),
+            server: facts.server(),
             lineage: identity.to_lineage(),
             head: head.map_or_else(|| Position::new(""), |head| head.to_position()),
             coverage: doctor::coverage(&facts, capture),

@@ -16,7 +16,8 @@
 mod config;
 mod connector;
 pub mod decode;
-mod doctor;
+#[doc(hidden)]
+pub mod doctor;
 pub mod log;
 pub mod position;
 #[doc(hidden)]
