@@ -3,7 +3,7 @@ use std::sync::OnceLock;
 use async_trait::async_trait;
 use connector_api::{
     Capture, ChangeStream, Connector, Continuity, Error, Position, Result, ResumePoint, Severity,
-    Survey,
+    Survey, TableLayout, TableName,
 };
 
 use crate::config::MysqlConfig;
@@ -11,7 +11,7 @@ use crate::doctor::{self, Facts};
 use crate::log::Flavor;
 use crate::position::{Gtids, LogFile, LogIdentity, LogPosition, continuity};
 use crate::session::{Doing, Session, SqlClient, sql_error};
-use crate::stream::{FileHead, LogReader, MysqlStream, Opening, head_of};
+use crate::stream::{FileHead, LogReader, Lookup, Mark, MysqlStream, Opening, head_of};
 
 /// One MySQL or MariaDB database.
 #[derive(Debug)]
@@ -61,6 +61,27 @@ impl MysqlConnector {
         }
         let server = doctor::server_facts(facts, created, purged)?;
         Ok(continuity(Some(last), &server))
+    }
+
+    /// The columns of the captured tables at a place of the log, if that will not say them.
+    async fn layouts(
+        &self,
+        facts: &Facts,
+        capture: &Capture,
+        here: Mark,
+    ) -> Result<Vec<TableLayout>> {
+        if facts.log.row_metadata == "FULL" {
+            return Ok(Vec::new());
+        }
+        let names = facts.tables.iter().map(|table| table.description.name.clone());
+        let names: Vec<TableName> = names.collect();
+        let fold_case = facts.server.fold_case;
+        let mut lookup = Lookup::new(&self.config, capture.clone(), fold_case);
+        // Those that were altered just now are looked up again for their first row.
+        let answers = lookup.all(&names, here).await?.into_values();
+        let mut layouts: Vec<TableLayout> = answers.filter_map(Result::ok).collect();
+        layouts.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(layouts)
     }
 
     /// Where the log ends.
@@ -171,13 +192,14 @@ impl Connector for MysqlConnector {
         };
         session.close().await;
         let created = self.head_of(&file).await?.created;
+        let layouts = self.layouts(&facts, capture, Mark { file: file.clone(), offset }).await?;
         Ok(ResumePoint {
             lineage: identity.to_lineage(),
             position: LogPosition { file, offset, created, gtids }.to_position(),
             partial: None,
             capture: capture.clone(),
             coverage: doctor::coverage(&facts, capture),
-            layouts: Vec::new(),
+            layouts,
         })
     }
 

@@ -157,6 +157,11 @@ impl Decoder {
         self.apply(frame, event, &mut Out { batch: out, full })
     }
 
+    /// Behind the event that was read last, with the transactions that are complete.
+    pub fn end(&self) -> &LogPosition {
+        &self.place.here
+    }
+
     /// Where the event that was read last begins; those that are packed begin with their pack.
     pub fn here(&self) -> (&LogFile, u64) {
         (&self.place.here.file, self.place.start)

@@ -26,14 +26,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::MysqlConfig;
-use crate::position::LogPosition;
+use crate::position::{Gtids, LogPosition};
 use pump::Pump;
+pub(crate) use lookup::Lookup;
+pub(crate) use scan::Mark;
 pub(crate) use reader::{FileHead, LogReader, head_of};
 
 /// What the task and the stream both know.
 #[derive(Debug)]
 struct Shared {
-    /// The furthest place of the log that the server has told of.
+    /// The furthest place of the log that the server has told of, without its transactions.
     server_end: LogPosition,
     last_contact: Instant,
 }
@@ -65,7 +67,8 @@ impl MysqlStream {
         let start = LogPosition::from_position(&opening.from.position)?;
         let (sender, batches) = mpsc::channel(1);
         let (closing, closed) = watch::channel(false);
-        let shared = Shared { server_end: start.clone(), last_contact: Instant::now() };
+        let server_end = LogPosition { gtids: Gtids::None, ..start.clone() };
+        let shared = Shared { server_end, last_contact: Instant::now() };
         let shared = Arc::new(Mutex::new(shared));
         let pump = Pump::new(reader, opening, config, (sender, closed, Arc::clone(&shared)))?;
         let task = Some(tokio::spawn(pump.run()));

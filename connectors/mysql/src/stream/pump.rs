@@ -165,14 +165,14 @@ impl Pump {
     }
 
     fn tell(&self) {
-        let (file, offset) = self.work.decoder.here();
+        let LogPosition { file, offset, created, .. } = self.work.decoder.end();
         let mut shared = self.shared.lock().expect("no holder panics");
         shared.last_contact = self.reader.last_contact().into_std();
         let end = &mut shared.server_end;
         if end.file != *file {
             end.file = file.clone();
         }
-        end.offset = offset;
+        (end.offset, end.created) = (*offset, *created);
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::packet::{Packet, Packets};
 use crate::config::MysqlConfig;
 use crate::log::{Event, Flavor, Framing};
-use crate::position::{Gtids, LogFile, MariaState};
+use crate::position::{Gtids, LogFile, MariaGtid, MariaState};
 use crate::session::{Doing, DumpFrom, Session};
 
 /// The events of a log as they arrive.
@@ -171,10 +171,9 @@ async fn read_head(session: Session, file: &LogFile) -> Result<FileHead> {
         match frame.event()? {
             Event::FormatDescription => created = Some(frame.header.timestamp),
             Event::Rotate(_) | Event::StartEncryption => {}
-            Event::MariadbGtidList(_) => {
-                let state = MariaState::decode(frame.body).map_err(|why| {
-                    Error::definite(format!("{file} begins with GTIDs that are none")).because(why)
-                })?;
+            Event::MariadbGtidList(list) => {
+                let gtid = |(domain, server, sequence)| MariaGtid { domain, server, sequence };
+                let state = list.iter().map(gtid).collect();
                 return begun(file, created, Some(state));
             }
             _ => break,

@@ -12,9 +12,9 @@ use crate::statement::{Change, Statement};
 
 /// A place of the log: what lies before it has a smaller number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) file: LogFile,
-    pub(super) offset: u64,
+pub(crate) struct Mark {
+    pub(crate) file: LogFile,
+    pub(crate) offset: u64,
 }
 
 impl Mark {
