@@ -10,9 +10,12 @@
 //! | `statement` | what the text of a statement means for captured tables |
 //! | `position` | places and GTID sets, and whether a log can be continued |
 //! | `decode` | events in their order to batches of row changes |
+//! | `doctor` | what a server must be like, and what is wrong with it |
 
 mod config;
 pub mod decode;
+#[doc(hidden)]
+pub mod doctor;
 pub mod log;
 pub mod position;
 #[doc(hidden)]
