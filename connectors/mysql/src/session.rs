@@ -150,17 +150,22 @@ impl Session {
 
 /// What the server says first, which may be that it lets nobody in.
 async fn greet(channel: &mut Channel, config: &MysqlConfig) -> Result<Greeting> {
-    let packet = channel.packet().await?;
-    if let Some((0xff, body)) = packet.split_first() {
-        let doing = Doing::LoggingIn(&channel.host);
-        return Err(ServerMessage::read(body).classify(&doing, config, Flavor::MySql));
-    }
-    Greeting::read(&packet).ok_or_else(|| {
+    let arrived = channel.packet().await;
+    let stranger = |channel: &Channel| {
         Error::operator(
             format!("{} did not begin as MySQL and MariaDB do", channel.host),
             "check host and port in the URL",
         )
-    })
+    };
+    let packet = match arrived {
+        Err(_) if channel.is_out_of_step() => return Err(stranger(channel)),
+        arrived => arrived?,
+    };
+    if let Some((0xff, body)) = packet.split_first() {
+        let doing = Doing::LoggingIn(&channel.host);
+        return Err(ServerMessage::read(body).classify(&doing, config, Flavor::MySql));
+    }
+    Greeting::read(&packet).ok_or_else(|| stranger(channel))
 }
 
 async fn begin_tls(

@@ -215,9 +215,6 @@ pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>> {
 }
 
 #[cfg(test)]
-mod tests;
-
-#[cfg(test)]
 pub(crate) const WORDS: Words = Words {
     protocol: None,
     root_cert: "the authorities",
@@ -227,3 +224,6 @@ pub(crate) const WORDS: Words = Words {
     not_offered: "offer it",
     versions: "the versions",
 };
+
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,11 @@ impl Channel {
         self.number = 0;
     }
 
+    /// Whether what has arrived is no packet, or one that nobody waits for.
+    pub(super) fn is_out_of_step(&self) -> bool {
+        self.incoming.get(HEADER_BYTES - 1).is_some_and(|number| *number != self.number)
+    }
+
     /// Whether bytes have arrived that nobody has asked for.
     pub(super) fn holds_data(&self) -> bool {
         !self.incoming.is_empty()

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -22,11 +23,17 @@ const LEAVE_TIME: Duration = Duration::from_secs(1);
 const IDLE_S: usize = 3600;
 
 /// A connection for ordinary SQL.
-#[derive(Debug)]
 pub struct SqlClient {
     connection: Conn,
     flavor: Flavor,
     version: String,
+}
+
+impl fmt::Debug for SqlClient {
+    /// The library would show the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlClient").field("version", &self.version).finish_non_exhaustive()
+    }
 }
 
 impl SqlClient {
