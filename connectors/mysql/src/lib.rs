@@ -7,12 +7,16 @@
 //! | `statement` | what the text of a statement means for captured tables |
 //! | `position` | places and GTID sets, and whether a log can be continued |
 //! | `decode` | events in their order to batches of row changes |
+//! | `server_id` | the number by which a server knows a reader |
 
 pub mod decode;
 pub mod log;
 pub mod position;
+mod server_id;
 pub mod statement;
 pub mod value;
+
+pub use server_id::{server_id, temporary_server_id};
 
 #[cfg(test)]
 mod fixtures;
