@@ -2,6 +2,7 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `config` | URL, TLS settings |
 //! | `log` | framing, checksums, and every event that is no row |
 //! | `value` | one column of a row image, as `TYPES.md` says |
 //! | `statement` | what the text of a statement means for captured tables |
@@ -9,6 +10,7 @@
 //! | `decode` | events in their order to batches of row changes |
 //! | `server_id` | the number by which a server knows a reader |
 
+mod config;
 pub mod decode;
 pub mod log;
 pub mod position;
@@ -16,6 +18,7 @@ mod server_id;
 pub mod statement;
 pub mod value;
 
+pub use config::{BadUrl, Host, MysqlConfig, SslMode, Tls};
 pub use server_id::{server_id, temporary_server_id};
 
 #[cfg(test)]
