@@ -71,7 +71,9 @@ fn read(
     }
     let sections = root.sections(&STOCK);
     let count = sections.len();
-    let blocks: Vec<Block> = sections.into_iter().filter_map(stock::read).collect();
+    let schema = source.as_ref().map_or("public", SourceConfig::schema);
+    let blocks: Vec<Block> =
+        sections.into_iter().filter_map(|section| stock::read(section, schema)).collect();
     if count == blocks.len() {
         keys::check(&blocks).into_iter().for_each(|problem| root.report(problem));
     }

@@ -40,6 +40,16 @@ impl SourceConfig {
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         authority.rsplit_once('@').map_or(authority, |(_, server)| server)
     }
+
+    /// The schema that a table is most likely to be in.
+    pub(super) fn schema(&self) -> &str {
+        let place = self.url.split('?').next().unwrap_or_default();
+        let database = place.split('/').nth(3).filter(|name| !name.is_empty());
+        match self.kind {
+            SourceKind::Postgres { .. } => "public",
+            SourceKind::Mysql { .. } => database.unwrap_or("shop"),
+        }
+    }
 }
 
 pub(super) const SOURCE: Key = Key {
