@@ -110,7 +110,7 @@ impl Shop {
     }
 
     pub(crate) async fn levels(&mut self) -> Levels {
-        let sql = "SELECT item, warehouse, CAST(on_hand AS char(20)) FROM stock";
+        let sql = "SELECT item, warehouse, concat(on_hand, '') FROM stock";
         let rows: Vec<(String, String, String)> = match &mut self.database {
             Database::Postgres(client) => {
                 let rows = client.query(sql, &[]).await.unwrap();
@@ -119,7 +119,7 @@ impl Shop {
             Database::Mariadb(connection) => connection.query(sql).await.unwrap(),
         };
         let level = |(item, warehouse, on_hand): (String, String, String)| {
-            ((self.seller.to_owned(), item, warehouse), on_hand.trim_end().to_owned())
+            ((self.seller.to_owned(), item, warehouse), on_hand)
         };
         rows.into_iter().map(level).collect()
     }
