@@ -60,7 +60,7 @@ impl Shop {
     }
 
     pub(crate) async fn on_mariadb(seller: &'static str, server: &Mysql) -> Self {
-        let url = server.url("root", server.database());
+        let url = format!("{}?prefer_socket=false", server.url("root", server.database()));
         let connection = mysql_async::Conn::from_url(url).await.unwrap();
         let mut database = Database::Mariadb(connection);
         database.run(TABLE).await;
