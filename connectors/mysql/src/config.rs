@@ -6,26 +6,22 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use connector_transport::{Check, TlsSettings, Words};
+
+pub use connector_transport::Host;
 pub use url::BadUrl;
 
-/// Where one host listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Host {
-    /// A name or an address, and a port.
-    Tcp(String, u16),
-    /// The path of a Unix socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Host::Tcp(name, port) if name.contains(':') => write!(f, "[{name}]:{port}"),
-            Host::Tcp(name, port) => write!(f, "{name}:{port}"),
-            Host::Unix(path) => write!(f, "{}", path.display()),
-        }
-    }
-}
+/// What MySQL and its clients call the parts of TLS.
+pub(crate) const WORDS: Words = Words {
+    protocol: None,
+    root_cert: "ssl-ca",
+    certificate: "ssl-cert",
+    key: "ssl-key",
+    without_name: "ssl-mode=verify-ca",
+    not_offered: "turn it on there (ssl_cert and ssl_key in my.cnf), or add ?ssl-mode=disabled to \
+                  the URL if you trust the network",
+    versions: "tls_version, ssl_cipher",
+};
 
 /// How the connection is protected. The words and meanings of MySQL's own clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,5 +86,25 @@ impl fmt::Debug for MysqlConfig {
             .field("server_id", &self.server_id)
             .field("installation", &self.installation)
             .finish_non_exhaustive()
+    }
+}
+
+impl MysqlConfig {
+    /// What the server shows of our connections: the name, and whose they are.
+    pub(crate) fn shown_name(&self) -> String {
+        let installation = self.installation.as_deref();
+        installation.map_or("tailstock".to_owned(), |name| format!("tailstock/{name}"))
+    }
+
+    /// The protection of a connection to `host`: a Unix socket needs none, whatever the mode says.
+    pub(crate) fn tls_to(&self, host: &Host) -> Option<TlsSettings> {
+        let check = match (self.tls.mode, host) {
+            (SslMode::Disable, _) | (_, Host::Unix(_)) => return None,
+            (SslMode::Preferred | SslMode::Required, _) => Check::Nobody,
+            (SslMode::VerifyCa, _) => Check::Authority,
+            (SslMode::VerifyIdentity, _) => Check::AuthorityAndName,
+        };
+        let Tls { root_cert, client, .. } = self.tls.clone();
+        Some(TlsSettings { check, root_cert, client, words: &WORDS })
     }
 }

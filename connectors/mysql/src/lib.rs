@@ -3,6 +3,8 @@
 //! | module | owns |
 //! |---|---|
 //! | `config` | URL, TLS settings |
+//! | `session` | login, TLS, queries, the switch to a dump; ordinary SQL |
+//! | `stream` | the packets of a dump |
 //! | `log` | framing, checksums, and every event that is no row |
 //! | `value` | one column of a row image, as `TYPES.md` says |
 //! | `statement` | what the text of a statement means for captured tables |
@@ -15,7 +17,11 @@ pub mod decode;
 pub mod log;
 pub mod position;
 mod server_id;
+#[doc(hidden)]
+pub mod session;
 pub mod statement;
+#[doc(hidden)]
+pub mod stream;
 pub mod value;
 
 pub use config::{BadUrl, Host, MysqlConfig, SslMode, Tls};

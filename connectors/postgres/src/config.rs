@@ -6,6 +6,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use connector_transport::{Check, TlsSettings, Words};
+
 pub use url::BadUrl;
 
 /// Where one host listens.
@@ -17,15 +19,35 @@ pub enum Host {
     Unix(PathBuf, u16),
 }
 
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Host {
+    pub(crate) fn place(&self) -> connector_transport::Host {
         match self {
-            Host::Tcp(name, port) if name.contains(':') => write!(f, "[{name}]:{port}"),
-            Host::Tcp(name, port) => write!(f, "{name}:{port}"),
-            Host::Unix(folder, port) => write!(f, "{}/.s.PGSQL.{port}", folder.display()),
+            Host::Tcp(name, port) => connector_transport::Host::Tcp(name.clone(), *port),
+            Host::Unix(folder, port) => {
+                connector_transport::Host::Unix(folder.join(format!(".s.PGSQL.{port}")))
+            }
         }
     }
 }
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.place().fmt(f)
+    }
+}
+
+/// What libpq and PostgreSQL call the parts of TLS.
+pub(crate) const WORDS: Words = Words {
+    // Required by servers from 17 on when TLS begins without a question; harmless before.
+    protocol: Some("postgresql"),
+    root_cert: "sslrootcert",
+    certificate: "sslcert",
+    key: "sslkey",
+    without_name: "sslmode=verify-ca",
+    not_offered: "turn it on there (ssl = on), or add ?sslmode=disable to the URL if you trust the \
+                  network",
+    versions: "ssl_min_protocol_version, ssl_ciphers",
+};
 
 /// How the connection is protected. The words and meanings of libpq, without its silent downgrades.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,8 +153,14 @@ impl PostgresConfig {
     }
 
     /// The protection of a connection to `host`: a Unix socket needs none, whatever the mode says.
-    pub(crate) fn tls_to(&self, host: &Host) -> Option<&Tls> {
-        let protects = self.tls.mode != SslMode::Disable && matches!(host, Host::Tcp(..));
-        protects.then_some(&self.tls)
+    pub(crate) fn tls_to(&self, host: &Host) -> Option<TlsSettings> {
+        let check = match (self.tls.mode, host) {
+            (SslMode::Disable, _) | (_, Host::Unix(..)) => return None,
+            (SslMode::Require, _) => Check::Nobody,
+            (SslMode::VerifyCa, _) => Check::Authority,
+            (SslMode::VerifyFull, _) => Check::AuthorityAndName,
+        };
+        let Tls { root_cert, client, .. } = self.tls.clone();
+        Some(TlsSettings { check, root_cert, client, words: &WORDS })
     }
 }

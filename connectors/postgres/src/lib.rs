@@ -5,7 +5,6 @@
 //! |---|---|
 //! | `config` | URL, TLS settings, slot |
 //! | `session` | login, TLS, queries on a replication connection; ordinary SQL |
-//! | `socket` | reading bytes without being woken for each of them |
 //! | `stream` | the task that owns the socket, its frames and its timers |
 //! | `decode` | pgoutput messages to row changes |
 //! | `types` | a type's text to a value; `TYPES.md` lists them |
@@ -19,7 +18,6 @@ pub mod decode;
 mod doctor;
 mod position;
 mod session;
-mod socket;
 #[doc(hidden)]
 pub mod stream;
 mod types;

@@ -2,28 +2,25 @@
 //! switch to streaming. Ordinary SQL goes through tokio-postgres, with the same TLS.
 
 mod auth;
+mod binding;
 mod fault;
 mod sql;
-mod tls;
-mod verify;
-mod wire;
 
+use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use connector_api::{Error, Fault, Result};
+use connector_transport::{Host, Wire, client_config, handshake_error, is_tls, not_offered};
 use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::message::backend::{ErrorResponseBody, Message};
 use postgres_protocol::message::frontend;
 
-use crate::config::{Host, PostgresConfig, Role};
+use crate::config::{self, PostgresConfig, Role, WORDS};
 use crate::position::Lsn;
 pub(crate) use fault::{ServerMessage, sql as sql_error};
 pub(crate) use sql::SqlClient;
-#[cfg(test)]
-pub(crate) use tls::client_config;
-pub(crate) use wire::Wire;
 
 /// Settings that shape the text of values, so that the same log always gives the same bytes.
 const PINNED: [(&str, &str); 6] = [
@@ -55,7 +52,7 @@ pub(crate) struct Session {
 trait Connection: Sized {
     /// Connects to one host and logs in.
     fn connect_to(
-        host: &Host,
+        host: &config::Host,
         config: &PostgresConfig,
     ) -> impl Future<Output = Result<Self>> + Send;
 }
@@ -81,7 +78,7 @@ async fn first_of<C: Connection>(config: &PostgresConfig) -> Result<C> {
 const IS_STANDBY: &str = "SELECT pg_is_in_recovery()";
 
 /// Whether a server is what the URL asks for.
-fn check_role(host: &Host, wanted: Role, is_standby: bool) -> Result<()> {
+fn check_role(host: &impl Display, wanted: Role, is_standby: bool) -> Result<()> {
     let (found, wanted) = match (wanted, is_standby) {
         (Role::Primary, true) => ("a standby", "primary"),
         (Role::Standby, false) => ("a primary", "standby"),
@@ -94,16 +91,18 @@ fn check_role(host: &Host, wanted: Role, is_standby: bool) -> Result<()> {
 }
 
 impl Connection for Session {
-    async fn connect_to(host: &Host, config: &PostgresConfig) -> Result<Self> {
-        let mut wire = Wire::connect(host)
+    async fn connect_to(host: &config::Host, config: &PostgresConfig) -> Result<Self> {
+        let tls = config.tls_to(host);
+        let host = host.place();
+        let mut wire = Wire::connect(&host)
             .await
             .map_err(|error| Error::transient(format!("{host} cannot be reached: {error}")))?;
-        if let Some(tls) = config.tls_to(host) {
-            let tls = tls::client_config(tls)?;
-            ask_for_tls(&mut wire, host).await?;
-            wire.begin_tls(&tls, host).await?;
+        if let Some(tls) = tls {
+            let tls = client_config(&tls)?;
+            ask_for_tls(&mut wire, &host).await?;
+            wire.begin_tls(&tls, &host, &WORDS).await?;
         }
-        let (config, host) = (config.clone(), host.clone());
+        let config = config.clone();
         let mut session = Self { wire, incoming: BytesMut::new(), config, host };
         session.log_in().await?;
         if session.config.target != Role::Any {
@@ -294,8 +293,8 @@ impl Session {
 
     /// With TLS 1.3 the server's opinion of our certificate arrives after the handshake.
     fn broken(&self, error: &io::Error) -> Error {
-        if tls::is_tls(error) {
-            return tls::handshake_error(error, &self.host);
+        if is_tls(error) {
+            return handshake_error(error, &self.host, &WORDS);
         }
         Error::transient(format!("the connection to {} broke: {error}", self.host))
     }
@@ -330,7 +329,7 @@ async fn ask_for_tls(wire: &mut Wire, host: &Host) -> Result<()> {
     }
     match answer[0] {
         b'S' => Ok(()),
-        b'N' => Err(tls::not_offered(host)),
+        b'N' => Err(not_offered(host, &WORDS)),
         b'E' => Err(Error::transient(format!("{host} had no room for a connection"))),
         other => Err(Error::operator(
             format!("{host} answered 0x{other:02x}, which PostgreSQL never does"),

@@ -3,10 +3,8 @@
 //! the task goes on decoding into the next batch, and stops reading when that is full, which leaves
 //! the log on the server.
 
-mod backlog;
 pub mod frame;
 mod pump;
-mod read_buffer;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -15,6 +13,7 @@ use async_trait::async_trait;
 use connector_api::{
     Batch, BatchBuilder, Capture, ChangeStream, Error, Head, Position, Result, ResumePoint,
 };
+use connector_transport::{Backlog, ReadBuffer};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -22,9 +21,7 @@ use crate::config::PostgresConfig;
 use crate::decode::Decoder;
 use crate::position::Lsn;
 use crate::session::Session;
-use backlog::Backlog;
 use pump::{Clock, Pump};
-use read_buffer::ReadBuffer;
 
 /// What the task and the stream both know.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
 use super::Session;
+use super::binding::server_end_point;
 use crate::config::PostgresConfig;
 
 /// Proves who we are, in whichever of the supported ways the server asks.
@@ -54,7 +55,7 @@ async fn scram(session: &mut Session, mechanisms: &[String]) -> Result<()> {
     const PLAIN: &str = "SCRAM-SHA-256";
     const PLUS: &str = "SCRAM-SHA-256-PLUS";
     let offers = |name: &str| mechanisms.iter().any(|mechanism| mechanism == name);
-    let (mechanism, binding) = match session.wire.server_end_point() {
+    let (mechanism, binding) = match session.wire.server_certificate().and_then(server_end_point) {
         Some(hash) if offers(PLUS) => (PLUS, ChannelBinding::tls_server_end_point(hash)),
         Some(_) if offers(PLAIN) => (PLAIN, ChannelBinding::unrequested()),
         None if offers(PLAIN) => (PLAIN, ChannelBinding::unsupported()),

@@ -2,13 +2,14 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use connector_api::{Error, Result};
+use connector_transport::{client_config, handshake_error, is_tls, not_offered};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode as SqlSslMode;
 use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Connection, IS_STANDBY, auth, check_role, first_of, sql_error, tls};
-use crate::config::{Host, PostgresConfig, Role};
+use super::{Connection, IS_STANDBY, auth, check_role, first_of, sql_error};
+use crate::config::{Host, PostgresConfig, Role, WORDS};
 
 /// Time for the server to take leave.
 const LEAVE_TIME: Duration = Duration::from_secs(1);
@@ -58,7 +59,7 @@ impl Connection for SqlClient {
             }
             Some(tls) => {
                 settings.ssl_mode(SqlSslMode::Require);
-                let connect = MakeRustlsConnect::new((*tls::client_config(tls)?).clone());
+                let connect = MakeRustlsConnect::new((*client_config(&tls)?).clone());
                 let (client, connection) = settings.connect(connect).await.map_err(failed)?;
                 (client, tokio::spawn(async { drop(connection.await) }))
             }
@@ -92,10 +93,10 @@ fn explain(error: tokio_postgres::Error, host: &Host, config: &PostgresConfig) -
         return auth::no_password(config);
     }
     if says("server does not support TLS") {
-        return tls::not_offered(host);
+        return not_offered(&host.place(), &WORDS);
     }
     match io {
-        Some(io) if tls::is_tls(io) => tls::handshake_error(io, host),
+        Some(io) if is_tls(io) => handshake_error(io, &host.place(), &WORDS),
         Some(io) => Error::transient(format!("{host} cannot be reached: {io}")),
         None => Error::transient(format!("{doing}: {}", causes.join(": "))),
     }

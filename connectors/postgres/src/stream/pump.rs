@@ -3,17 +3,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use connector_api::{Batch, BatchBuilder, Error, Result};
+use connector_transport::{Backlog, ReadBuffer, Wire};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::backlog::Backlog;
 use super::frame::{Frame, Parsed, commit_end, parse, write_status};
-use super::read_buffer::ReadBuffer;
 use super::{Shared, Wish};
 use crate::config::PostgresConfig;
 use crate::decode::Decoder;
 use crate::position::Lsn;
-use crate::session::{ServerMessage, Wire};
+use crate::session::ServerMessage;
 
 /// The server hears from us at least this often; its own default patience is 60 s.
 const STATUS_EVERY: Duration = Duration::from_secs(1);

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use connector_transport::Check;
 use proptest::prelude::*;
 
 use super::*;
@@ -39,8 +40,9 @@ fn every_part_is_read() {
     assert_eq!(config.tls.client, Some(("/c.pem".into(), "/k.pem".into())));
     assert_eq!(config.connect_timeout, Duration::from_secs(3));
     assert_eq!((config.target, config.application_name.as_str()), (Role::Primary, "shop"));
-    assert_eq!(config.tls_to(&config.hosts[0]), Some(&config.tls));
-    assert_eq!(config.tls_to(&unix), None);
+    let protected = config.tls_to(&config.hosts[0]).unwrap();
+    assert_eq!(protected.check, Check::Authority);
+    assert!(config.tls_to(&unix).is_none());
 }
 
 #[test]

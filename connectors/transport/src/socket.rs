@@ -1,9 +1,9 @@
-//! The byte stream under a replication connection, and how much must arrive before it wakes us.
+//! A connected socket, and how much must arrive before it wakes us.
 //!
-//! A walsender sends each message of the log with a system call of its own. A reader that is as
-//! fast as the server is woken for each of them and slows it down; with `SO_RCVLOWAT` the kernel
-//! wakes it once for 64 KiB (measured on 1-row transactions: 1.3 times the throughput with an
-//! eighth of the CPU). Data below the mark is invisible to readiness, also to tokio's `try_read`,
+//! A server sends each message of its log with a system call of its own. A reader that is as fast
+//! as the server is woken for each of them and slows it down; with `SO_RCVLOWAT` the kernel wakes
+//! it once for 64 KiB (measured on PostgreSQL with 1-row transactions: 1.3 times the throughput
+//! with an eighth of the CPU). Data below the mark is invisible to readiness, also to tokio's `try_read`,
 //! which asks nobody while epoll is silent; so a tick has to ask the kernel itself.
 #![allow(unsafe_code, reason = "no well-kept crate sets SO_RCVLOWAT")]
 
@@ -15,14 +15,19 @@ use tokio::net::{TcpStream, UnixStream};
 
 /// A connected socket of either family.
 #[derive(Debug)]
-pub(crate) enum Socket {
+pub enum Socket {
+    /// Over a network.
     Tcp(TcpStream),
+    /// On this machine.
     Unix(UnixStream),
 }
 
 impl Socket {
     /// How many bytes must be there before the socket counts as readable.
-    pub(crate) fn set_low_water_mark(&self, bytes: usize) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn set_low_water_mark(&self, bytes: usize) -> io::Result<()> {
         let fd = match self {
             Socket::Tcp(stream) => stream.as_raw_fd(),
             Socket::Unix(stream) => stream.as_raw_fd(),
@@ -38,7 +43,10 @@ impl Socket {
     }
 
     /// Waits until the mark is reached, or the stream has ended. Cancel-safe.
-    pub(crate) async fn readable(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn readable(&self) -> io::Result<()> {
         match self {
             Socket::Tcp(stream) => stream.readable().await,
             Socket::Unix(stream) => stream.readable().await,
@@ -46,15 +54,21 @@ impl Socket {
     }
 
     /// Waits until something can be sent. Cancel-safe.
-    pub(crate) async fn writable(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn writable(&self) -> io::Result<()> {
         match self {
             Socket::Tcp(stream) => stream.writable().await,
             Socket::Unix(stream) => stream.writable().await,
         }
     }
 
-    /// Takes what is there, below the mark too. `WouldBlock` when there is nothing.
-    pub(crate) fn receive(&self, into: &mut [u8]) -> io::Result<usize> {
+    /// Takes what is there, below the mark too.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is nothing; the connection broke.
+    pub fn receive(&self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Socket::Tcp(stream) => {
                 let ask = |read: &mut dyn FnMut() -> io::Result<()>| {
@@ -71,8 +85,11 @@ impl Socket {
         }
     }
 
-    /// Sends what fits. `WouldBlock` when nothing does.
-    pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+    /// Sends what fits.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing does; the connection broke.
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Socket::Tcp(stream) => stream.try_write(bytes),
             Socket::Unix(stream) => stream.try_write(bytes),

@@ -9,31 +9,32 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use x509_cert::der::Decode as _;
 
-use crate::config::SslMode;
+use crate::tls::{Check, Words};
 
-/// What a mode demands of the server's certificate, with libpq's meaning: `require` encrypts and
-/// checks nobody, `verify-ca` checks the chain, `verify-full` the name too. A certificate that is
-/// itself in `given` is trusted as it is, as OpenSSL does: PostgreSQL's manual makes such ones.
+/// What a check demands of the server's certificate. One that is itself in `given` is trusted as it
+/// is, as OpenSSL does: PostgreSQL's manual makes such ones.
 pub(super) fn verifier(
-    mode: SslMode,
+    check: Check,
     roots: RootCertStore,
     given: Vec<CertificateDer<'static>>,
     provider: &Arc<CryptoProvider>,
+    words: &Words,
 ) -> Result<Arc<dyn ServerCertVerifier>> {
-    let with_name = match mode {
-        SslMode::Disable | SslMode::Require => return Ok(Arc::new(Anyone(Arc::clone(provider)))),
-        SslMode::VerifyCa => false,
-        SslMode::VerifyFull => true,
+    let with_name = match check {
+        Check::Nobody => return Ok(Arc::new(Anyone(Arc::clone(provider)))),
+        Check::Authority => false,
+        Check::AuthorityAndName => true,
     };
     let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let chain = chain.build().map_err(|error| {
-        Error::operator("there is no usable authority", "set sslrootcert").because(error)
+        let fix = format!("set {}", words.root_cert);
+        Error::operator("there is no usable authority", fix).because(error)
     })?;
     Ok(Arc::new(Checked { chain, given, with_name }))
 }
 
-/// Encrypts with whoever holds the key of the certificate that is shown, which is what SCRAM's
-/// channel binding builds on.
+/// Encrypts with whoever holds the key of the certificate that is shown, which is what a login that
+/// is bound to the channel builds on.
 #[derive(Debug)]
 struct Anyone(Arc<CryptoProvider>);
 

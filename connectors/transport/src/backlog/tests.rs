@@ -10,8 +10,8 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::config::{Host, SslMode, Tls};
-use crate::session::client_config;
+use crate::host::Host;
+use crate::tls::{Check, TlsSettings, WORDS, client_config};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -30,8 +30,8 @@ const KINDS: [Kind; 3] = [Kind::Plain, Kind::Encrypted, Kind::Unix];
 /// A wire and its peer. The folder holds what both need.
 async fn pair(kind: Kind, folder: &std::path::Path) -> (Wire, Peer) {
     if let Kind::Unix = kind {
-        let listener = UnixListener::bind(folder.join(".s.PGSQL.5432")).unwrap();
-        let wire = Wire::connect(&Host::Unix(folder.to_owned(), 5432)).await.unwrap();
+        let listener = UnixListener::bind(folder.join("socket")).unwrap();
+        let wire = Wire::connect(&Host::Unix(folder.join("socket"))).await.unwrap();
         return (wire, Box::new(listener.accept().unwrap().0));
     }
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -57,8 +57,13 @@ async fn pair(kind: Kind, folder: &std::path::Path) -> (Wire, Peer) {
         stream.conn.complete_io(&mut stream.sock).unwrap();
         stream
     });
-    let tls = Tls { mode: SslMode::VerifyFull, root_cert: Some(path), client: None };
-    wire.begin_tls(&client_config(&tls).unwrap(), &host).await.unwrap();
+    let tls = TlsSettings {
+        check: Check::AuthorityAndName,
+        root_cert: Some(path),
+        client: None,
+        words: &WORDS,
+    };
+    wire.begin_tls(&client_config(&tls).unwrap(), &host, &WORDS).await.unwrap();
     (wire, Box::new(accepted.await.unwrap()))
 }
 

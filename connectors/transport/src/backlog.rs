@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::session::Wire;
+use crate::wire::Wire;
 
 /// In a steady flow, how long data may lie below the mark. Tokio's timers make it up to twice that.
 const TICK: Duration = Duration::from_millis(1);
@@ -18,19 +18,30 @@ const MOST_MARK: usize = 64 << 10;
 /// of what a tick brings while rows flow. To be woken for each message costs both ends more than
 /// what arrives together saves them.
 #[derive(Debug)]
-pub(super) struct Backlog {
+pub struct Backlog {
     mark: usize,
     since: Instant,
     bytes: usize,
 }
 
+impl Default for Backlog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Backlog {
-    pub(super) fn new() -> Self {
+    /// One that wants to be woken for every byte.
+    #[must_use]
+    pub fn new() -> Self {
         Self { mark: 1, since: Instant::now(), bytes: 0 }
     }
 
     /// Waits until [`Wire::receive`] is worth a try. Cancel-safe.
-    pub(super) async fn arrival(&self, wire: &Wire) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn arrival(&self, wire: &Wire) -> io::Result<()> {
         if wire.holds_data() {
             return Ok(());
         }
@@ -43,7 +54,10 @@ impl Backlog {
     }
 
     /// Counts what a try has brought, and moves the mark with it.
-    pub(super) fn received(&mut self, count: usize, wire: &Wire) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The kernel refuses the mark.
+    pub fn received(&mut self, count: usize, wire: &Wire) -> io::Result<()> {
         match self.counted(count, Instant::now()) {
             Some(mark) => wire.socket().set_low_water_mark(mark),
             None => Ok(()),

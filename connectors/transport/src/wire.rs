@@ -3,12 +3,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connector_api::{Error, Result};
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::tls;
-use crate::config::Host;
+use crate::host::Host;
 use crate::socket::Socket;
+use crate::tls::{self, Words};
 
 /// Bytes taken from the socket at a time under TLS: four of its largest records.
 const CIPHERTEXT_BYTES: usize = 64 << 10;
@@ -23,7 +24,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 /// Bytes in both directions over a socket, in the clear or under TLS. One read path for all: TLS
 /// is driven by hand over [`Socket::receive`], because readiness does not tell the whole truth.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub struct Wire {
     socket: Socket,
     tls: Option<Box<Tls>>,
     /// To be sent, before encryption.
@@ -47,7 +48,10 @@ struct Tls {
 
 impl Wire {
     /// Connects to one host.
-    pub(crate) async fn connect(host: &Host) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub async fn connect(host: &Host) -> io::Result<Self> {
         let socket = match host {
             Host::Tcp(name, port) => {
                 let stream = TcpStream::connect((name.as_str(), *port)).await?;
@@ -62,19 +66,20 @@ impl Wire {
                 options.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
                 Socket::Tcp(stream)
             }
-            Host::Unix(folder, port) => {
-                let path = folder.join(format!(".s.PGSQL.{port}"));
-                Socket::Unix(UnixStream::connect(path).await?)
-            }
+            Host::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),
         };
         Ok(Self { socket, tls: None, outgoing: Vec::new() })
     }
 
     /// Puts TLS under what follows.
-    pub(crate) async fn begin_tls(
+    ///
+    /// # Errors
+    /// The two ends do not agree, told in the `words` of the server's family.
+    pub async fn begin_tls(
         &mut self,
         config: &Arc<ClientConfig>,
         host: &Host,
+        words: &Words,
     ) -> Result<()> {
         let name = match host {
             Host::Tcp(name, _) => tls::server_name(name)?,
@@ -91,7 +96,7 @@ impl Wire {
             Err(error) => {
                 // The alert that says why is worth sending.
                 let _ = self.try_flush();
-                Err(tls::handshake_error(&error, host))
+                Err(tls::handshake_error(&error, host, words))
             }
         }
     }
@@ -114,30 +119,33 @@ impl Wire {
         }
     }
 
-    /// What SCRAM binds to, under TLS.
-    pub(crate) fn server_end_point(&self) -> Option<Vec<u8>> {
-        let certificates = self.tls.as_ref()?.connection.peer_certificates()?;
-        tls::server_end_point(certificates.first()?)
+    /// The server's own certificate, under TLS.
+    pub fn server_certificate(&self) -> Option<&CertificateDer<'static>> {
+        self.tls.as_ref()?.connection.peer_certificates()?.first()
     }
 
-    pub(crate) fn is_private(&self) -> bool {
+    /// Whether nobody between the two ends can read along.
+    pub fn is_private(&self) -> bool {
         self.tls.is_some() || matches!(self.socket, Socket::Unix(_))
     }
 
-    pub(crate) fn socket(&self) -> &Socket {
+    /// What it runs over.
+    pub fn socket(&self) -> &Socket {
         &self.socket
     }
 
     /// Whether bytes have left the socket that [`Self::receive`] has not handed out. The socket's
     /// readiness knows nothing of them.
-    pub(crate) fn holds_data(&self) -> bool {
+    pub fn holds_data(&self) -> bool {
         let held = |tls: &Tls| tls.plain > 0 || tls.start < tls.end || tls.failed.is_some();
         self.tls.as_deref().is_some_and(held)
     }
 
-    /// Takes what has arrived, as far as it fits; 0 is the end of the stream. `WouldBlock` when
-    /// there is nothing.
-    pub(crate) fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
+    /// Takes what has arrived, as far as it fits; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is nothing; the connection broke.
+    pub fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match &mut self.tls {
             None => self.socket.receive(into),
             Some(tls) => tls.receive(&self.socket, into),
@@ -145,7 +153,7 @@ impl Wire {
     }
 
     /// Puts bytes on their way; [`Self::flush`] or [`Self::try_flush`] sends them.
-    pub(crate) fn queue(&mut self, bytes: &[u8]) {
+    pub fn queue(&mut self, bytes: &[u8]) {
         match &mut self.tls {
             Some(tls) => {
                 let written = io::Write::write_all(&mut tls.connection.writer(), bytes);
@@ -156,13 +164,16 @@ impl Wire {
     }
 
     /// Whether something waits to be sent.
-    pub(crate) fn has_outgoing(&self) -> bool {
+    pub fn has_outgoing(&self) -> bool {
         !self.outgoing.is_empty()
             || self.tls.as_ref().is_some_and(|tls| tls.connection.wants_write())
     }
 
     /// Sends what fits now.
-    pub(crate) fn try_flush(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// `WouldBlock` when something is left; the connection broke.
+    pub fn try_flush(&mut self) -> io::Result<()> {
         while self.has_outgoing() {
             let sent = match &mut self.tls {
                 Some(tls) => tls.connection.write_tls(&mut Drain(&self.socket))?,
@@ -180,7 +191,10 @@ impl Wire {
     }
 
     /// Sends everything.
-    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn flush(&mut self) -> io::Result<()> {
         loop {
             match self.try_flush() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -6,24 +6,27 @@ const CHEAP: usize = 4096;
 /// What has arrived and is not decoded yet. Grows for a frame that is larger than usual, and
 /// shrinks when it has been taken.
 #[derive(Debug)]
-pub(super) struct ReadBuffer {
+pub struct ReadBuffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
 }
 
 impl ReadBuffer {
-    pub(super) fn starting_with(arrived: &[u8]) -> Self {
+    /// A buffer that holds what came behind the last answer of a session.
+    pub fn starting_with(arrived: &[u8]) -> Self {
         let mut bytes = vec![0; USUAL.max(arrived.len())];
         bytes[..arrived.len()].copy_from_slice(arrived);
         Self { bytes, start: 0, end: arrived.len() }
     }
 
-    pub(super) fn filled(&self) -> &[u8] {
+    /// What has arrived and was not consumed.
+    pub fn filled(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
-    pub(super) fn consume(&mut self, count: usize) {
+    /// Lets go of the first `count` bytes of [`Self::filled`].
+    pub fn consume(&mut self, count: usize) {
         self.start += count;
         debug_assert!(self.start <= self.end, "consumed more than there is");
         if self.start == self.end {
@@ -34,7 +37,7 @@ impl ReadBuffer {
 
     /// Room for what comes next, at least one byte, with space for a frame of `wanted` bytes in
     /// all.
-    pub(super) fn room(&mut self, wanted: usize) -> &mut [u8] {
+    pub fn room(&mut self, wanted: usize) -> &mut [u8] {
         let len = self.end - self.start;
         let wanted = wanted.max(len + 1);
         if self.bytes.len() > USUAL && wanted <= USUAL {
@@ -55,7 +58,8 @@ impl ReadBuffer {
         &mut self.bytes[self.end..]
     }
 
-    pub(super) fn received(&mut self, count: usize) {
+    /// Counts bytes that were written into [`Self::room`].
+    pub fn received(&mut self, count: usize) {
         self.end += count;
     }
 }

@@ -1,0 +1,184 @@
+//! A replication connection of our own: greeting, TLS, login, simple queries, and the switch to a
+//! dump of the binlog. Ordinary SQL goes through mysql_async, with the same TLS.
+
+mod answer;
+mod channel;
+mod dump;
+mod fault;
+mod greeting;
+mod key;
+mod login;
+mod sql;
+
+use std::time::Duration;
+
+use connector_api::{Error, Fault, Result};
+use connector_transport::{Host, TlsSettings, Wire, client_config, not_offered};
+use mysql_common::constants::CapabilityFlags;
+use mysql_common::packets::SslRequest;
+
+use crate::config::{MysqlConfig, SslMode, WORDS};
+use crate::log::Flavor;
+use channel::Channel;
+pub(crate) use channel::{CONTINUED, HEADER_BYTES};
+pub use dump::DumpFrom;
+pub use fault::{Doing, ServerMessage};
+use greeting::Greeting;
+pub use sql::{SqlClient, sql_error};
+
+/// Time for a server to answer a question that needs no work.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
+/// Time for a server to end a session that has been taken leave of.
+const LEAVE_TIME: Duration = Duration::from_secs(2);
+/// The largest packet we take, bytes: the most a server can be set to.
+const LARGEST_PACKET: u32 = 1 << 30;
+/// `utf8mb4_general_ci`, which both families have.
+const COLLATION: u8 = 45;
+
+const QUIT: u8 = 0x01;
+const QUERY: u8 = 0x03;
+
+/// A connection that answers queries, and then becomes a dump.
+#[derive(Debug)]
+pub struct Session {
+    channel: Channel,
+    config: MysqlConfig,
+    greeting: Greeting,
+}
+
+/// A connection of either kind.
+trait Connection: Sized {
+    /// Connects to one host and logs in.
+    fn connect_to(host: &Host, config: &MysqlConfig) -> impl Future<Output = Result<Self>> + Send;
+}
+
+/// Connects to the first host that answers.
+async fn first_of<C: Connection>(config: &MysqlConfig) -> Result<C> {
+    let mut last = Error::transient("no host to connect to");
+    for host in &config.hosts {
+        let connecting = C::connect_to(host, config);
+        let connected = tokio::time::timeout(config.connect_timeout, connecting).await;
+        let seconds = config.connect_timeout.as_secs();
+        let late = |_| Err(Error::transient(format!("{host} let no one in for {seconds} s")));
+        match connected.unwrap_or_else(late) {
+            Ok(connection) => return Ok(connection),
+            // What a person has to mend on one host is not hidden by trying the next.
+            Err(error) if *error.fault() != Fault::Transient => return Err(error),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+impl Connection for Session {
+    async fn connect_to(host: &Host, config: &MysqlConfig) -> Result<Self> {
+        let wire = Wire::connect(host)
+            .await
+            .map_err(|error| Error::transient(format!("{host} cannot be reached: {error}")))?;
+        let mut channel = Channel::new(wire, host.clone());
+        let greeting = greet(&mut channel, config).await?;
+        let mut capabilities = login::CAPABILITIES & greeting.capabilities;
+        if let Some(tls) = config.tls_to(host) {
+            if greeting.capabilities.contains(CapabilityFlags::CLIENT_SSL) {
+                capabilities |= CapabilityFlags::CLIENT_SSL;
+                begin_tls(&mut channel, &tls, capabilities).await?;
+            } else if config.tls.mode != SslMode::Preferred {
+                return Err(not_offered(host, &WORDS));
+            }
+        }
+        login::log_in(&mut channel, &greeting, capabilities, config).await?;
+        Ok(Self { channel, config: config.clone(), greeting })
+    }
+}
+
+impl Session {
+    /// Connects to the first host that answers, and logs in.
+    ///
+    /// # Errors
+    /// No host can be reached, or one will not let us in.
+    pub async fn connect(config: &MysqlConfig) -> Result<Self> {
+        first_of(config).await
+    }
+
+    /// The server's version as it prints it: `9.7.0`, `10.11.6-MariaDB-log`.
+    pub fn server_version(&self) -> &str {
+        &self.greeting.version
+    }
+
+    /// The server's family.
+    pub fn flavor(&self) -> Flavor {
+        self.greeting.flavor
+    }
+
+    /// The rows of a query, as text; at most 16 MiB of them.
+    ///
+    /// # Errors
+    /// What the server said, or that the connection broke.
+    pub async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        let answer = tokio::time::timeout(ANSWER_TIME, self.ask(sql)).await;
+        match answer.unwrap_or_else(|_| Err(self.unanswered(fault::command(sql))))? {
+            Ok(rows) => Ok(rows),
+            Err(told) => Err(told.classify(&Doing::Asking(sql), &self.config, self.flavor())),
+        }
+    }
+
+    async fn ask(&mut self, sql: &str) -> Result<answer::Answer> {
+        self.channel.begin();
+        let mut request = vec![QUERY];
+        request.extend_from_slice(sql.as_bytes());
+        self.channel.send(&request).await?;
+        answer::read(&mut self.channel).await
+    }
+
+    /// Takes leave and waits until the server has done so too.
+    pub async fn close(mut self) {
+        self.channel.begin();
+        // Where it does not fit at once, the server finds out by itself.
+        let leaving = async {
+            self.channel.send(&[QUIT]).await?;
+            self.channel.packet().await
+        };
+        let _ = tokio::time::timeout(LEAVE_TIME, leaving).await;
+    }
+
+    fn unanswered(&self, question: &str) -> Error {
+        let seconds = ANSWER_TIME.as_secs();
+        let host = &self.channel.host;
+        Error::transient(format!("{host} did not answer {question} in {seconds} s"))
+    }
+}
+
+/// What the server says first, which may be that it lets nobody in.
+async fn greet(channel: &mut Channel, config: &MysqlConfig) -> Result<Greeting> {
+    let arrived = channel.packet().await;
+    let stranger = |channel: &Channel| {
+        Error::operator(
+            format!("{} did not begin as MySQL and MariaDB do", channel.host),
+            "check host and port in the URL",
+        )
+    };
+    let packet = match arrived {
+        Err(_) if channel.is_out_of_step() => return Err(stranger(channel)),
+        arrived => arrived?,
+    };
+    if let Some((0xff, body)) = packet.split_first() {
+        let doing = Doing::LoggingIn(&channel.host);
+        return Err(ServerMessage::read(body).classify(&doing, config, Flavor::MySql));
+    }
+    Greeting::read(&packet).ok_or_else(|| stranger(channel))
+}
+
+async fn begin_tls(
+    channel: &mut Channel,
+    tls: &TlsSettings,
+    capabilities: CapabilityFlags,
+) -> Result<()> {
+    let tls = client_config(tls)?;
+    channel.send_message(&SslRequest::new(capabilities, LARGEST_PACKET, COLLATION)).await?;
+    // It would be taken for something that came over TLS.
+    if channel.holds_data() {
+        return Err(channel.nonsense("something before TLS that was not asked for"));
+    }
+    let host = channel.host.clone();
+    channel.wire.begin_tls(&tls, &host, &WORDS).await
+}

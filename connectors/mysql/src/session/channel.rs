@@ -1,0 +1,138 @@
+use std::io;
+
+use bytes::{Buf as _, BytesMut};
+use connector_api::{Error, Result};
+use connector_transport::{Host, Wire, handshake_error, is_tls};
+use mysql_common::proto::MySerialize;
+
+use crate::config::WORDS;
+
+/// The bytes of a packet's header: a length of three bytes, and a number.
+pub(crate) const HEADER_BYTES: usize = 4;
+/// A packet of this length goes on in the next one.
+pub(crate) const CONTINUED: usize = 0xff_ffff;
+
+/// Packets in both directions, outside of a stream.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) wire: Wire,
+    pub(super) host: Host,
+    incoming: BytesMut,
+    /// The number of the next packet, whichever side sends it.
+    number: u8,
+}
+
+impl Channel {
+    pub(super) fn new(wire: Wire, host: Host) -> Self {
+        Self { wire, host, incoming: BytesMut::new(), number: 0 }
+    }
+
+    /// The next packet, without its header.
+    pub(super) async fn packet(&mut self) -> Result<BytesMut> {
+        let len = self.arrival().await?;
+        self.incoming.advance(HEADER_BYTES);
+        self.number = self.number.wrapping_add(1);
+        Ok(self.incoming.split_to(len))
+    }
+
+    /// Waits until the next packet is there, and leaves it there. Its length without the header.
+    async fn arrival(&mut self) -> Result<usize> {
+        loop {
+            if let Some((header, rest)) = self.incoming.split_first_chunk::<HEADER_BYTES>() {
+                let [low, middle, high, number] = *header;
+                let len = u32::from_le_bytes([low, middle, high, 0]) as usize;
+                if number != self.number {
+                    return Err(self.nonsense("a packet out of its turn"));
+                }
+                if len == CONTINUED {
+                    return Err(self.nonsense("an answer that is too long"));
+                }
+                if rest.len() >= len {
+                    return Ok(len);
+                }
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// The next packet, which stays where it is.
+    pub(super) async fn peek(&mut self) -> Result<&[u8]> {
+        let len = self.arrival().await?;
+        Ok(&self.incoming[HEADER_BYTES..HEADER_BYTES + len])
+    }
+
+    /// Sends the next packet of an exchange.
+    pub(super) async fn send(&mut self, payload: &[u8]) -> Result<()> {
+        let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        if payload.len() >= CONTINUED {
+            return Err(Error::bug("a request does not fit into a packet"));
+        }
+        let [low, middle, high, _] = len.to_le_bytes();
+        self.wire.queue(&[low, middle, high, self.number]);
+        self.wire.queue(payload);
+        self.number = self.number.wrapping_add(1);
+        let sent = self.wire.flush().await;
+        sent.map_err(|error| self.broken(&error))
+    }
+
+    /// Sends what the library writes as the next packet of an exchange.
+    pub(super) async fn send_message(&mut self, message: &(impl MySerialize + Sync)) -> Result<()> {
+        let mut payload = Vec::new();
+        message.serialize(&mut payload);
+        self.send(&payload).await
+    }
+
+    /// What is sent next begins a new exchange.
+    pub(super) fn begin(&mut self) {
+        self.number = 0;
+    }
+
+    /// Whether what has arrived is no packet, or one that nobody waits for.
+    pub(super) fn is_out_of_step(&self) -> bool {
+        self.incoming.get(HEADER_BYTES - 1).is_some_and(|number| *number != self.number)
+    }
+
+    /// Whether bytes have arrived that nobody has asked for.
+    pub(super) fn holds_data(&self) -> bool {
+        !self.incoming.is_empty()
+    }
+
+    /// The connection, and what has arrived of the answer to the last request.
+    pub(super) fn into_parts(self) -> (Wire, Vec<u8>) {
+        (self.wire, self.incoming.to_vec())
+    }
+
+    async fn fill(&mut self) -> Result<()> {
+        let mut buffer = [0; 8192];
+        loop {
+            match self.wire.receive(&mut buffer) {
+                Ok(0) => {
+                    let what = format!("{} closed the connection", self.host);
+                    return Err(Error::transient(what));
+                }
+                Ok(count) => {
+                    self.incoming.extend_from_slice(&buffer[..count]);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let ready = self.wire.socket().readable().await;
+                    ready.map_err(|error| self.broken(&error))?;
+                }
+                Err(error) => return Err(self.broken(&error)),
+            }
+        }
+    }
+
+    /// The server does not speak the protocol, or something between the two ends does not.
+    pub(super) fn nonsense(&self, what: &str) -> Error {
+        Error::transient(format!("{} sent {what}", self.host))
+    }
+
+    /// With TLS 1.3 the server's opinion of our certificate arrives after the handshake.
+    fn broken(&self, error: &io::Error) -> Error {
+        if is_tls(error) {
+            return handshake_error(error, &self.host, &WORDS);
+        }
+        Error::transient(format!("the connection to {} broke: {error}", self.host))
+    }
+}

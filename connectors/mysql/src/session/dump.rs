@@ -1,0 +1,119 @@
+use connector_api::{Error, Result};
+use connector_transport::Wire;
+use mysql_common::packets::{BinlogDumpFlags, ComBinlogDump, ComBinlogDumpGtid};
+
+use super::{ANSWER_TIME, Doing, ServerMessage, Session};
+use crate::config::MysqlConfig;
+use crate::log::Flavor;
+
+/// Seconds a server waits for a dump that takes nothing. Its default of a minute would end every
+/// dump whose reader waits for a sink.
+const PATIENCE_S: u32 = 24 * 60 * 60;
+
+/// Where a dump begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpFrom {
+    /// The name of a binlog file.
+    pub file: String,
+    /// The offset of an event in it, bytes; 4 is the first.
+    pub offset: u64,
+    /// Whether the dump ends where the log does, instead of waiting for more.
+    pub ends_with_the_log: bool,
+}
+
+impl Session {
+    /// Makes the connection a dump of the binlog. Returns it with what has arrived already; the
+    /// first packet of [`crate::stream::packet::Packets`] is in there.
+    ///
+    /// # Errors
+    /// What the server said instead, or that the connection broke.
+    pub async fn dump(mut self, from: &DumpFrom) -> Result<(Wire, Vec<u8>)> {
+        for setting in settings(&self.config, self.flavor()) {
+            self.query(&setting).await?;
+        }
+        self.channel.begin();
+        self.ask_for(from).await?;
+        let answer = tokio::time::timeout(ANSWER_TIME, self.channel.peek()).await;
+        match answer {
+            Err(_) => return Err(self.unanswered("the request for its binlog")),
+            Ok(Err(error)) => return Err(error),
+            Ok(Ok(packet)) => {
+                if let Some((0xff, body)) = packet.split_first() {
+                    let told = ServerMessage::read(body);
+                    return Err(told.classify(&Doing::Streaming, &self.config, self.flavor()));
+                }
+            }
+        }
+        Ok(self.channel.into_parts())
+    }
+
+    async fn ask_for(&mut self, from: &DumpFrom) -> Result<()> {
+        let flags = match from.ends_with_the_log {
+            true => BinlogDumpFlags::BINLOG_DUMP_NON_BLOCK,
+            false => BinlogDumpFlags::empty(),
+        };
+        let (id, file) = (self.config.server_id, from.file.as_bytes());
+        match (u32::try_from(from.offset), self.flavor()) {
+            (Ok(offset), _) => {
+                let request = ComBinlogDump::new(id).with_pos(offset).with_flags(flags);
+                self.channel.send_message(&request.with_filename(file)).await
+            }
+            // The set of what is not wanted is empty: all behind the offset comes.
+            (Err(_), Flavor::MySql) => {
+                let request = ComBinlogDumpGtid::new(id).with_pos(from.offset).with_flags(flags);
+                self.channel.send_message(&request.with_filename(file)).await
+            }
+            (Err(_), Flavor::MariaDb) => Err(Error::definite(format!(
+                "the stream stands {} bytes into {}, and MariaDB can be asked for the first {} only",
+                from.offset,
+                from.file,
+                u32::MAX
+            ))),
+        }
+    }
+}
+
+/// What a server has to know of a replica, in the old words and in the new ones. They are variables
+/// of a user: a server that does not know one has nothing against it.
+fn settings(config: &MysqlConfig, flavor: Flavor) -> Vec<String> {
+    let checksum = "SET @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32'";
+    let period = config.heartbeat.as_nanos();
+    let uuid = replica_uuid(config.server_id);
+    let mut settings = vec![
+        checksum.to_owned(),
+        format!("SET @master_heartbeat_period = {period}, @source_heartbeat_period = {period}"),
+        format!("SET @slave_uuid = '{uuid}', @replica_uuid = '{uuid}'"),
+        format!("SET SESSION net_write_timeout = {PATIENCE_S}"),
+    ];
+    if flavor == Flavor::MariaDb {
+        // Its GTIDs come as they are, instead of as a BEGIN.
+        settings.push("SET @mariadb_slave_capability = 4".to_owned());
+    }
+    settings
+}
+
+/// Who we are to a server that tells its replicas apart by UUID.
+fn replica_uuid(server_id: u32) -> String {
+    // "tailstock" in ASCII, with the version and the variant of a name of one's own (RFC 9562).
+    format!("7461696c-7374-8f63-ab00-0000{server_id:08x}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn every_server_id_has_a_uuid_of_its_own() {
+        assert_eq!(replica_uuid(0x1234), "7461696c-7374-8f63-ab00-000000001234");
+        assert_eq!(replica_uuid(u32::MAX), "7461696c-7374-8f63-ab00-0000ffffffff");
+    }
+
+    #[test]
+    fn heartbeats_are_asked_for_in_nanoseconds() {
+        let config = MysqlConfig::parse("mysql://u@h/d?heartbeat=3", 7).unwrap();
+        let settings = settings(&config, Flavor::MySql);
+        assert!(settings[1].contains("@master_heartbeat_period = 3000000000,"), "{settings:?}");
+    }
+}

@@ -1,0 +1,3 @@
+//! The open stream.
+
+pub mod packet;

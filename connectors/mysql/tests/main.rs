@@ -1,0 +1,8 @@
+//! The connection against real servers, and against servers that misbehave as real ones seldom do.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod dump;
+mod login;
+mod misbehaving;
+mod support;
+mod tls;

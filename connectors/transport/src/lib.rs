@@ -1,0 +1,25 @@
+//! The byte stream under a replication connection, whichever server is at its other end.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `host` | where a server listens |
+//! | `socket` | reading bytes without being woken for each of them |
+//! | `wire` | bytes in both directions, in the clear or under TLS |
+//! | `tls`, `verify` | who the server must prove to be, and what is said when it does not |
+//! | `read_buffer` | what has arrived and is not decoded yet |
+//! | `backlog` | how many bytes are worth being woken for |
+
+mod backlog;
+mod host;
+mod read_buffer;
+mod socket;
+mod tls;
+mod verify;
+mod wire;
+
+pub use backlog::Backlog;
+pub use host::Host;
+pub use read_buffer::ReadBuffer;
+pub use socket::Socket;
+pub use tls::{Check, TlsSettings, Words, client_config, handshake_error, is_tls, not_offered};
+pub use wire::Wire;
