@@ -25,8 +25,8 @@ prerequisites:
 	    "apt-get install $(NEEDED)" >&2; exit 1; \
 	fi
 
-# A private PostgreSQL, a small shop, and a live table: make demo SECONDS=20. With KAFKA=1 the table
-# is read back from a private Kafka.
+# A small shop on a private PostgreSQL, one on a private MariaDB, and a live table of both:
+# make demo SECONDS=20. With KAFKA=1 the table is read back from a private Kafka.
 demo: prerequisites
 	cargo build --quiet --release --locked --bin tailstock --example demo
 	@"$${CARGO_TARGET_DIR:-target}/release/examples/demo" $(SECONDS) $(if $(filter-out 0,$(KAFKA)),--kafka)

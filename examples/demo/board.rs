@@ -33,20 +33,21 @@ impl Board {
         let left = left.map_or(String::new(), |left| format!("   {left} s left"));
         writeln!(
             text,
-            "\n{:<12} {:<9} {:>7}   {:>9}  {:<34} {:>10}{left}",
-            "ITEM", "LOCATION", "SHOP", "PUBLISHED", "VERSION", "LATENCY"
+            "\n{:<9} {:<9} {:<9} {:>7}   {:>9}  {:<34} {:>10}{left}",
+            "SELLER", "ITEM", "LOCATION", "SHOP", "PUBLISHED", "VERSION", "LATENCY"
         )
         .unwrap();
         for key in &keys {
-            let (item, location) = key;
+            let (seller, item, location) = key;
+            let place = format!("{seller:<9} {item:<9} {location:<9}");
             let said = shop.get(*key).map_or("-", String::as_str);
             match watcher.level(key) {
                 Some((on_hand, level)) => writeln!(
                     text,
-                    "{item:<12} {location:<9} {said:>7}   {on_hand:>9}  {:<34} {:>7.1} ms",
+                    "{place} {said:>7}   {on_hand:>9}  {:<34} {:>7.1} ms",
                     level.version, level.latency_ms
                 ),
-                None => writeln!(text, "{item:<12} {location:<9} {said:>7}   {:>9}", "-"),
+                None => writeln!(text, "{place} {said:>7}   {:>9}", "-"),
             }
             .unwrap();
         }

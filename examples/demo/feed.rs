@@ -48,18 +48,18 @@ impl Feed for File {
             return news;
         }
         self.data_version = version;
-        let sql = "SELECT seq, value ->> '$.item.id', value ->> '$.location.id',
+        let sql = "SELECT seq, seller, value ->> '$.item.id', value ->> '$.location.id',
                 value ->> '$.quantity.on_hand', version, committed_at
             FROM events WHERE seq > ?1 ORDER BY seq";
         let mut statement = self.connection.prepare_cached(sql).unwrap();
         let mut rows = statement.query([self.seen]).unwrap();
         while let Ok(Some(row)) = rows.next() {
             self.seen = row.get(0).unwrap();
-            let committed_at: String = row.get(5).unwrap();
+            let committed_at: String = row.get(6).unwrap();
             news.push(News {
-                key: (row.get(1).unwrap(), row.get(2).unwrap()),
-                on_hand: row.get(3).unwrap(),
-                version: row.get(4).unwrap(),
+                key: (row.get(1).unwrap(), row.get(2).unwrap(), row.get(3).unwrap()),
+                on_hand: row.get(4).unwrap(),
+                version: row.get(5).unwrap(),
                 committed_at: committed_at.parse().expect("RFC 3339"),
             });
         }
@@ -102,7 +102,7 @@ impl Feed for Topic {
             let text = |member: &str| event.pointer(member)?.as_str().map(str::to_owned);
             let required = |member: &str| text(member).unwrap();
             news.push(News {
-                key: (required("/item/id"), required("/location/id")),
+                key: (required("/seller"), required("/item/id"), required("/location/id")),
                 on_hand: text("/quantity/on_hand"),
                 version: required("/version"),
                 committed_at: required("/committed_at").parse().expect("RFC 3339"),

@@ -48,18 +48,19 @@ impl Watcher {
         known.on_hand.as_deref().map(|on_hand| (on_hand, known))
     }
 
-    /// Keys that the shop and the published levels do not agree on.
-    pub(crate) fn differences(&self, shop: &Levels) -> Vec<String> {
+    /// Keys that the shops and the published levels do not agree on, with their sellers.
+    pub(crate) fn differences(&self, shop: &Levels) -> Vec<(String, String)> {
         let mut keys: Vec<_> = shop.keys().chain(self.keys()).collect();
         keys.sort_unstable();
         keys.dedup();
         let differs = |key: &Key| {
             let said = shop.get(key).map(String::as_str);
             let published = self.level(key).map(|(on_hand, _)| on_hand);
-            let (item, location) = key;
+            let (seller, item, location) = key;
             let (shop, here) = (said.unwrap_or("nothing"), published.unwrap_or("nothing"));
-            (said != published)
-                .then(|| format!("{item} at {location}: the shop says {shop}, published is {here}"))
+            let differs =
+                || format!("{item} at {location}: the shop says {shop}, published is {here}");
+            (said != published).then(|| (seller.clone(), differs()))
         };
         keys.into_iter().filter_map(differs).collect()
     }

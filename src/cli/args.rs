@@ -80,11 +80,14 @@ pub(super) enum Command {
 
     /// Print every row change of a database as one line of JSON, from now on
     ///
-    /// Needs no configuration file. It uses a temporary slot that goes with the connection, keeps
-    /// no checkpoint and writes nothing to the database.
-    #[command(after_help = "Example:\n  tailstock tail --url \
+    /// Needs no configuration file. It keeps no checkpoint, writes nothing to the database and
+    /// leaves nothing on the server: a PostgreSQL slot goes with the connection, and a MySQL or
+    /// MariaDB server sees a replica with a number that nobody else has.
+    #[command(after_help = "Examples:\n  tailstock tail --url \
                             postgresql://tailstock@db.example/shop \\\n    --password-file \
-                            /run/secrets/shop --table 'public.*'")]
+                            /run/secrets/shop --table 'public.*'\n  tailstock tail --url \
+                            mysql://tailstock@db.example/shop \\\n    --password-env \
+                            SHOP_PASSWORD --table 'shop.oc_*'")]
     Tail(TailArgs),
 
     /// Show how every seller of the running process stands
@@ -121,7 +124,8 @@ pub(super) struct JsonArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct TailArgs {
-    /// Where the database is: postgresql://user@host:port/database
+    /// Where the database is: postgresql://user@host:port/database, or mysql:// and the same for
+    /// MySQL and MariaDB
     #[arg(long, env = "TAILSTOCK_URL", hide_env_values = true)]
     pub(super) url: String,
 
@@ -129,9 +133,9 @@ pub(super) struct TailArgs {
     #[arg(long = "table", value_name = "PATTERN")]
     pub(super) tables: Vec<String>,
 
-    /// The publication that says which tables the server sends
-    #[arg(long, value_name = "NAME", default_value = "tailstock")]
-    pub(super) publication: String,
+    /// The publication that says which tables a PostgreSQL server sends [default: tailstock]
+    #[arg(long, value_name = "NAME")]
+    pub(super) publication: Option<String>,
 
     /// A file that holds the password
     #[arg(long, value_name = "FILE", conflicts_with = "password_env")]

@@ -9,12 +9,13 @@
 //! | `raw` | strict TOML: values by key, problems with lines, unknown keys |
 //! | `problem` | places, texts that know theirs, problems |
 //! | `main_file`, `sink`, `kafka` | the main file |
-//! | `seller_file`, `source`, `stock` | a seller's file |
+//! | `seller_file`, `source`, `kind`, `stock` | a seller's file |
 //! | `keys` | whether two mappings can yield one key |
 //! | `secret`, `outside` | secrets; what comes from the environment and from other files |
 
 mod kafka;
 mod keys;
+mod kind;
 mod main_file;
 mod outside;
 mod problem;
@@ -30,12 +31,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use kafka::{Delivery, Headers, KafkaConfig};
+pub use kind::SourceKind;
 pub use main_file::{LogConfig, LogFormat};
 pub use problem::{Place, Problem, Problems, Text};
 pub use secret::Secret;
 pub use seller_file::SellerConfig;
 pub use sink::{SinkConfig, SqliteConfig};
-pub use source::{SourceConfig, SourceKind};
+pub use source::SourceConfig;
 
 /// A checked configuration.
 #[derive(Debug, Clone)]

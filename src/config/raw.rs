@@ -277,10 +277,20 @@ impl<'d> Section<'d> {
     /// Refuses a key that has a meaning which is not built.
     pub(super) fn refuse(&self, key: &'static str, fix: &str) {
         self.note(key);
+        self.refuse_because(key, &format!("`{key}`"), "only what this version can do", fix);
+    }
+
+    /// Refuses a key that has no place here, whatever it holds.
+    pub(super) fn refuse_because(&self, key: &'static str, found: &str, wanted: &str, fix: &str) {
         if self.has(key) {
-            let wanted = "only what this version can do";
-            self.report(Problem::at(&self.place(key), format!("`{key}`"), wanted, fix));
+            self.note(key);
+            self.report(Problem::at(&self.place(key), found, wanted, fix));
         }
+    }
+
+    /// Takes a key for known without reading it.
+    pub(super) fn pass_over(&self, key: &Key) {
+        self.note(key.name);
     }
 
     /// Reports every key that nobody asked for.

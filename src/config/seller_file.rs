@@ -71,7 +71,9 @@ fn read(
     }
     let sections = root.sections(&STOCK);
     let count = sections.len();
-    let blocks: Vec<Block> = sections.into_iter().filter_map(stock::read).collect();
+    let schema = source.as_ref().map_or("public", SourceConfig::schema);
+    let blocks: Vec<Block> =
+        sections.into_iter().filter_map(|section| stock::read(section, schema)).collect();
     if count == blocks.len() {
         keys::check(&blocks).into_iter().for_each(|problem| root.report(problem));
     }
@@ -116,17 +118,17 @@ pub(super) fn twice(sellers: &[SellerConfig]) -> Vec<Problem> {
                 "remove one of the two files, or name another source: [source] name = \"second\"",
             ));
         }
-        let same_slot = |earlier: &&SellerConfig| {
-            later.source.slot.is_some()
-                && earlier.source.slot == later.source.slot
-                && earlier.source.url == later.source.url
+        let met = |earlier: &SellerConfig| {
+            let met = later.source.kind.meets(&earlier.source.kind)?;
+            let one_server = earlier.source.server() == later.source.server();
+            one_server.then(|| (met, earlier.source.place.clone()))
         };
-        if let Some(earlier) = sellers[..nth].iter().find(same_slot) {
+        if let Some((met, place)) = sellers[..nth].iter().find_map(met) {
             problems.push(Problem::at(
                 &later.source.place,
-                format!("the slot and URL of {} again", earlier.source.place),
-                "a slot of its own for each source",
-                "give one of the two another slot, or leave `slot` out",
+                format!("the {} and server of {place} again", met.what),
+                format!("a {} of its own for each source", met.what),
+                format!("give one of the two another {}, or leave `{}` out", met.what, met.key),
             ));
         }
     }

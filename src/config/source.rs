@@ -1,6 +1,5 @@
-use std::fmt;
-
 use super::Secret;
+use super::kind::{Family, SourceKind};
 use super::main_file::checked_name;
 use super::outside::{ENV, Outside, section_finished};
 use super::problem::{Place, Problem, Text};
@@ -12,85 +11,74 @@ use crate::stock::SourceName;
 pub struct SourceConfig {
     /// Its name among the seller's sources.
     pub name: SourceName,
-    /// Its family.
+    /// Its family, with the settings that it alone has.
     pub kind: SourceKind,
     /// Where it is and how to get there. Never holds a password.
     pub url: String,
     /// What to log in with, besides what the URL names.
     pub password: Option<Secret>,
-    /// The publication that says which tables the server sends.
-    pub publication: String,
-    /// The replication slot; `None` is one named from installation, seller and source.
-    pub slot: Option<String>,
     /// Where `url` stands, for messages.
     pub place: Place,
 }
 
 impl SourceConfig {
     /// A source that stands in no file. A password in the URL is taken out of it.
-    pub fn of_url(kind: SourceKind, url: &str, publication: &str) -> Self {
+    pub fn of_url(kind: SourceKind, url: &str) -> Self {
         let (url, password) = split_password(url);
         Self {
             name: SourceName::new(NAME_DEFAULT),
             kind,
             url,
             password: password.map(Secret::new),
-            publication: publication.to_owned(),
-            slot: None,
             place: Place { file: "--url".into(), line: None, key: String::new() },
         }
     }
-}
 
-/// A family of databases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SourceKind {
-    /// PostgreSQL by logical replication.
-    Postgres,
-}
+    /// The server in the URL: its host and port, as they are written.
+    pub(super) fn server(&self) -> &str {
+        let (_, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        authority.rsplit_once('@').map_or(authority, |(_, server)| server)
+    }
 
-impl fmt::Display for SourceKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SourceKind::Postgres => "postgres",
-        })
+    /// The schema that a table is most likely to be in.
+    pub(super) fn schema(&self) -> &str {
+        let place = self.url.split('?').next().unwrap_or_default();
+        let database = place.split('/').nth(3).filter(|name| !name.is_empty());
+        match self.kind {
+            SourceKind::Postgres { .. } => "public",
+            SourceKind::Mysql { .. } => database.unwrap_or("shop"),
+        }
     }
 }
 
 pub(super) const SOURCE: Key = Key {
     name: "source",
     wanted: "a section that says where the seller's database is",
-    example: "[source] with kind = \"postgres\" and url = \"postgresql://...\" below it",
+    example: "[source] with kind = \"postgres\" and url = \"postgresql://...\" below it, or kind = \
+              \"mysql\" and url = \"mysql://...\"",
 };
 const NAME: Key = Key {
     name: "name",
     wanted: "a name for this one of the seller's databases",
     example: "name = \"main\"",
 };
-const KIND: Key = Key { name: "kind", wanted: "\"postgres\"", example: "kind = \"postgres\"" };
 const URL: Key = Key {
     name: "url",
     wanted: "the address of the database",
     example: "url = \"postgresql://tailstock@db.example:5432/shop\"",
+};
+const URL_OF_MYSQL: Key = Key {
+    name: URL.name,
+    wanted: URL.wanted,
+    example: "url = \"mysql://tailstock@db.example:3306/shop\"",
 };
 const PASSWORD: Key = Key {
     name: "password",
     wanted: "{ file = ... } or { env = ... }: a secret does not stand in this file",
     example: "password = { file = \"/run/secrets/acme\" } or { env = \"ACME_PASSWORD\" }",
 };
-const PUBLICATION: Key = Key {
-    name: "publication",
-    wanted: "the name of a publication, 1 to 63 bytes",
-    example: "publication = \"tailstock\"",
-};
-const SLOT: Key = Key {
-    name: "slot",
-    wanted: "1 to 63 of the characters a-z, 0-9 and _",
-    example: "slot = \"tailstock_acme\"",
-};
-
 const NAME_DEFAULT: &str = "main";
-const PUBLICATION_DEFAULT: &str = "tailstock";
 
 /// An address and the password that came inside it.
 struct Address {
@@ -104,11 +92,8 @@ pub(super) fn read(section: Section<'_>, outside: &Outside<'_>) -> Option<Source
         Some(name) => checked_name(&section, name).map(|name| name.text),
         None => Some(NAME_DEFAULT.to_owned()),
     };
-    if !section.has(KIND.name) {
-        section.report_missing(&KIND);
-    }
-    let kind = section.word(&KIND, &[("postgres", SourceKind::Postgres)]);
-    let address = address(&section, outside);
+    let family = Family::read(&section);
+    let address = address(&section, family, outside);
     let password = password(&section, outside);
     if let Some(inner) = address.as_ref().filter(|inner| inner.password.is_some())
         && section.has(PASSWORD.name)
@@ -120,19 +105,22 @@ pub(super) fn read(section: Section<'_>, outside: &Outside<'_>) -> Option<Source
             "remove one of the two",
         ));
     }
-    let publication = publication(&section);
-    let slot = slot(&section);
+    let kind = family.map(|family| family.settings(&section));
+    if kind.is_none() {
+        Family::settings_unread(&section);
+    }
     let source = address.zip(kind).zip(name).map(|((address, kind), name)| SourceConfig {
         name: SourceName::new(&name),
         kind,
         url: address.url,
         password: password.or(address.password),
-        publication: publication.unwrap_or(PUBLICATION_DEFAULT.to_owned()),
-        slot,
         place: address.place,
     });
-    if let Some(source) = &source {
-        check(&section, source, outside);
+    if let Some((source, family)) = source.as_ref().zip(family) {
+        match family.check_url(&source.url, &source.place) {
+            Ok(()) => check(&section, source, outside),
+            Err(problem) => section.report(problem),
+        }
     }
     section.finish();
     source
@@ -143,27 +131,10 @@ fn check(section: &Section<'_>, source: &SourceConfig, outside: &Outside<'_>) {
     let Err(error) = (outside.loader().check_source)(source) else { return };
     let fix = match error.fault() {
         connector_api::Fault::Operator { fix } => fix.clone(),
-        _ => URL.example.to_owned(),
+        _ => "look into the documentation of this kind of source".to_owned(),
     };
     let wanted = format!("a URL that a {} source can use", source.kind);
     section.report(Problem::at(&source.place, error.to_string(), wanted, fix));
-}
-
-fn publication(section: &Section<'_>) -> Option<String> {
-    let text = section.text(&PUBLICATION)?;
-    if text.text.is_empty() || text.text.len() > 63 {
-        section.report(text.problem(PUBLICATION.wanted, PUBLICATION.example));
-    }
-    Some(text.text)
-}
-
-fn slot(section: &Section<'_>) -> Option<String> {
-    let text = section.text(&SLOT)?;
-    let allowed = |char: char| matches!(char, 'a'..='z' | '0'..='9' | '_');
-    if text.text.is_empty() || text.text.len() > 63 || !text.text.chars().all(allowed) {
-        section.report(text.problem(SLOT.wanted, SLOT.example));
-    }
-    Some(text.text)
 }
 
 fn password(section: &Section<'_>, outside: &Outside<'_>) -> Option<Secret> {
@@ -184,16 +155,22 @@ fn password(section: &Section<'_>, outside: &Outside<'_>) -> Option<Secret> {
     outside.secret(section.section(&PASSWORD)?)
 }
 
-fn address(section: &Section<'_>, outside: &Outside<'_>) -> Option<Address> {
+fn address(
+    section: &Section<'_>,
+    family: Option<Family>,
+    outside: &Outside<'_>,
+) -> Option<Address> {
+    let key = if family == Some(Family::Mysql) { &URL_OF_MYSQL } else { &URL };
     if !section.has(URL.name) || section.has_text(URL.name) {
-        let text = section.required_text(&URL)?;
-        return written(&text, outside).map_err(|problem| section.report(problem)).ok();
+        let text = section.required_text(key)?;
+        let address = written(&text, outside).and_then(|address| checked(address, key));
+        return address.map_err(|problem| section.report(problem)).ok();
     }
-    let inner = section.section(&URL)?;
+    let inner = section.section(key)?;
     let address = inner.required_text(&ENV).map(|name| {
         let url = outside.variable(name.text.trim(), &name.place)?;
         let (url, password) = split_password(&url);
-        checked(Address { url, password: password.map(Secret::new), place: name.place })
+        checked(Address { url, password: password.map(Secret::new), place: name.place }, key)
     });
     section_finished(inner, address.transpose())?
 }
@@ -209,10 +186,10 @@ fn written(text: &Text, outside: &Outside<'_>) -> Result<Address, Problem> {
         ));
     }
     let (url, password) = split_password(&outside.expand(text)?);
-    checked(Address { url, password: password.map(Secret::new), place: text.place.clone() })
+    Ok(Address { url, password: password.map(Secret::new), place: text.place.clone() })
 }
 
-fn checked(address: Address) -> Result<Address, Problem> {
+fn checked(address: Address, key: &Key) -> Result<Address, Problem> {
     let scheme = address.url.split_once("://").map(|(scheme, _)| scheme);
     let has_scheme = scheme.is_some_and(|scheme| {
         !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -220,8 +197,8 @@ fn checked(address: Address) -> Result<Address, Problem> {
     if has_scheme && !address.url.contains(char::is_whitespace) {
         return Ok(address);
     }
-    let wanted = "an address of the form postgresql://user@host:port/database";
-    Err(Problem::at(&address.place, "something else than a URL", wanted, URL.example))
+    let wanted = "an address of the form scheme://user@host:port/database";
+    Err(Problem::at(&address.place, "something else than a URL", wanted, key.example))
 }
 
 /// Takes a password out of a URL: behind the user's name, or as the parameter `password`.

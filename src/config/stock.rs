@@ -44,8 +44,11 @@ const NAME: Key = Key {
     wanted: "1 to 63 of the characters A-Z, a-z, 0-9, `.`, `_` and `-`",
     example: "name = \"shop_floor\"",
 };
-const TABLE: Key =
-    Key { name: "table", wanted: "one table with its schema", example: "table = \"public.stock\"" };
+const TABLE: Key = Key {
+    name: "table",
+    wanted: "one table with its schema, which in MySQL and MariaDB is its database",
+    example: "table = \"public.stock\" or table = \"shop.oc_product\"",
+};
 const KIND: Key =
     Key { name: "kind", wanted: "\"level\" or \"movement\"", example: "kind = \"level\"" };
 const WHERE: Key = expression("where", "where = \"channel = 'web'\"");
@@ -94,10 +97,11 @@ const REFUSED: [(&str, &str); 8] = [
     ("location_kind", "remove it"),
 ];
 
-pub(super) fn read(section: Section<'_>) -> Option<Block> {
+/// Reads a block. `schema` is where the tables of such a source usually are.
+pub(super) fn read(section: Section<'_>, schema: &str) -> Option<Block> {
     // Every key is read before anything is given up, so that all problems are found and no known
     // key is taken for an unknown one.
-    let table = section.required_text(&TABLE).and_then(|text| table(&section, &text));
+    let table = section.required_text(&TABLE).and_then(|text| table(&section, &text, schema));
     let name = name(&section);
     let kinds = [("level", Kind::Level), ("movement", Kind::Movement)];
     let kind = section.word(&KIND, &kinds).unwrap_or(Kind::Level);
@@ -216,20 +220,20 @@ fn unit(section: &Section<'_>) -> String {
 }
 
 /// A table's name: two parts, in double quotes where they hold a dot.
-fn table(section: &Section<'_>, text: &Text) -> Option<TableName> {
+fn table(section: &Section<'_>, text: &Text, schema: &str) -> Option<TableName> {
     if text.text.contains(['*', '%', '{', '}']) {
         section.report(text.problem("one table: this version has no patterns", TABLE.example));
         return None;
     }
     let parts = parts(&text.text);
-    if let Some([schema, table]) = parts.as_deref()
-        && !schema.is_empty()
+    if let Some([named, table]) = parts.as_deref()
+        && !named.is_empty()
         && !table.is_empty()
     {
-        return Some(TableName::new(schema, table));
+        return Some(TableName::new(named, table));
     }
     let fix = match parts.as_deref() {
-        Some([table]) if !table.is_empty() => format!("table = \"public.{table}\""),
+        Some([table]) if !table.is_empty() => format!("table = \"{schema}.{table}\""),
         _ => format!("{}; a part with a dot stands in double quotes", TABLE.example),
     };
     section.report(text.problem(TABLE.wanted, fix));

@@ -1,6 +1,9 @@
 //! The wiring: which connector a configuration means. The only place that names a family.
 
+use std::num::NonZeroU32;
+
 use connector_api::{Connector, Error, Result};
+use connector_mysql::{MysqlConfig, MysqlConnector, server_id, temporary_server_id};
 use connector_postgres::{PostgresConfig, PostgresConnector, Slot, slot_name};
 
 use crate::config::{Config, SellerConfig, SinkConfig, SourceConfig, SourceKind};
@@ -39,27 +42,59 @@ impl Keep {
 
 /// The connector of a source.
 pub fn connect(source: &SourceConfig, keep: &Keep) -> Result<Box<dyn Connector>> {
-    match source.kind {
-        SourceKind::Postgres => {
-            let slot = match (keep, &source.slot) {
-                (Keep::Durably { .. }, Some(slot)) => Slot::Named(slot.clone()),
-                (Keep::Durably { name, seller, .. }, None) => {
-                    Slot::Named(slot_name(name, seller, source.name.as_str()))
-                }
-                (Keep::Temporarily, Some(slot)) => Slot::Unconfirmed(slot.clone()),
-                (Keep::Temporarily, None) => Slot::Temporary,
-            };
-            let bad = |error: connector_postgres::BadUrl| Error::operator(error.what, error.fix);
-            let mut config =
-                PostgresConfig::parse(&source.url, &source.publication, slot).map_err(bad)?;
-            if let Some(password) = &source.password {
-                config.password = Some(password.expose().to_owned());
-            }
-            if let Keep::Durably { store: Some(store), .. } = keep {
-                config.installation = Some(store.clone());
-            }
+    match &source.kind {
+        SourceKind::Postgres { publication, slot } => {
+            let mut config = postgres(source, keep, publication, slot.as_deref())?;
+            config.password = password(source).or(config.password);
+            config.installation = installation(keep);
             Ok(Box::new(PostgresConnector::new(config)))
         }
+        SourceKind::Mysql { server_id } => {
+            let mut config = mysql(source, keep, *server_id)?;
+            config.password = password(source).or(config.password);
+            config.installation = installation(keep);
+            Ok(Box::new(MysqlConnector::new(config)))
+        }
+    }
+}
+
+fn postgres(
+    source: &SourceConfig,
+    keep: &Keep,
+    publication: &str,
+    slot: Option<&str>,
+) -> Result<PostgresConfig> {
+    let slot = match (keep, slot) {
+        (Keep::Durably { .. }, Some(slot)) => Slot::Named(slot.to_owned()),
+        (Keep::Durably { name, seller, .. }, None) => {
+            Slot::Named(slot_name(name, seller, source.name.as_str()))
+        }
+        (Keep::Temporarily, Some(slot)) => Slot::Unconfirmed(slot.to_owned()),
+        (Keep::Temporarily, None) => Slot::Temporary,
+    };
+    let bad = |error: connector_postgres::BadUrl| Error::operator(error.what, error.fix);
+    PostgresConfig::parse(&source.url, publication, slot).map_err(bad)
+}
+
+fn mysql(source: &SourceConfig, keep: &Keep, given: Option<NonZeroU32>) -> Result<MysqlConfig> {
+    let number = match (keep, given) {
+        (_, Some(given)) => given.get(),
+        (Keep::Durably { name, seller, .. }, None) => server_id(name, seller, source.name.as_str()),
+        (Keep::Temporarily, None) => temporary_server_id(),
+    };
+    let bad = |error: connector_mysql::BadUrl| Error::operator(error.what, error.fix);
+    MysqlConfig::parse(&source.url, number).map_err(bad)
+}
+
+fn password(source: &SourceConfig) -> Option<String> {
+    source.password.as_ref().map(|password| password.expose().to_owned())
+}
+
+/// Marks connections of whoever is in charge of a store.
+fn installation(keep: &Keep) -> Option<String> {
+    match keep {
+        Keep::Durably { store, .. } => store.clone(),
+        Keep::Temporarily => None,
     }
 }
 

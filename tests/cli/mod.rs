@@ -77,6 +77,23 @@ fn a_wrong_word_on_the_command_line_is_bad_usage() {
 }
 
 #[test]
+fn tail_takes_the_kind_of_a_database_from_its_url() {
+    let folder = workspace("");
+    let told = |arguments: &[&str]| {
+        let output = tailstock(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        text(&output.stderr).to_owned()
+    };
+    let unknown = told(&["tail", "--url", "oracle://u:hunter2@h/d"]);
+    assert!(unknown.contains("neither postgresql:// nor mysql://"), "{unknown}");
+    assert!(unknown.contains("mysql://user@host:3306/database"), "{unknown}");
+    assert!(!unknown.contains("hunter2"), "{unknown}");
+    let publication = told(&["tail", "--url", "mariadb://u@h/d", "--publication", "shop"]);
+    assert!(publication.contains("--publication"), "{publication}");
+    assert!(publication.contains("fix: leave it out"), "{publication}");
+}
+
+#[test]
 fn the_schema_is_json_and_names_the_events_schema() {
     let folder = workspace("");
     let output = tailstock(folder.path(), &["schema"]);

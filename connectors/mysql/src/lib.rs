@@ -12,6 +12,7 @@
 //! | `statement` | what the text of a statement means for captured tables |
 //! | `position` | places and GTID sets, and whether a log can be continued |
 //! | `decode` | events in their order to batches of row changes |
+//! | `server_id` | the number by which a server knows a reader |
 
 mod config;
 mod connector;
@@ -20,6 +21,7 @@ pub mod decode;
 pub mod doctor;
 pub mod log;
 pub mod position;
+mod server_id;
 #[doc(hidden)]
 pub mod session;
 pub mod statement;
@@ -29,6 +31,7 @@ pub mod value;
 
 pub use config::{BadUrl, Host, MysqlConfig, SslMode, Tls};
 pub use connector::MysqlConnector;
+pub use server_id::{server_id, temporary_server_id};
 
 #[cfg(test)]
 mod fixtures;

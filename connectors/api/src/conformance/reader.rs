@@ -21,6 +21,7 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 
 /// A stream, and the place a checkpoint would hold after what was read of it.
 pub struct Reader {
+    /// Open behind `point`.
     pub stream: Box<dyn ChangeStream>,
     /// Where a reader that has everything read so far would go on.
     pub point: ResumePoint,
@@ -34,6 +35,10 @@ impl Reader {
         Self::resume(connector, point).await.unwrap()
     }
 
+    /// Behind `point`.
+    ///
+    /// # Errors
+    /// As the connector says.
     pub async fn resume(connector: &dyn Connector, point: ResumePoint) -> Result<Self, Error> {
         let stream = connector.open(point.clone(), point.capture.clone()).await?;
         Ok(Self { stream, point, lines: VecDeque::new() })
