@@ -31,8 +31,8 @@ pub struct Reader {
 impl Reader {
     /// From now on.
     pub async fn start(connector: &dyn Connector, capture: Capture) -> Self {
-        let point = connector.establish(&capture).await.unwrap();
-        Self::resume(connector, point).await.unwrap()
+        let point = connector.establish(&capture).await.expect("a position");
+        Self::resume(connector, point).await.expect("the stream opens")
     }
 
     /// Behind `point`.
@@ -58,7 +58,7 @@ impl Reader {
             if let Some(line) = self.lines.pop_front() {
                 return line;
             }
-            self.batch().await.unwrap();
+            self.batch().await.expect("the stream goes on");
         }
     }
 
@@ -78,7 +78,7 @@ impl Reader {
     /// Reads on until the server has told of progress to `target` or beyond.
     pub async fn until(&mut self, connector: &dyn Connector, target: &Position) {
         while !connector.covers(&self.point.position, target) {
-            self.batch().await.unwrap();
+            self.batch().await.expect("the stream goes on");
         }
     }
 
@@ -98,7 +98,7 @@ impl Reader {
 
     /// Ends the stream as a process does that is going to come back.
     pub async fn close(self) -> ResumePoint {
-        within("close", self.stream.close()).await.unwrap();
+        within("close", self.stream.close()).await.expect("the stream ends in peace");
         self.point
     }
 }
@@ -111,10 +111,10 @@ fn render(batch: &Batch) -> Vec<String> {
             let schema = batch.table(row.table);
             let mut line = format!("{} {} #{}", row.op.as_str(), schema.name.table, row.ordinal);
             if let Some(before) = batch.before(row) {
-                write!(line, " [{}]", image(schema, before)).unwrap();
+                write!(line, " [{}]", image(schema, before)).expect("a string takes everything");
             }
             if let Some(after) = batch.after(row) {
-                write!(line, " {}", image(schema, after)).unwrap();
+                write!(line, " {}", image(schema, after)).expect("a string takes everything");
             }
             Some(line)
         }

@@ -51,7 +51,6 @@ proptest! {
     #[test]
     fn no_text_and_no_bytes_panic(
         text in "[0-9,-]{0,40}|.{0,40}",
-        bytes in proptest::collection::vec(any::<u8>(), 0..80),
     ) {
         if let Ok(place) = text.parse::<MariaPosition>() {
             prop_assert_eq!(position(&place.to_string()), place);
