@@ -187,4 +187,3 @@ impl Batch {
         RowImage { cells: &self.cells[start..start + width], data: &self.data }
     }
 }
-

@@ -213,8 +213,8 @@ impl Connector for MysqlConnector {
         let named = |row: &Vec<Option<String>>| {
             row.first().is_some_and(|name| name.as_deref() == Some(place.file.as_str()))
         };
-        let same_file = listed.iter().any(named)
-            && self.head_of(&place.file).await?.created == place.created;
+        let same_file =
+            listed.iter().any(named) && self.head_of(&place.file).await?.created == place.created;
         let reader = match same_file {
             true => LogReader::from_place(session, &place.file, place.offset).await?,
             // The place is another server's, or its file is purged: the transactions tell where.

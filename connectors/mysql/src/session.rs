@@ -56,7 +56,7 @@ trait Connection: Sized {
 async fn first_of<C: Connection>(config: &MysqlConfig) -> Result<C> {
     let mut last = Error::transient("no host to connect to");
     for host in &config.hosts {
-        let connecting = C::connect_to(host, config);
+        let connecting = Box::pin(C::connect_to(host, config));
         let connected = tokio::time::timeout(config.connect_timeout, connecting).await;
         let seconds = config.connect_timeout.as_secs();
         let late = |_| Err(Error::transient(format!("{host} let no one in for {seconds} s")));

@@ -27,10 +27,10 @@ use tokio::task::JoinHandle;
 
 use crate::config::MysqlConfig;
 use crate::position::{Gtids, LogPosition};
-use pump::Pump;
 pub(crate) use lookup::Lookup;
-pub(crate) use scan::Mark;
+use pump::Pump;
 pub(crate) use reader::{FileHead, LogReader, head_of};
+pub(crate) use scan::Mark;
 
 /// What the task and the stream both know.
 #[derive(Debug)]

@@ -5,5 +5,6 @@ mod conformance;
 mod dump;
 mod login;
 mod misbehaving;
+mod stream;
 mod support;
 mod tls;

@@ -31,7 +31,8 @@ impl Session {
     pub async fn dump(mut self, from: &DumpFrom) -> Result<(Wire, Vec<u8>)> {
         self.prepare().await?;
         self.ask_for(from).await?;
-        self.into_dump().await
+        self.expect_dump().await?;
+        Ok(self.channel.into_parts())
     }
 
     /// The same for everything but the given transactions, from the oldest file on that has any.
@@ -60,7 +61,8 @@ impl Session {
                 ));
             }
         }
-        self.into_dump().await
+        self.expect_dump().await?;
+        Ok(self.channel.into_parts())
     }
 
     async fn prepare(&mut self) -> Result<()> {
@@ -71,7 +73,8 @@ impl Session {
         Ok(())
     }
 
-    async fn into_dump(mut self) -> Result<(Wire, Vec<u8>)> {
+    /// Waits for its first packet, which may say that there is none.
+    async fn expect_dump(&mut self) -> Result<()> {
         let answer = tokio::time::timeout(ANSWER_TIME, self.channel.peek()).await;
         match answer {
             Err(_) => return Err(self.unanswered("the request for its binlog")),
@@ -83,7 +86,7 @@ impl Session {
                 }
             }
         }
-        Ok(self.channel.into_parts())
+        Ok(())
     }
 
     async fn ask_for(&mut self, from: &DumpFrom) -> Result<()> {

@@ -220,8 +220,10 @@ async fn ending(closed: &mut watch::Receiver<bool>) {
 fn begins_as_expected(created: &mut Option<u32>, frame: &Frame<'_>) -> Result<()> {
     match created.take() {
         Some(created) if created != frame.header.timestamp && frame.header.timestamp != 0 => {
-            Err(Error::transient("another log of the same name has come to answer since it was \
-                                  looked at"))
+            Err(Error::transient(
+                "another log of the same name has come to answer since it was \
+                                  looked at",
+            ))
         }
         _ => Ok(()),
     }

@@ -112,9 +112,9 @@ impl Scan {
             match change {
                 // Either it was there and stays as it is, or it was dropped before.
                 Change::Created { if_not_exists: true, .. } => {}
-                Change::Created { table, .. }
-                | Change::Altered(table)
-                | Change::Dropped(table) => self.table(table, here),
+                Change::Created { table, .. } | Change::Altered(table) | Change::Dropped(table) => {
+                    self.table(table, here)
+                }
                 Change::Renamed { from, to } => {
                     self.table(from, here);
                     self.table(to, here);

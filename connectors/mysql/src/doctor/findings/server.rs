@@ -55,7 +55,9 @@ impl Report<'_> {
                      of the two ends the other's stream"
                 ),
                 "an id that no other reader of the log has",
-                format!("give the source another server_id; {account} sees others by SHOW REPLICAS"),
+                format!(
+                    "give the source another server_id; {account} sees others by SHOW REPLICAS"
+                ),
             );
         }
     }

@@ -49,7 +49,8 @@ impl Report<'_> {
         let mut judged = BTreeSet::new();
         for wanted in &capture.tables {
             let alone = Capture { tables: vec![wanted.clone()] };
-            let is_meant = |table: &&TableFacts| alone.columns_of(&table.description.name).is_some();
+            let is_meant =
+                |table: &&TableFacts| alone.columns_of(&table.description.name).is_some();
             let meant: Vec<&TableFacts> = self.facts.tables.iter().filter(is_meant).collect();
             if meant.is_empty() && is_one(&wanted.name) {
                 self.missing_table(&wanted.name);

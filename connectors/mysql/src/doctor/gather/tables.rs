@@ -33,7 +33,8 @@ pub(super) async fn tables(
         return Ok(Vec::new());
     }
     show_generated_keys(conn).await?;
-    let kinds = "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES";
+    let kinds =
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES";
     let kinds = matching(conn, kinds, capture).await?;
     let columns = "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, EXTRA, COLUMN_KEY,
             PRIVILEGES, ORDINAL_POSITION
