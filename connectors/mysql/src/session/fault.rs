@@ -100,7 +100,7 @@ impl ServerMessage {
             "set server_id in the server's my.cnf to a number that no other server has, and restart"
         } else if says(&["max_allowed_packet"]) {
             "SET GLOBAL max_allowed_packet = 1073741824; and the same in the server's my.cnf"
-        } else if says(&["impossible position", "bogus data", "not pass crc", "checksum"]) {
+        } else if says(&["bogus data", "not pass crc", "checksum"]) {
             // The log is damaged, or the place is none: neither passes by itself.
             return Fault::Definite;
         } else {

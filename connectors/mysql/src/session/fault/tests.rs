@@ -66,6 +66,8 @@ fn the_one_number_of_a_dump_is_told_apart_by_its_words() {
     assert!(matches!(of_mariadb.fault(), Fault::Held { .. }));
     assert_eq!(of("Could not find first log file name in binary log index file"), Fault::Transient);
     assert_eq!(of("Client requested source to start from position > file size"), Fault::Transient);
+    let behind = "Client requested master to start replication from impossible position";
+    assert_eq!(of(behind), Fault::Transient);
     assert_eq!(of("bogus data in log event; the first event"), Fault::Definite);
     assert!(matches!(of("Binary log is not open"), Fault::Operator { .. }));
     assert!(matches!(of("log event entry exceeded max_allowed_packet"), Fault::Operator { .. }));
