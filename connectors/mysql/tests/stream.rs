@@ -55,8 +55,7 @@ async fn rows_between_two_changes_that_nobody_saw_are_unreadable_and_say_what_to
         assert!(line.starts_with("unreadable stock #0"), "{line}");
         assert!(line.contains("altered again"), "{line}");
         assert!(line.contains("binlog_row_metadata=FULL"), "{line}");
-        let [_shape, row] = [reader.line().await, reader.line().await];
-        assert_eq!(row, "insert stock #0 id=2 qty=20 remark='b' more=9");
+        reader.expect(&["insert stock #0 id=2 qty=20 remark='b' more=9"]).await;
         reader.close().await;
     }
 }
@@ -72,10 +71,12 @@ async fn a_table_that_is_swapped_for_its_copy_is_read_by_the_copys_columns() {
         shop.sql("rename table stock to _stock_old, _stock_new to stock");
         shop.sql("update stock set qty = 11");
         reader.expect(&["insert stock #0 id=1 qty=10 note='a'"]).await;
-        let lines = [reader.line().await, reader.line().await, reader.line().await];
-        assert!(lines[0].starts_with("Replaced stock #0"), "{lines:?}");
+        // Out of the way, and into its place.
+        reader.expect(&["Replaced stock #0", "Replaced stock #1"]).await;
+        let shape = reader.line().await;
+        assert!(shape.starts_with("schema stock (id* int") && shape.contains("ean"), "{shape}");
         let update = "update stock #0 [id=1 qty=10 note='a' ean=5] id=1 qty=11 note='a' ean=5";
-        assert_eq!(lines[2], update, "{lines:?}");
+        reader.expect(&[update]).await;
         reader.close().await;
     }
 }
@@ -113,11 +114,21 @@ async fn a_stream_goes_on_over_restarts_rotations_and_files_that_are_not_needed_
     }
 }
 
-/// Removes all files of the log but a new one.
+/// Removes all files of the log but a new one, once nobody reads them any more.
 fn purge(shop: &Shop) {
+    shop.wait_until(
+        "select count(*) = 0 from information_schema.processlist where command like 'Binlog Dump%'",
+    );
     shop.sql("flush binary logs");
-    let newest = shop.server.query("show binary logs").unwrap().pop().unwrap();
-    shop.sql(&format!("purge binary logs to '{}'", newest[0].as_deref().unwrap()));
+    loop {
+        let mut files = shop.server.query("show binary logs").unwrap();
+        let newest = files.pop().unwrap();
+        if files.is_empty() {
+            return;
+        }
+        // MariaDB keeps a file until its engines have been told of the last transaction in it.
+        shop.sql(&format!("purge binary logs to '{}'", newest[0].as_deref().unwrap()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,7 +157,9 @@ async fn a_log_that_lost_what_was_not_read_is_a_gap() {
         shop.sql("insert into stock values (1, 10, 'a')");
         purge(&shop);
         let found = continuity(&shop, &point).await;
-        assert!(matches!(&found, Continuity::Broken { reason, .. } if reason.contains("purged")));
+        let purged =
+            matches!(&found, Continuity::Broken { reason, .. } if reason.contains("purged"));
+        assert!(purged, "{found:?}");
 
         let point = shop.stream(&["stock"]).await.close().await;
         let modern = shop.server.version() == MysqlVersion::Mysql97;
