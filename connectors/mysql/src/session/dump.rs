@@ -106,7 +106,8 @@ impl Session {
                 self.channel.send_message(&request.with_filename(file)).await
             }
             (Err(_), Flavor::MariaDb) => Err(Error::definite(format!(
-                "the stream stands {} bytes into {}, and MariaDB can be asked for the first {} only",
+                "the stream stands {} bytes into {}, and MariaDB can be asked for no more than the \
+                 first {}",
                 from.offset,
                 from.file,
                 u32::MAX

@@ -77,8 +77,7 @@ impl ServerMessage {
             }
             3159 => remedies.encrypt(),
             1381 => LOG_BIN.to_owned(),
-            // The second is the one of MariaDB for a dump that another has ended.
-            1236 | 4052 => return self.of_the_log(),
+            1236 => return self.of_the_log(),
             // MariaDB has a number of its own for it.
             4052 => return taken(),
             code if TRANSIENT.contains(&code) || self.state.starts_with("08") => {

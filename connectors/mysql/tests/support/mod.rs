@@ -37,7 +37,7 @@ pub async fn ask(config: &MysqlConfig) -> Result<(), Error> {
         session.close().await;
         Ok(())
     };
-    within("a session", asking).await
+    within("a session", Box::pin(asking)).await
 }
 
 /// Goes in by ordinary SQL and asks something.
@@ -49,7 +49,7 @@ pub async fn ask_by_sql(config: &MysqlConfig) -> Result<(), Error> {
         client.close().await;
         Ok(())
     };
-    within("ordinary SQL", asking).await
+    within("ordinary SQL", Box::pin(asking)).await
 }
 
 /// Both kinds of connection let us in.
