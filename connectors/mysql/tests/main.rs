@@ -1,6 +1,7 @@
 //! The connection against real servers, and against servers that misbehave as real ones seldom do.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod doctor;
 mod dump;
 mod login;
 mod misbehaving;
