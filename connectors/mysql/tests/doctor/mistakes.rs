@@ -47,7 +47,7 @@ impl Mistake {
 
 const STOCK: &str = "table shop.stock";
 
-const MISTAKES: [Mistake; 15] = [
+const MISTAKES: [Mistake; 14] = [
     both("set global binlog_format = statement", Severity::Blocker, "binlog_format", "STATEMENT"),
     both("set global binlog_format = mixed", Severity::Warning, "binlog_format", "MIXED"),
     both(
@@ -63,12 +63,6 @@ const MISTAKES: [Mistake; 15] = [
         "NOBLOB: an update of shop.stock",
     ),
     both("set global binlog_checksum = none", Severity::Note, "binlog_checksum", "NONE"),
-    both(
-        "set global init_connect = 'set sql_log_bin = 0'",
-        Severity::Warning,
-        "init_connect",
-        "sets sql_log_bin",
-    ),
     both("alter table stock engine = MyISAM", Severity::Warning, STOCK, "its engine MyISAM"),
     both("alter table stock engine = Aria", Severity::Warning, STOCK, "its engine Aria")
         .on(On::MariaDb),

@@ -26,20 +26,10 @@ impl Report<'_> {
     /// The account, and what concerns the server as a whole.
     pub(super) fn server(&mut self) {
         self.account();
-        let (server, account) = (&self.facts.server, &self.facts.account.name);
+        let server = &self.facts.server;
         if server.id == 0 {
             let fix = remedy::set(server, "server_id", "1");
             self.blocker("server_id", "0: the server refuses to send its log", "any other", fix);
-        }
-        let setting = server.init_connect.to_ascii_lowercase();
-        let suspects = ["sql_log_bin", "binlog_format", "binlog_row_image"];
-        for suspect in suspects.into_iter().filter(|suspect| setting.contains(suspect)) {
-            self.warning(
-                "init_connect",
-                format!("sets {suspect} in every session: the log may lack the shop's changes"),
-                "sessions that log as the server is set to",
-                remedy::set(server, "init_connect", "''"),
-            );
         }
         let own = self.config.server_id;
         let same = self.facts.replication.replicas.iter().find(|replica| replica.server_id == own);
@@ -55,7 +45,7 @@ impl Report<'_> {
                      of the two ends the other's stream"
                 ),
                 "an id that no other reader of the log has",
-                format!("give the source another server_id; {account} sees others by SHOW REPLICAS"),
+                "give the source another server_id in the seller's file".to_owned(),
             );
         }
     }

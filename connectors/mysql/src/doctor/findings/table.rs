@@ -11,6 +11,20 @@ use crate::doctor::quote::{identifier, qualified};
 const TRANSACTIONAL: [&str; 5] = ["innodb", "rocksdb", "tokudb", "ndbcluster", "xtradb"];
 
 impl TableFacts {
+    pub(super) fn is_table(&self) -> bool {
+        !self.kind.ends_with("VIEW") && self.kind != "SEQUENCE"
+    }
+
+    /// Whether documents are captured.
+    pub(super) fn has_documents(&self, capture: &Capture) -> bool {
+        let table = &self.description;
+        let wanted = capture.columns_of(&table.name);
+        let is_json = |kind: &str| kind.eq_ignore_ascii_case("json");
+        table.columns.iter().any(|column| {
+            is_json(&column.type_name) && wanted.is_some_and(|all| is_wanted(all, &column.name))
+        })
+    }
+
     /// Whether a row image that is not full leaves out what is captured.
     pub(super) fn lacks_columns(&self, row_image: &str, capture: &Capture) -> bool {
         let table = &self.description;
@@ -111,10 +125,19 @@ impl Report<'_> {
     fn table(&mut self, table: &TableFacts, wanted: &Columns, capture: &Capture) {
         let name = qualified(&table.description.name);
         let check = format!("table {name}");
-        if table.kind.ends_with("VIEW") || table.kind == "SEQUENCE" {
+        if !table.is_table() {
             let fix = "map the table behind it".to_owned();
             self.blocker(&check, "is not a table", "a table: views have no log", fix);
             return;
+        }
+        if table.kind == "SYSTEM VERSIONED" {
+            self.blocker(
+                &check,
+                "keeps its past itself: every update logs the old row as a new one beside the \
+                 current",
+                "a table of current rows alone",
+                format!("ALTER TABLE {name} DROP SYSTEM VERSIONING; or map another table"),
+            );
         }
         self.columns(table, wanted);
         self.access(table, wanted);
@@ -148,19 +171,6 @@ impl Report<'_> {
                     self.blocker(&check, found, "a column that the log carries", fix);
                 }
             }
-        }
-        let json = columns.iter().find(|column| {
-            column.type_name.eq_ignore_ascii_case("json") && is_wanted(wanted, &column.name)
-        });
-        if let Some(column) = json.filter(|_| self.facts.log.partial_json) {
-            let found = format!(
-                "PARTIAL_JSON: an update of {qualified} may bring only a difference of {}, which \
-                 cannot be read without the rest",
-                identifier(&column.name)
-            );
-            let setting = "binlog_row_value_options";
-            let fix = remedy::set_for_sessions(&self.facts.server, setting, "''");
-            self.blocker(setting, found, "nothing", fix);
         }
     }
 

@@ -286,10 +286,3 @@ fn a_server_without_an_id_sends_nothing_and_two_readers_need_two() {
     assert_eq!(clash.severity, Severity::Warning);
     assert_says(&clash, "server id", "77 is also that of a replica at 10.0.0.7:3306", "another");
 }
-
-#[test]
-fn sessions_that_are_told_not_to_log_are_warned_of() {
-    let told = one(|facts| facts.server.init_connect = "SET SQL_LOG_BIN = 0".into());
-    assert_eq!(told.severity, Severity::Warning);
-    assert_says(&told, "init_connect", "sql_log_bin", "SET PERSIST init_connect = '';");
-}

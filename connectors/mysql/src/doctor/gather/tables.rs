@@ -160,7 +160,31 @@ pub async fn columns(
         charset: text(row, 2),
         is_key: text(row, 3).is_some_and(|key| key.eq_ignore_ascii_case("PRI")),
     };
-    Ok(Some(rows.iter().map(column).collect()))
+    let mut columns: Vec<CatalogColumn> = rows.iter().map(column).collect();
+    for nth in 1..=hashes(conn, table).await? {
+        columns.push(CatalogColumn {
+            name: format!("DB_ROW_HASH_{nth}"),
+            column_type: "bigint(20) unsigned".to_owned(),
+            charset: None,
+            is_key: false,
+        });
+    }
+    Ok(Some(columns))
+}
+
+/// How many columns MariaDB has added behind those of the table, one for each unique index of long
+/// values, which no catalog shows. In memory such an index is nothing out of the ordinary.
+async fn hashes(conn: &mut Conn, table: &TableName) -> Result<u64, Error> {
+    if conn.server_version() < (10, 0, 0) {
+        return Ok(0);
+    }
+    let sql = "SELECT COUNT(DISTINCT INDEX_NAME) FROM information_schema.STATISTICS
+        WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_TYPE = 'HASH' AND NON_UNIQUE = 0
+        AND (SELECT ENGINE FROM information_schema.TABLES
+             WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?) <> 'MEMORY'";
+    let (schema, name) = (&table.schema, &table.table);
+    let row: Option<Row> = conn.exec_first(sql, (schema, name, schema, name)).await?;
+    Ok(row.and_then(|row| text(&row, 0)?.parse().ok()).unwrap_or_default())
 }
 
 /// A MySQL server may make primary keys by itself and hide them from the catalog, but not from

@@ -83,6 +83,13 @@ fn a_view_has_no_log() {
 }
 
 #[test]
+fn a_table_that_keeps_its_past_is_no_table_of_stock() {
+    let versioned = one(|facts| facts.tables[0].kind = "SYSTEM VERSIONED".into());
+    let fix = "ALTER TABLE shop.stock DROP SYSTEM VERSIONING;";
+    assert_blocks(&versioned, "table shop.stock", "keeps its past", fix);
+}
+
+#[test]
 fn tables_without_transactions_or_a_key_are_warned_of() {
     let engine = |name: &'static str| one(move |facts| facts.tables[0].engine = name.into());
     for name in ["MyISAM", "Aria"] {
@@ -124,7 +131,7 @@ fn differences_of_documents_cannot_be_followed_where_documents_are_captured() {
     assert_eq!(otherwise(|facts| facts.log.partial_json = true), []);
     let found = of(capture(&["id", "attributes"]), |facts| facts.log.partial_json = true);
     let fix = "SET PERSIST binlog_row_value_options = '';";
-    assert_blocks(&found[0], "binlog_row_value_options", "a difference of attributes", fix);
+    assert_blocks(&found[0], "binlog_row_value_options", "an update of shop.stock", fix);
 }
 
 #[test]
