@@ -263,8 +263,7 @@ mod tests {
 
     #[test]
     fn a_list_that_could_not_be_read_counts_as_if_all_were_purged() {
-        let server =
-            Server { flavor: Flavor::MariaDb, id: 11, domain: 7, ..Server::default() };
+        let server = Server { flavor: Flavor::MariaDb, id: 11, domain: 7, ..Server::default() };
         let log = Log { executed: "7-11-5,0-1-3".into(), ..Log::default() };
         let facts = Facts { server, log, ..Facts::default() };
         let found = server_facts(&facts, None, None).unwrap();

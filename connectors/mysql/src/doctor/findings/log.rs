@@ -59,16 +59,23 @@ impl Report<'_> {
             named.filter(|name| !name.contains('*')).chain(found).collect();
         for database in databases.into_iter().filter(|name| !logs(self.facts, name)) {
             let (setting, listed, fix) = match log.do_db.is_empty() {
-                true => ("binlog_ignore_db", &log.ignore_db, format!(
-                    "remove binlog_ignore_db = {database} from my.cnf, then restart the server"
-                )),
-                false => ("binlog_do_db", &log.do_db, format!(
-                    "add a line binlog_do_db = {database} under [mysqld] in my.cnf, or remove all \
+                true => (
+                    "binlog_ignore_db",
+                    &log.ignore_db,
+                    format!(
+                        "remove binlog_ignore_db = {database} from my.cnf, then restart the server"
+                    ),
+                ),
+                false => (
+                    "binlog_do_db",
+                    &log.do_db,
+                    format!(
+                        "add a line binlog_do_db = {database} under [mysqld] in my.cnf, or remove all \
                      of them, then restart the server"
-                )),
+                    ),
+                ),
             };
-            let found =
-                format!("{}: changes of {database} are not in the log", listed.join(", "));
+            let found = format!("{}: changes of {database} are not in the log", listed.join(", "));
             self.blocker(setting, found, "every captured database in the log", fix);
         }
     }
@@ -83,8 +90,7 @@ impl Report<'_> {
         let found = format!(
             "{}: an update of {} does not bring the columns it leaves as they are; what was never \
              seen of them is published without, flagged",
-            log.row_image,
-            lacking
+            log.row_image, lacking
         );
         let fix = remedy::set_for_sessions(&self.facts.server, "binlog_row_image", "FULL");
         self.warning("binlog_row_image", found, "FULL", fix);
@@ -115,7 +121,9 @@ impl Report<'_> {
         let server = &self.facts.server;
         let fix = remedy::keep_files(server);
         let (check, wanted) = match server.host {
-            HostKind::Rds | HostKind::Aurora => ("binlog retention hours", "at least 24, better 168"),
+            HostKind::Rds | HostKind::Aurora => {
+                ("binlog retention hours", "at least 24, better 168")
+            }
             _ if server.is_mariadb() && server.number < (10, 6, 0) => {
                 ("expire_logs_days", "at least 1, better 7")
             }

@@ -68,7 +68,9 @@ pub(super) fn keep_files(server: &Server) -> String {
         HostKind::CloudSql => "gcloud sql instances patch INSTANCE \
                                --retained-transaction-log-days=7"
             .to_owned(),
-        _ if server.is_mariadb() && server.number < (10, 6, 0) => set(server, "expire_logs_days", "7"),
+        _ if server.is_mariadb() && server.number < (10, 6, 0) => {
+            set(server, "expire_logs_days", "7")
+        }
         _ => set(server, "binlog_expire_logs_seconds", "604800"),
     }
 }

@@ -63,7 +63,8 @@ impl Report<'_> {
         let mut judged = BTreeSet::new();
         for wanted in &capture.tables {
             let alone = Capture { tables: vec![wanted.clone()] };
-            let is_meant = |table: &&TableFacts| alone.columns_of(&table.description.name).is_some();
+            let is_meant =
+                |table: &&TableFacts| alone.columns_of(&table.description.name).is_some();
             let meant: Vec<&TableFacts> = self.facts.tables.iter().filter(is_meant).collect();
             if meant.is_empty() && is_one(&wanted.name) {
                 self.missing_table(&wanted.name);
@@ -153,22 +154,16 @@ impl Report<'_> {
         self.cascades(table, capture);
     }
 
-    /// Columns the capture names and the table does not have, or the log does not carry.
+    /// Columns the capture names and the table does not have.
     fn columns(&mut self, table: &TableFacts, wanted: &Columns) {
         let columns = &table.description.columns;
         let qualified = qualified(&table.description.name);
         if let Columns::Only(names) = wanted {
             for name in names {
                 let check = format!("column {qualified}.{}", identifier(name));
-                let Some(column) = columns.iter().find(|column| column.name == *name) else {
+                if !columns.iter().any(|column| column.name == *name) {
                     let fix = spelling(name, columns.iter().map(|column| &*column.name));
                     self.blocker(&check, "does not exist", "a column of the table", fix);
-                    continue;
-                };
-                if !column.logged {
-                    let fix = "map the expression that generates it".to_owned();
-                    let found = "generated when it is read, and not in the log";
-                    self.blocker(&check, found, "a column that the log carries", fix);
                 }
             }
         }

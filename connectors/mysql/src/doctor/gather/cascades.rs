@@ -70,7 +70,8 @@ mod tests {
                 cascade("b", "crm", "it`em", &["ON DELETE SET NULL", "ON UPDATE CASCADE"]),
             ]
         );
-        let quoted = "  CONSTRAINT \"a\" FOREIGN KEY (\"p\") REFERENCES \"x\" (\"i\") ON DELETE CASCADE";
+        let quoted =
+            "  CONSTRAINT \"a\" FOREIGN KEY (\"p\") REFERENCES \"x\" (\"i\") ON DELETE CASCADE";
         assert_eq!(cascades(quoted, "shop"), [cascade("a", "shop", "x", &["ON DELETE CASCADE"])]);
     }
 }

@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn a_primary_key_has_the_order_of_its_index() {
-        let found = parts(&[("PRIMARY", "a", 2), ("PRIMARY", "b", 1), ("u", "b", 1), ("u", "a", 2)]);
+        let found =
+            parts(&[("PRIMARY", "a", 2), ("PRIMARY", "b", 1), ("u", "b", 1), ("u", "a", 2)]);
         let Keys { primary_key, is_declared } = identifying(&["a", "b"], &found);
         assert_eq!((primary_key, is_declared), (vec!["b".to_owned(), "a".to_owned()], true));
     }

@@ -84,8 +84,9 @@ impl Settings {
         // The name it had before 8.0.26, and has in MariaDB.
         let has_replicated = self.is_on("log_replica_updates") || self.is_on("log_slave_updates");
         // Known to servers that do not leave cascades to the storage engine any more.
-        let has_cascades =
-            self.get("innodb_native_foreign_keys").is_some_and(|how| how.eq_ignore_ascii_case("OFF"));
+        let has_cascades = self
+            .get("innodb_native_foreign_keys")
+            .is_some_and(|how| how.eq_ignore_ascii_case("OFF"));
         // Servers that know no other format, and no other image, do not name it.
         let or = |name: &str, only: &str| match self.upper(name) {
             text if text.is_empty() => only.to_owned(),

@@ -15,8 +15,6 @@ use crate::doctor::quote::like;
 struct Column {
     name: String,
     column_type: String,
-    /// `VIRTUAL GENERATED`, `INVISIBLE` ...
-    extra: String,
     is_key: bool,
     may_select: bool,
     ordinal: usize,
@@ -32,9 +30,10 @@ pub(super) async fn tables(
         return Ok(Vec::new());
     }
     show_generated_keys(conn).await?;
-    let kinds = "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES";
+    let kinds =
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES";
     let kinds = matching(conn, kinds, capture).await?;
-    let columns = "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, EXTRA, COLUMN_KEY,
+    let columns = "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, COLUMN_KEY,
             PRIVILEGES, ORDINAL_POSITION
         FROM information_schema.COLUMNS";
     let mut columns = by_table(&matching(conn, columns, capture).await?, column);
@@ -71,11 +70,11 @@ fn table(facts: &Facts, name: TableName, columns: &[Column], parts: &[keys::Part
         (false, true) => Identity::PrimaryKey,
         (false, false) => Identity::Index,
     };
-    let is_mariadb = facts.server.is_mariadb();
     let described = |column: &Column| ColumnDescription {
         name: column.name.clone(),
         type_name: column.column_type.clone(),
-        logged: !(is_mariadb && column.extra.contains("VIRTUAL")),
+        // Both families log even what they compute when it is read.
+        logged: true,
     };
     let gaps = columns.iter().zip(1..).any(|(column, place)| column.ordinal != place);
     let unreadable = columns.iter().filter(|column| !column.may_select);
@@ -131,10 +130,9 @@ fn column(row: &Row) -> Option<Column> {
     Some(Column {
         name: text(row, 2)?,
         column_type: text(row, 3)?,
-        extra: text(row, 4).unwrap_or_default().to_ascii_uppercase(),
-        is_key: text(row, 5)?.eq_ignore_ascii_case("PRI"),
-        may_select: text(row, 6)?.to_ascii_lowercase().contains("select"),
-        ordinal: text(row, 7)?.parse().ok()?,
+        is_key: text(row, 4)?.eq_ignore_ascii_case("PRI"),
+        may_select: text(row, 5)?.to_ascii_lowercase().contains("select"),
+        ordinal: text(row, 6)?.parse().ok()?,
     })
 }
 
