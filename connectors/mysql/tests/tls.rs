@@ -58,7 +58,8 @@ async fn a_server_that_demands_tls_says_so() {
         let Some(server) = start(version, files) else { continue };
         server.execute("SET GLOBAL require_secure_transport = ON").unwrap();
         let clear = url("root@127.0.0.1", &server, "ssl-mode=disabled");
-        assert_refused(&clear, "(3159)", Some("write ssl-mode=verify-identity")).await;
+        // MariaDB has no number of its own for it.
+        assert_refused(&clear, "logging in", Some("write ssl-mode=verify-identity")).await;
     }
 }
 
@@ -77,10 +78,11 @@ async fn a_client_certificate_is_shown_where_it_is_given() {
         let mine = authority.sign("client", &["client"]);
         assert_reached(&with(&mine), "X509").await;
         let without = url("certified@localhost", &server, &format!("ssl-ca={root}"));
-        assert_refused(&without, "(1045)", Some("password")).await;
+        assert_refused(&without, "(1045)", Some("ssl-cert")).await;
         let other = Authority::new();
         let strange = other.sign("client", &["client"]);
-        assert_refused(&with(&strange), "the server refused", Some("ssl-cert")).await;
+        let refused = ask(&with(&strange)).await.unwrap_err();
+        assert_error(&refused, "the server refused", Some("ssl-cert"));
         let mixed = (mine.0.clone(), strange.1.clone());
         assert_refused(&with(&mixed), "cannot be used together", Some("key")).await;
     }

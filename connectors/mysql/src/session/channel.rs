@@ -71,8 +71,12 @@ impl Channel {
         self.wire.queue(&[low, middle, high, self.number]);
         self.wire.queue(payload);
         self.number = self.number.wrapping_add(1);
-        let sent = self.wire.flush().await;
-        sent.map_err(|error| self.broken(&error))
+        let Err(error) = self.wire.flush().await else { return Ok(()) };
+        // A server that has closed the connection may have said why before.
+        match self.wire.receive(&mut [0; 64]) {
+            Err(said) if is_tls(&said) => Err(self.broken(&said)),
+            _ => Err(self.broken(&error)),
+        }
     }
 
     /// Sends what the library writes as the next packet of an exchange.

@@ -12,6 +12,7 @@ use mysql_async::{
     ClientIdentity, Conn, DriverError, IoError, Opts, OptsBuilder, SslOpts, TlsError,
 };
 
+use super::certificate::name_of;
 use super::fault::unknown_plugin;
 use super::{Connection, Doing, LARGEST_PACKET, ServerMessage, first_of};
 use crate::config::{MysqlConfig, SslMode, WORDS};
@@ -79,7 +80,12 @@ impl Connection for SqlClient {
     async fn connect_to(host: &Host, config: &MysqlConfig) -> Result<Self> {
         let tls = config.tls_to(host);
         // Tells what is wrong with the files before anybody is asked.
-        let ssl = tls.as_ref().map(|tls| client_config(tls).and_then(|_| ssl(tls))).transpose()?;
+        let mut ssl =
+            tls.as_ref().map(|tls| client_config(tls).and_then(|_| ssl(tls))).transpose()?;
+        if let Some(tls) = tls.filter(|tls| tls.check == Check::Authority) {
+            let name = name_of(host, config, &tls).await?;
+            ssl = ssl.map(|ssl| ssl.with_danger_tls_hostname_override(Some(name)));
+        }
         let offered = Conn::new(options(host, config, ssl)).await;
         let connected = match offered {
             Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))
@@ -145,8 +151,7 @@ fn ssl(tls: &TlsSettings) -> Result<SslOpts> {
         .with_disable_built_in_roots(tls.check != Check::Nobody)
         .with_root_certs(roots)
         .with_client_identity(client)
-        .with_danger_accept_invalid_certs(tls.check == Check::Nobody)
-        .with_danger_skip_domain_validation(tls.check != Check::AuthorityAndName))
+        .with_danger_accept_invalid_certs(tls.check == Check::Nobody))
 }
 
 /// Why nobody was let in.
