@@ -56,12 +56,13 @@ fn as_user(server: &Mysql, user: &str) -> MysqlConfig {
 }
 
 async fn facts(config: &MysqlConfig, capture: &Capture) -> Facts {
-    let looking = async {
+    // Logging in is too much for the stack.
+    let looking = Box::pin(async {
         let mut client = SqlClient::connect(config).await.unwrap();
         let facts = doctor::gather(&mut client, config, capture).await.unwrap();
         client.close().await;
         facts
-    };
+    });
     within("a look at the server", looking).await
 }
 

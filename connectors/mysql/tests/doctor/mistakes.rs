@@ -164,6 +164,16 @@ async fn what_cannot_be_followed_at_all_is_told() {
             assert_eq!(severity, Severity::Warning);
             assert!(found.starts_with("its foreign key of_stock to shop.stock is ON DELETE"));
         }
+        if version.is_mariadb() {
+            server
+                .execute("create table past (id int primary key) with system versioning")
+                .unwrap();
+            let past = capture("shop", &[("past", &["id"])]);
+            let found = super::blockers(&tail, &past).await;
+            assert!(found[0].found.starts_with("keeps its past"), "{found:#?}");
+            mend(&server, &found);
+            assert_eq!(super::blockers(&tail, &past).await, []);
+        }
         let twin = super::facts(&tail, &capture("shop", &[("twin", &["a"])])).await.tables();
         assert_eq!(twin[0].primary_key, ["b", "a"], "{version}");
     }

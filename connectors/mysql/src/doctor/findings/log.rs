@@ -58,22 +58,14 @@ impl Report<'_> {
         let databases: BTreeSet<&String> =
             named.filter(|name| !name.contains('*')).chain(found).collect();
         for database in databases.into_iter().filter(|name| !logs(self.facts, name)) {
-            let (setting, listed, fix) = match log.do_db.is_empty() {
-                true => (
-                    "binlog_ignore_db",
-                    &log.ignore_db,
-                    format!(
-                        "remove binlog_ignore_db = {database} from my.cnf, then restart the server"
-                    ),
-                ),
-                false => (
-                    "binlog_do_db",
-                    &log.do_db,
-                    format!(
-                        "add a line binlog_do_db = {database} under [mysqld] in my.cnf, or remove all \
-                     of them, then restart the server"
-                    ),
-                ),
+            let restart = "from my.cnf, then restart the server";
+            let (setting, listed, fix) = if log.do_db.is_empty() {
+                let fix = format!("remove binlog_ignore_db = {database} {restart}");
+                ("binlog_ignore_db", &log.ignore_db, fix)
+            } else {
+                let add = format!("add a line binlog_do_db = {database}");
+                let fix = format!("{add}, or remove all of them {restart}");
+                ("binlog_do_db", &log.do_db, fix)
             };
             let found = format!("{}: changes of {database} are not in the log", listed.join(", "));
             self.blocker(setting, found, "every captured database in the log", fix);
@@ -90,7 +82,7 @@ impl Report<'_> {
         let found = format!(
             "{}: an update of {} does not bring the columns it leaves as they are; what was never \
              seen of them is published without, flagged",
-            log.row_image, lacking
+            log.row_image, lacking,
         );
         let fix = remedy::set_for_sessions(&self.facts.server, "binlog_row_image", "FULL");
         self.warning("binlog_row_image", found, "FULL", fix);

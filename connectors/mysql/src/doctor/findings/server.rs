@@ -40,10 +40,7 @@ impl Report<'_> {
             };
             self.warning(
                 "server id",
-                format!(
-                    "{own} is also that of a replica{whose}: unless that is tailstock itself, each \
-                     of the two ends the other's stream"
-                ),
+                format!("{own} is a replica's{whose} too: each of the two ends the other's stream"),
                 "an id that no other reader of the log has",
                 "give the source another server_id in the seller's file".to_owned(),
             );
