@@ -47,7 +47,7 @@ impl Mistake {
 
 const STOCK: &str = "table shop.stock";
 
-const MISTAKES: [Mistake; 14] = [
+const MISTAKES: [Mistake; 15] = [
     both("set global binlog_format = statement", Severity::Blocker, "binlog_format", "STATEMENT"),
     both("set global binlog_format = mixed", Severity::Warning, "binlog_format", "MIXED"),
     both(
@@ -88,7 +88,13 @@ const MISTAKES: [Mistake; 14] = [
     )
     .on(On::MariaDb),
     both(
-        "revoke select on shop.* from tail@'%'; grant select (id, qty, note) on stock to tail@'%'",
+        "revoke select on shop.* from tail@'%'; grant select (id, qty) on stock to tail@'%'",
+        Severity::Blocker,
+        "grant SELECT",
+        "'tail'@'%' may not read note of shop.stock",
+    ),
+    both(
+        "revoke select on stock from tail@'%'; grant select (id, qty, note) on stock to tail@'%'",
         Severity::Blocker,
         "grant SELECT",
         "'tail'@'%' sees only some columns of shop.stock",

@@ -15,6 +15,26 @@ impl TableFacts {
         !self.kind.ends_with("VIEW") && self.kind != "SEQUENCE"
     }
 
+    fn has(&self, column: &str) -> bool {
+        self.description.columns.iter().any(|known| known.name == column)
+    }
+
+    /// Whether a column is not to be seen, but may be there all the same.
+    fn may_hide(&self, column: &str) -> bool {
+        self.is_partly_hidden && !self.has(column) && self.nearest(column).is_none()
+    }
+
+    /// The column that may have been meant.
+    fn nearest(&self, name: &str) -> Option<&str> {
+        let name = name.to_lowercase();
+        let columns = self.description.columns.iter().map(|column| column.name.as_str());
+        columns
+            .map(|column| (strsim::osa_distance(&column.to_lowercase(), &name), column))
+            .filter(|(distance, _)| *distance <= 1 + name.chars().count() / 4)
+            .min()
+            .map(|(_, nearest)| nearest)
+    }
+
     /// Whether documents are captured.
     pub(super) fn has_documents(&self, capture: &Capture) -> bool {
         let table = &self.description;
@@ -156,16 +176,15 @@ impl Report<'_> {
 
     /// Columns the capture names and the table does not have.
     fn columns(&mut self, table: &TableFacts, wanted: &Columns) {
-        let columns = &table.description.columns;
+        let Columns::Only(names) = wanted else { return };
         let qualified = qualified(&table.description.name);
-        if let Columns::Only(names) = wanted {
-            for name in names {
-                let check = format!("column {qualified}.{}", identifier(name));
-                if !columns.iter().any(|column| column.name == *name) {
-                    let fix = spelling(name, columns.iter().map(|column| &*column.name));
-                    self.blocker(&check, "does not exist", "a column of the table", fix);
-                }
-            }
+        for name in names.iter().filter(|name| !table.has(name) && !table.may_hide(name)) {
+            let check = format!("column {qualified}.{}", identifier(name));
+            let fix = match table.nearest(name) {
+                Some(nearest) => format!("did you mean {nearest}?"),
+                None => "name a column the table has".to_owned(),
+            };
+            self.blocker(&check, "does not exist", "a column of the table", fix);
         }
     }
 
@@ -173,12 +192,13 @@ impl Report<'_> {
     fn access(&mut self, table: &TableFacts, wanted: &Columns) {
         let account = &self.facts.account.name;
         let name = qualified(&table.description.name);
-        let refused: Vec<String> = table
-            .unreadable
-            .iter()
-            .filter(|column| is_wanted(wanted, column))
-            .map(|column| identifier(column))
-            .collect();
+        let refused = table.unreadable.iter().filter(|column| is_wanted(wanted, column));
+        let named: &[String] = match wanted {
+            Columns::Only(names) => names,
+            Columns::All => &[],
+        };
+        let unseen = named.iter().filter(|column| table.may_hide(column));
+        let refused: Vec<String> = refused.chain(unseen).map(|name| identifier(name)).collect();
         if !refused.is_empty() {
             self.blocker(
                 "grant SELECT",
@@ -215,17 +235,5 @@ impl Report<'_> {
             );
             self.warning(check, found, "an engine with transactions", fix);
         }
-    }
-}
-
-/// What to do about a column that is not there.
-fn spelling<'a>(name: &str, columns: impl Iterator<Item = &'a str>) -> String {
-    let nearest = columns
-        .map(|column| (strsim::osa_distance(&column.to_lowercase(), &name.to_lowercase()), column))
-        .filter(|(distance, _)| *distance <= 1 + name.chars().count() / 4)
-        .min();
-    match nearest {
-        Some((_, nearest)) => format!("did you mean {nearest}?"),
-        None => "name a column the table has".to_owned(),
     }
 }

@@ -69,6 +69,12 @@ fn captured_columns_must_be_readable_and_all_of_them_be_seen() {
         facts.log.row_metadata = "MINIMAL".into();
     });
     assert_blocks(&found[1], "grant SELECT", "sees only some columns", fix);
+    let hidden = |facts: &mut Facts| facts.tables[0].is_partly_hidden = true;
+    let unseen = of(capture(&["id", "warehouse"]), hidden);
+    assert_eq!(unseen.len(), 1, "{unseen:#?}");
+    assert_blocks(&unseen[0], "grant SELECT", "may not read warehouse of shop.stock", fix);
+    let slip = of(capture(&["id", "quantty"]), hidden);
+    assert_eq!(slip[0].fix, "did you mean quantity?");
 }
 
 #[test]
