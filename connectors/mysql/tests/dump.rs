@@ -65,7 +65,7 @@ async fn a_log_is_read_from_its_first_event_to_its_end() {
         server.execute("SET GLOBAL binlog_checksum = NONE").unwrap();
         server.execute("INSERT INTO stock VALUES (4, 4), (5, 5)").unwrap();
         let mut dump = Dump::open(&as_root(&server, ""), &all_of(&first)).await.unwrap();
-        let events = dump.to_the_end().await.unwrap();
+        let events = dump.rest().await.unwrap();
         let kinds: Vec<Kind> = events.iter().map(|(kind, _)| *kind).collect();
         assert_eq!(kinds[..2], [Kind::ROTATE, Kind::FORMAT_DESCRIPTION], "{}", server.origin());
         assert_eq!(changes(&events), 4, "{}: {kinds:?}", server.origin());
@@ -84,7 +84,7 @@ async fn a_large_row_passes() {
         server.execute("INSERT INTO pictures VALUES (REPEAT('x', 41943040))").unwrap();
         server.execute("INSERT INTO stock VALUES (1, 1)").unwrap();
         let mut dump = Dump::open(&as_root(&server, ""), &all_of(&first)).await.unwrap();
-        let events = dump.to_the_end().await.unwrap();
+        let events = dump.rest().await.unwrap();
         assert_eq!(changes(&events), 2, "{}", server.origin());
         let largest = events.iter().map(|(_, size)| *size).max().unwrap();
         assert!(largest > 41_943_040, "{}: {largest}", server.origin());
@@ -144,7 +144,7 @@ async fn a_place_that_is_not_in_the_log_is_told() {
         let refused = async |from: DumpFrom| {
             let opened = Dump::open(&config, &from).await;
             let read = match opened {
-                Ok(mut dump) => dump.to_the_end().await.map(drop),
+                Ok(mut dump) => dump.rest().await.map(drop),
                 Err(told) => Err(told),
             };
             read.expect_err(&format!("{}: {from:?}", server.origin()))
@@ -174,7 +174,7 @@ async fn a_user_that_may_not_read_the_log_is_told_what_to_grant() {
         let told = Dump::open(&config(&url), &from).await.err().unwrap();
         assert_error(&told, "streaming: Access denied", Some("GRANT REPLICATION SLAVE,"));
         server.execute(told.fix().unwrap()).unwrap();
-        Dump::open(&config(&url), &from).await.unwrap().to_the_end().await.unwrap();
+        Dump::open(&config(&url), &from).await.unwrap().rest().await.unwrap();
     }
 }
 

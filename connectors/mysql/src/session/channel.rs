@@ -107,17 +107,13 @@ impl Channel {
     }
 
     async fn fill(&mut self) -> Result<()> {
-        let mut buffer = [0; 8192];
         loop {
-            match self.wire.receive(&mut buffer) {
+            match self.take() {
                 Ok(0) => {
                     let what = format!("{} closed the connection", self.host);
                     return Err(Error::transient(what));
                 }
-                Ok(count) => {
-                    self.incoming.extend_from_slice(&buffer[..count]);
-                    return Ok(());
-                }
+                Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let ready = self.wire.socket().readable().await;
                     ready.map_err(|error| self.broken(&error))?;
@@ -125,6 +121,14 @@ impl Channel {
                 Err(error) => return Err(self.broken(&error)),
             }
         }
+    }
+
+    /// Takes what has arrived; 0 is the end of the stream.
+    fn take(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; 8192];
+        let count = self.wire.receive(&mut buffer)?;
+        self.incoming.extend_from_slice(&buffer[..count]);
+        Ok(count)
     }
 
     /// The server does not speak the protocol, or something between the two ends does not.
