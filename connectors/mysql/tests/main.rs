@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod conformance;
+mod doctor;
 mod dump;
 mod login;
 mod misbehaving;

@@ -75,8 +75,6 @@ pub(crate) struct Server {
     /// `lower_case_table_names` other than 0.
     pub(crate) fold_case: bool,
     pub(crate) read_only: bool,
-    /// What every session without much privilege begins with.
-    pub(crate) init_connect: String,
 }
 
 impl Default for Server {
@@ -91,7 +89,6 @@ impl Default for Server {
             domain: 0,
             fold_case: false,
             read_only: false,
-            init_connect: String::new(),
         }
     }
 }

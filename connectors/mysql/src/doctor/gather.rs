@@ -29,6 +29,11 @@ pub async fn gather(
     config: &MysqlConfig,
     capture: &Capture,
 ) -> Result<Facts, Error> {
+    // All those questions are too much for the caller's stack.
+    Box::pin(ask(conn, config, capture)).await
+}
+
+async fn ask(conn: &mut Conn, config: &MysqlConfig, capture: &Capture) -> Result<Facts, Error> {
     let settings = settings::ask(conn).await?;
     let (server, log) = (settings.server(), settings.log());
     let mut facts = Facts { server, log, ..Facts::default() };

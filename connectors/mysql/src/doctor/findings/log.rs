@@ -4,7 +4,8 @@ use connector_api::{Capture, Severity};
 
 use super::{Report, remedy};
 use crate::doctor::coverage::logs;
-use crate::doctor::facts::{HostKind, Retention};
+use crate::doctor::facts::{HostKind, Retention, TableFacts};
+use crate::doctor::quote::qualified;
 
 /// An outage that ends a day later must not be a gap.
 const SHORT_SECONDS: u64 = 24 * 3600;
@@ -20,6 +21,7 @@ impl Report<'_> {
         self.format();
         self.databases(capture);
         self.row_image(capture);
+        self.differences(capture);
         self.retention();
         self.names();
     }
@@ -56,22 +58,14 @@ impl Report<'_> {
         let databases: BTreeSet<&String> =
             named.filter(|name| !name.contains('*')).chain(found).collect();
         for database in databases.into_iter().filter(|name| !logs(self.facts, name)) {
-            let (setting, listed, fix) = match log.do_db.is_empty() {
-                true => (
-                    "binlog_ignore_db",
-                    &log.ignore_db,
-                    format!(
-                        "remove binlog_ignore_db = {database} from my.cnf, then restart the server"
-                    ),
-                ),
-                false => (
-                    "binlog_do_db",
-                    &log.do_db,
-                    format!(
-                        "add a line binlog_do_db = {database} under [mysqld] in my.cnf, or remove all \
-                     of them, then restart the server"
-                    ),
-                ),
+            let restart = "from my.cnf, then restart the server";
+            let (setting, listed, fix) = if log.do_db.is_empty() {
+                let fix = format!("remove binlog_ignore_db = {database} {restart}");
+                ("binlog_ignore_db", &log.ignore_db, fix)
+            } else {
+                let add = format!("add a line binlog_do_db = {database}");
+                let fix = format!("{add}, or remove all of them {restart}");
+                ("binlog_do_db", &log.do_db, fix)
             };
             let found = format!("{}: changes of {database} are not in the log", listed.join(", "));
             self.blocker(setting, found, "every captured database in the log", fix);
@@ -81,27 +75,38 @@ impl Report<'_> {
     /// What rows in the log lack of the captured columns.
     fn row_image(&mut self, capture: &Capture) {
         let log = &self.facts.log;
-        if log.row_image == "FULL" {
-            return;
-        }
-        let lacking: Vec<String> = self
-            .facts
-            .tables
-            .iter()
-            .filter(|table| table.lacks_columns(&log.row_image, capture))
-            .map(|table| table.description.name.to_string())
-            .collect();
-        if lacking.is_empty() {
+        let lacking = self.names_of(|table| table.lacks_columns(&log.row_image, capture));
+        if log.row_image == "FULL" || lacking.is_empty() {
             return;
         }
         let found = format!(
             "{}: an update of {} does not bring the columns it leaves as they are; what was never \
              seen of them is published without, flagged",
-            log.row_image,
-            lacking.join(", ")
+            log.row_image, lacking,
         );
         let fix = remedy::set_for_sessions(&self.facts.server, "binlog_row_image", "FULL");
         self.warning("binlog_row_image", found, "FULL", fix);
+    }
+
+    /// Documents of which only differences are in the log.
+    fn differences(&mut self, capture: &Capture) {
+        let tables = self.names_of(|table| table.has_documents(capture));
+        if !self.facts.log.partial_json || tables.is_empty() {
+            return;
+        }
+        let setting = "binlog_row_value_options";
+        let found = format!(
+            "PARTIAL_JSON: an update of {tables} may bring only what changed in a document, which \
+             cannot be read without the rest"
+        );
+        let fix = remedy::set_for_sessions(&self.facts.server, setting, "''");
+        self.blocker(setting, found, "nothing", fix);
+    }
+
+    fn names_of(&self, is_meant: impl Fn(&TableFacts) -> bool) -> String {
+        let meant = self.facts.tables.iter().filter(|table| table.is_table() && is_meant(table));
+        let names: Vec<String> = meant.map(|table| qualified(&table.description.name)).collect();
+        names.join(", ")
     }
 
     fn retention(&mut self) {

@@ -26,20 +26,10 @@ impl Report<'_> {
     /// The account, and what concerns the server as a whole.
     pub(super) fn server(&mut self) {
         self.account();
-        let (server, account) = (&self.facts.server, &self.facts.account.name);
+        let server = &self.facts.server;
         if server.id == 0 {
             let fix = remedy::set(server, "server_id", "1");
             self.blocker("server_id", "0: the server refuses to send its log", "any other", fix);
-        }
-        let setting = server.init_connect.to_ascii_lowercase();
-        let suspects = ["sql_log_bin", "binlog_format", "binlog_row_image"];
-        for suspect in suspects.into_iter().filter(|suspect| setting.contains(suspect)) {
-            self.warning(
-                "init_connect",
-                format!("sets {suspect} in every session: the log may lack the shop's changes"),
-                "sessions that log as the server is set to",
-                remedy::set(server, "init_connect", "''"),
-            );
         }
         let own = self.config.server_id;
         let same = self.facts.replication.replicas.iter().find(|replica| replica.server_id == own);
@@ -50,14 +40,9 @@ impl Report<'_> {
             };
             self.warning(
                 "server id",
-                format!(
-                    "{own} is also that of a replica{whose}: unless that is tailstock itself, each \
-                     of the two ends the other's stream"
-                ),
+                format!("{own} is a replica's{whose} too: each of the two ends the other's stream"),
                 "an id that no other reader of the log has",
-                format!(
-                    "give the source another server_id; {account} sees others by SHOW REPLICAS"
-                ),
+                "give the source another server_id in the seller's file".to_owned(),
             );
         }
     }

@@ -11,6 +11,40 @@ use crate::doctor::quote::{identifier, qualified};
 const TRANSACTIONAL: [&str; 5] = ["innodb", "rocksdb", "tokudb", "ndbcluster", "xtradb"];
 
 impl TableFacts {
+    pub(super) fn is_table(&self) -> bool {
+        !self.kind.ends_with("VIEW") && self.kind != "SEQUENCE"
+    }
+
+    fn has(&self, column: &str) -> bool {
+        self.description.columns.iter().any(|known| known.name == column)
+    }
+
+    /// Whether a column is not to be seen, but may be there all the same.
+    fn may_hide(&self, column: &str) -> bool {
+        self.is_partly_hidden && !self.has(column) && self.nearest(column).is_none()
+    }
+
+    /// The column that may have been meant.
+    fn nearest(&self, name: &str) -> Option<&str> {
+        let name = name.to_lowercase();
+        let columns = self.description.columns.iter().map(|column| column.name.as_str());
+        columns
+            .map(|column| (strsim::osa_distance(&column.to_lowercase(), &name), column))
+            .filter(|(distance, _)| *distance <= 1 + name.chars().count() / 4)
+            .min()
+            .map(|(_, nearest)| nearest)
+    }
+
+    /// Whether documents are captured.
+    pub(super) fn has_documents(&self, capture: &Capture) -> bool {
+        let table = &self.description;
+        let wanted = capture.columns_of(&table.name);
+        let is_json = |kind: &str| kind.eq_ignore_ascii_case("json");
+        table.columns.iter().any(|column| {
+            is_json(&column.type_name) && wanted.is_some_and(|all| is_wanted(all, &column.name))
+        })
+    }
+
     /// Whether a row image that is not full leaves out what is captured.
     pub(super) fn lacks_columns(&self, row_image: &str, capture: &Capture) -> bool {
         let table = &self.description;
@@ -112,10 +146,19 @@ impl Report<'_> {
     fn table(&mut self, table: &TableFacts, wanted: &Columns, capture: &Capture) {
         let name = qualified(&table.description.name);
         let check = format!("table {name}");
-        if table.kind.ends_with("VIEW") || table.kind == "SEQUENCE" {
+        if !table.is_table() {
             let fix = "map the table behind it".to_owned();
             self.blocker(&check, "is not a table", "a table: views have no log", fix);
             return;
+        }
+        if table.kind == "SYSTEM VERSIONED" {
+            self.blocker(
+                &check,
+                "keeps its past itself: every update logs the old row as a new one beside the \
+                 current",
+                "a table of current rows alone",
+                format!("ALTER TABLE {name} DROP SYSTEM VERSIONING; or map another table"),
+            );
         }
         self.columns(table, wanted);
         self.access(table, wanted);
@@ -131,37 +174,17 @@ impl Report<'_> {
         self.cascades(table, capture);
     }
 
-    /// Columns the capture names and the table does not have, or the log does not carry.
+    /// Columns the capture names and the table does not have.
     fn columns(&mut self, table: &TableFacts, wanted: &Columns) {
-        let columns = &table.description.columns;
+        let Columns::Only(names) = wanted else { return };
         let qualified = qualified(&table.description.name);
-        if let Columns::Only(names) = wanted {
-            for name in names {
-                let check = format!("column {qualified}.{}", identifier(name));
-                let Some(column) = columns.iter().find(|column| column.name == *name) else {
-                    let fix = spelling(name, columns.iter().map(|column| &*column.name));
-                    self.blocker(&check, "does not exist", "a column of the table", fix);
-                    continue;
-                };
-                if !column.logged {
-                    let fix = "map the expression that generates it".to_owned();
-                    let found = "generated when it is read, and not in the log";
-                    self.blocker(&check, found, "a column that the log carries", fix);
-                }
-            }
-        }
-        let json = columns.iter().find(|column| {
-            column.type_name.eq_ignore_ascii_case("json") && is_wanted(wanted, &column.name)
-        });
-        if let Some(column) = json.filter(|_| self.facts.log.partial_json) {
-            let found = format!(
-                "PARTIAL_JSON: an update of {qualified} may bring only a difference of {}, which \
-                 cannot be read without the rest",
-                identifier(&column.name)
-            );
-            let setting = "binlog_row_value_options";
-            let fix = remedy::set_for_sessions(&self.facts.server, setting, "''");
-            self.blocker(setting, found, "nothing", fix);
+        for name in names.iter().filter(|name| !table.has(name) && !table.may_hide(name)) {
+            let check = format!("column {qualified}.{}", identifier(name));
+            let fix = match table.nearest(name) {
+                Some(nearest) => format!("did you mean {nearest}?"),
+                None => "name a column the table has".to_owned(),
+            };
+            self.blocker(&check, "does not exist", "a column of the table", fix);
         }
     }
 
@@ -169,12 +192,13 @@ impl Report<'_> {
     fn access(&mut self, table: &TableFacts, wanted: &Columns) {
         let account = &self.facts.account.name;
         let name = qualified(&table.description.name);
-        let refused: Vec<String> = table
-            .unreadable
-            .iter()
-            .filter(|column| is_wanted(wanted, column))
-            .map(|column| identifier(column))
-            .collect();
+        let refused = table.unreadable.iter().filter(|column| is_wanted(wanted, column));
+        let named: &[String] = match wanted {
+            Columns::Only(names) => names,
+            Columns::All => &[],
+        };
+        let unseen = named.iter().filter(|column| table.may_hide(column));
+        let refused: Vec<String> = refused.chain(unseen).map(|name| identifier(name)).collect();
         if !refused.is_empty() {
             self.blocker(
                 "grant SELECT",
@@ -211,17 +235,5 @@ impl Report<'_> {
             );
             self.warning(check, found, "an engine with transactions", fix);
         }
-    }
-}
-
-/// What to do about a column that is not there.
-fn spelling<'a>(name: &str, columns: impl Iterator<Item = &'a str>) -> String {
-    let nearest = columns
-        .map(|column| (strsim::osa_distance(&column.to_lowercase(), &name.to_lowercase()), column))
-        .filter(|(distance, _)| *distance <= 1 + name.chars().count() / 4)
-        .min();
-    match nearest {
-        Some((_, nearest)) => format!("did you mean {nearest}?"),
-        None => "name a column the table has".to_owned(),
     }
 }

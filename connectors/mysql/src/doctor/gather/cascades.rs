@@ -50,14 +50,20 @@ mod tests {
 
     #[test]
     fn foreign_keys_that_delete_or_change_rows_are_found_in_a_definition() {
-        let definition = "CREATE TABLE `stock` (\n  `id` int(11) NOT NULL,\n  `note` text,\n  \
-             PRIMARY KEY (`id`),\n  KEY `p` (`p`),\n  \
-             CONSTRAINT `a` FOREIGN KEY (`p`, `q`) REFERENCES `product` (`id`, `q`) ON DELETE CASCADE,\n  \
-             CONSTRAINT `b` FOREIGN KEY (`p`) REFERENCES `crm`.`it``em` (`id`) ON DELETE SET NULL ON UPDATE CASCADE,\n  \
-             CONSTRAINT `c` FOREIGN KEY (`p`) REFERENCES `other` (`id`) ON DELETE NO ACTION,\n  \
-             CONSTRAINT `d` FOREIGN KEY (`p`) REFERENCES `other` (`id`),\n  \
-             CONSTRAINT `e` CHECK (`p` <> 'REFERENCES ON DELETE CASCADE')\n) ENGINE=InnoDB";
-        let found = cascades(definition, "shop");
+        let definition = [
+            "CREATE TABLE `stock` (",
+            "  `id` int(11) NOT NULL COMMENT 'ON DELETE CASCADE',",
+            "  PRIMARY KEY (`id`),",
+            "  CONSTRAINT `a` FOREIGN KEY (`p`, `q`) REFERENCES `product` (`id`, `q`) \
+             ON DELETE CASCADE,",
+            "  CONSTRAINT `b` FOREIGN KEY (`p`) REFERENCES `crm`.`it``em` (`id`) \
+             ON DELETE SET NULL ON UPDATE CASCADE,",
+            "  CONSTRAINT `c` FOREIGN KEY (`p`) REFERENCES `other` (`id`) ON DELETE NO ACTION,",
+            "  CONSTRAINT `d` FOREIGN KEY (`p`) REFERENCES `other` (`id`),",
+            "  CONSTRAINT `e` CHECK (`p` <> 'REFERENCES ON DELETE CASCADE')",
+            ") ENGINE=InnoDB",
+        ];
+        let found = cascades(&definition.join("\n"), "shop");
         let cascade = |constraint: &str, schema: &str, table: &str, rules: &[&str]| Cascade {
             constraint: constraint.to_owned(),
             parent: TableName::new(schema, table),

@@ -18,7 +18,7 @@ pub(super) async fn ask(conn: &mut Conn) -> Result<Settings, Error> {
             'binlog_expire_logs_auto_purge', 'binlog_expire_logs_seconds', 'binlog_format',
             'binlog_row_image', 'binlog_row_metadata', 'binlog_row_value_options',
             'cloudsql_iam_authentication', 'expire_logs_days', 'gtid_domain_id', 'gtid_mode',
-            'init_connect', 'innodb_native_foreign_keys', 'log_bin', 'log_replica_updates',
+            'innodb_native_foreign_keys', 'log_bin', 'log_replica_updates',
             'log_slave_updates', 'lower_case_table_names', 'read_only', 'server_id',
             'server_uuid', 'version')
         OR Variable_name LIKE 'replicate%'";
@@ -61,7 +61,6 @@ impl Settings {
             domain: narrow(self.number("gtid_domain_id")).unwrap_or_default(),
             fold_case: self.number("lower_case_table_names").is_some_and(|how| how != 0),
             read_only: self.is_on("read_only"),
-            init_connect: self.get("init_connect").unwrap_or_default().to_owned(),
         }
     }
 

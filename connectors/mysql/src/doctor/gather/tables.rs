@@ -16,8 +16,6 @@ use crate::doctor::quote::like;
 struct Column {
     name: String,
     column_type: String,
-    /// `VIRTUAL GENERATED`, `INVISIBLE` ...
-    extra: String,
     is_key: bool,
     may_select: bool,
     ordinal: usize,
@@ -36,7 +34,7 @@ pub(super) async fn tables(
     let kinds =
         "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES";
     let kinds = matching(conn, kinds, capture).await?;
-    let columns = "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, EXTRA, COLUMN_KEY,
+    let columns = "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, COLUMN_KEY,
             PRIVILEGES, ORDINAL_POSITION
         FROM information_schema.COLUMNS";
     let mut columns = by_table(&matching(conn, columns, capture).await?, column);
@@ -73,11 +71,11 @@ fn table(facts: &Facts, name: TableName, columns: &[Column], parts: &[keys::Part
         (false, true) => Identity::PrimaryKey,
         (false, false) => Identity::Index,
     };
-    let is_mariadb = facts.server.is_mariadb();
     let described = |column: &Column| ColumnDescription {
         name: column.name.clone(),
         type_name: column.column_type.clone(),
-        logged: !(is_mariadb && column.extra.contains("VIRTUAL")),
+        // Both families log even what they compute when it is read.
+        logged: true,
     };
     let gaps = columns.iter().zip(1..).any(|(column, place)| column.ordinal != place);
     let unreadable = columns.iter().filter(|column| !column.may_select);
@@ -133,10 +131,9 @@ fn column(row: &Row) -> Option<Column> {
     Some(Column {
         name: text(row, 2)?,
         column_type: text(row, 3)?,
-        extra: text(row, 4).unwrap_or_default().to_ascii_uppercase(),
-        is_key: text(row, 5)?.eq_ignore_ascii_case("PRI"),
-        may_select: text(row, 6)?.to_ascii_lowercase().contains("select"),
-        ordinal: text(row, 7)?.parse().ok()?,
+        is_key: text(row, 4)?.eq_ignore_ascii_case("PRI"),
+        may_select: text(row, 5)?.to_ascii_lowercase().contains("select"),
+        ordinal: text(row, 6)?.parse().ok()?,
     })
 }
 
@@ -162,7 +159,31 @@ pub async fn columns(
         charset: text(row, 2),
         is_key: text(row, 3).is_some_and(|key| key.eq_ignore_ascii_case("PRI")),
     };
-    Ok(Some(rows.iter().map(column).collect()))
+    let mut columns: Vec<CatalogColumn> = rows.iter().map(column).collect();
+    for nth in 1..=hashes(conn, table).await? {
+        columns.push(CatalogColumn {
+            name: format!("DB_ROW_HASH_{nth}"),
+            column_type: "bigint(20) unsigned".to_owned(),
+            charset: None,
+            is_key: false,
+        });
+    }
+    Ok(Some(columns))
+}
+
+/// How many columns MariaDB has added behind those of the table, one for each unique index of long
+/// values, which no catalog shows. In memory such an index is nothing out of the ordinary.
+async fn hashes(conn: &mut Conn, table: &TableName) -> Result<u64, Error> {
+    if conn.server_version() < (10, 0, 0) {
+        return Ok(0);
+    }
+    let sql = "SELECT COUNT(DISTINCT INDEX_NAME) FROM information_schema.STATISTICS
+        WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_TYPE = 'HASH' AND NON_UNIQUE = 0
+        AND (SELECT ENGINE FROM information_schema.TABLES
+             WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?) <> 'MEMORY'";
+    let (schema, name) = (&table.schema, &table.table);
+    let row: Option<Row> = conn.exec_first(sql, (schema, name, schema, name)).await?;
+    Ok(row.and_then(|row| text(&row, 0)?.parse().ok()).unwrap_or_default())
 }
 
 /// A MySQL server may make primary keys by itself and hide them from the catalog, but not from

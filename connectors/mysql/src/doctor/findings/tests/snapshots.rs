@@ -16,7 +16,6 @@ fn told(facts: &Facts, capture: &Capture) -> String {
 }
 
 fn everything_wrong(mut facts: Facts) -> Facts {
-    facts.server.init_connect = "SET sql_log_bin = 0".into();
     facts.log = Log {
         is_on: true,
         format: "MIXED".into(),
