@@ -1,5 +1,3 @@
-use std::fmt;
-
 use connector_api::{Error, Fault};
 use connector_transport::Host;
 

@@ -9,7 +9,7 @@ use connector_transport::{
 };
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{
-    ClientIdentity, Conn, DriverError, IoError, Opts, OptsBuilder, PathOrBuf, SslOpts, TlsError,
+    ClientIdentity, Conn, DriverError, IoError, Opts, OptsBuilder, SslOpts, TlsError,
 };
 
 use super::fault::unknown_plugin;
@@ -129,13 +129,13 @@ fn ssl(tls: &TlsSettings) -> Result<SslOpts> {
     let mut roots = Vec::new();
     match (&tls.root_cert, tls.check) {
         (_, Check::Nobody) => {}
-        (Some(path), _) => roots.push(PathOrBuf::from(path.clone())),
+        (Some(path), _) => roots.push(path.clone().into()),
         (None, _) => {
             let native = rustls_native_certs::load_native_certs().certs;
             // One that cannot be read would be the library's end of them all.
             let mut scratch = rustls::RootCertStore::empty();
             let good = native.into_iter().filter(|root| scratch.add(root.clone()).is_ok());
-            roots.extend(good.map(|root| PathOrBuf::from(root.to_vec())));
+            roots.extend(good.map(|root| root.to_vec().into()));
         }
     }
     let client = tls.client.clone();
