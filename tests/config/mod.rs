@@ -114,7 +114,8 @@ fn the_files_in_config_are_right() {
 fn the_files_in_config_hold_every_option_with_its_default() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |name: &str| std::fs::read_to_string(root.join("config").join(name)).unwrap();
-    let files = ["tailstock.toml", "sellers/example.toml", "sellers/opencart.toml"].map(read).concat();
+    let files =
+        ["tailstock.toml", "sellers/example.toml", "sellers/opencart.toml"].map(read).concat();
     let mut options = BTreeSet::new();
     for source in ["main_file", "sink", "kafka", "seller_file", "source", "kind", "stock"] {
         let code = std::fs::read_to_string(root.join(format!("src/config/{source}.rs"))).unwrap();
