@@ -33,7 +33,8 @@ impl Lookup {
         let mut answers = self.all(std::slice::from_ref(table), here).await?;
         Ok(answers.remove(table).unwrap_or_else(|| {
             Err("the log does not say the names of its columns, and the table is not there any \
-                 more to ask for them"
+                 more to ask for them, or the account may not see them all; SET GLOBAL \
+                 binlog_row_metadata=FULL makes the log say them"
                 .to_owned())
         }))
     }

@@ -10,18 +10,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// `None` where the server cannot be had: the test is reported as skipped.
-    pub fn start(version: MysqlVersion, test: &str) -> Option<Self> {
-        Self::start_with(version, &MysqlOptions::default(), test)
-    }
-
-    /// One after the other on every version under test.
-    pub fn of_each_version(test: &str) -> impl Iterator<Item = Self> {
-        let start = move |version| Self::start(version, test);
-        testbed::all_mysql_versions().into_iter().filter_map(start)
-    }
-
-    /// The same on a server with these options.
+    /// A server with these options; `None` where it cannot be had: the test is reported as skipped.
     pub fn start_with(version: MysqlVersion, options: &MysqlOptions, test: &str) -> Option<Self> {
         let shop = Self { server: mysql_or_skip(version, options, test)? };
         shop.sql("create table stock (id int primary key, qty int, note text)");
@@ -35,10 +24,6 @@ impl Shop {
     /// One statement or many, on a connection of its own.
     pub fn sql(&self, sql: &str) {
         self.server.execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-    }
-
-    pub fn value(&self, sql: &str) -> String {
-        self.server.value(sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     pub fn wait_until(&self, condition: &str) {

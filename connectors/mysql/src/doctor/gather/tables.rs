@@ -159,11 +159,11 @@ pub async fn columns(
         charset: text(row, 2),
         is_key: text(row, 3).is_some_and(|key| key.eq_ignore_ascii_case("PRI")),
     };
-    let mut columns: Vec<CatalogColumn> = rows.iter().map(column).collect();
+    let mut columns: Vec<ColumnLayout> = rows.iter().map(column).collect();
     for nth in 1..=hashes(conn, table).await? {
-        columns.push(CatalogColumn {
+        columns.push(ColumnLayout {
             name: format!("DB_ROW_HASH_{nth}"),
-            column_type: "bigint(20) unsigned".to_owned(),
+            type_name: "bigint(20) unsigned".to_owned(),
             charset: None,
             is_key: false,
         });
