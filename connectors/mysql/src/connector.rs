@@ -156,6 +156,7 @@ impl Connector for MysqlConnector {
             offset,
             created: 0,
             gtids: Gtids::None,
+            prepared: Vec::new(),
         });
         Ok(Survey {
             server: facts.server(),
@@ -193,9 +194,11 @@ impl Connector for MysqlConnector {
         session.close().await;
         let created = self.head_of(&file).await?.created;
         let layouts = self.layouts(&facts, capture, Mark { file: file.clone(), offset }).await?;
+        // What was prepared before is not known; its end tells of every table.
+        let place = LogPosition { file, offset, created, gtids, prepared: Vec::new() };
         Ok(ResumePoint {
             lineage: identity.to_lineage(),
-            position: LogPosition { file, offset, created, gtids }.to_position(),
+            position: place.to_position(),
             partial: None,
             capture: capture.clone(),
             coverage: doctor::coverage(&facts, capture),
@@ -203,22 +206,22 @@ impl Connector for MysqlConnector {
         })
     }
 
-    async fn open(&self, from: ResumePoint, capture: Capture) -> Result<Box<dyn ChangeStream>> {
-        let place = LogPosition::from_position(&from.position)?;
+    async fn open(&self, mut from: ResumePoint, capture: Capture) -> Result<Box<dyn ChangeStream>> {
+        let mut place = LogPosition::from_position(&from.position)?;
         let mut session = Session::connect(&self.config).await?;
         self.verify(&mut session, &from).await?;
         let fold_case = session.value("SELECT @@lower_case_table_names").await?;
         let fold_case = fold_case.is_some_and(|names| names != "0");
-        let listed = session.query("SHOW BINARY LOGS").await?;
-        let named = |row: &Vec<Option<String>>| {
-            row.first().is_some_and(|name| name.as_deref() == Some(place.file.as_str()))
-        };
-        let same_file =
-            listed.iter().any(named) && self.head_of(&place.file).await?.created == place.created;
+        let same_file = session.lists(&place.file).await?
+            && self.head_of(&place.file).await?.created == place.created;
         let reader = match same_file {
             true => LogReader::from_place(session, &place.file, place.offset).await?,
             // The place is another server's, or its file is purged: the transactions tell where.
-            false => LogReader::behind(session, &place.gtids).await?,
+            false => {
+                place.prepared.clear();
+                from.position = place.to_position();
+                LogReader::behind(session, &place.gtids).await?
+            }
         };
         let opening = Opening { from, capture, fold_case, same_file };
         Ok(Box::new(MysqlStream::open(reader, opening, &self.config)?))

@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `group` | where transactions begin and end, and what undoes one |
+//! | `branch` | distributed transactions, whose changes count later |
 //! | `place` | where in the log an event stands, and which transactions lie before it |
 //! | `rows` | rows events, row by row |
 //! | `table` | the shape of a table, and one row image |
@@ -16,6 +17,7 @@
 //! transaction itself holds is counted: rows of captured tables, readable or not, and statements
 //! that change captured tables.
 
+mod branch;
 mod catalog;
 mod group;
 mod place;
@@ -32,10 +34,10 @@ use connector_api::{
 };
 
 use crate::log::{Event, Frame};
-use crate::position::{LogFile, LogPosition};
+use crate::position::{LogFile, LogPosition, Prepared};
 use crate::value::Scratch;
 pub use catalog::Catalog;
-use group::{Group, Prepared};
+use group::Group;
 use place::Place;
 use table::Table;
 pub(crate) use text::meaning;
@@ -51,8 +53,6 @@ pub struct Decoder {
     /// The shape that last went by each captured name.
     shapes: HashMap<TableName, Arc<TableSchema>>,
     group: Option<Group>,
-    /// Distributed transactions between their phases.
-    prepared: Vec<Prepared>,
     resumed: Option<Resumed>,
     /// Captured changes of the open transaction that are still to be passed over.
     skip: u32,
@@ -69,6 +69,9 @@ pub enum Decoded {
     Whole,
     /// It packs events, which are to be handed over one by one.
     Packed,
+    /// A distributed transaction is committed whose changes stand elsewhere: hand those over to
+    /// [`Decoder::recall`], from this place to the XA_PREPARE behind it, then [`Decoder::recalled`].
+    Recalls(Prepared),
     /// The log does not say which columns this table has: find out, [`Decoder::answer`], and hand
     /// the same event over again.
     Lacks(TableName),
@@ -117,7 +120,6 @@ impl Decoder {
             tables: HashMap::new(),
             shapes: HashMap::new(),
             group: None,
-            prepared: Vec::new(),
             resumed,
             skip: 0,
             scratch: Scratch::default(),
@@ -171,9 +173,9 @@ impl Decoder {
         let done = match event {
             Event::Gtid(gtid) => self.named(group::of_mysql(&gtid)?, frame, out),
             Event::MariadbGtid(gtid) => self.named(group::of_mariadb(&gtid), frame, out),
-            Event::Query(query) => self.query(frame, &query, out),
+            Event::Query(query) => return self.query(frame, &query, out),
             Event::Xid(_) => self.commit(out),
-            Event::XaPrepare(xa) => self.xa_prepare(&xa, out),
+            Event::XaPrepare(xa) => return self.xa_prepare(&xa, out),
             Event::TableMap(map) => return self.table_map(frame, &map, out),
             Event::Rows(rows) => self.rows(frame, &rows, out),
             Event::Incident(incident) => {

@@ -9,7 +9,7 @@ pub use gtid_set::GtidSet;
 pub use identity::LogIdentity;
 pub use mariadb::{MariaGtid, MariaPosition, MariaState};
 pub use origin::{Gtid, Origin, Tag, Uuid};
-pub use place::{Gtids, LogPosition, NotAPlace};
+pub use place::{Gtids, LogPosition, NotAPlace, Prepared};
 
 mod continuity;
 mod file;

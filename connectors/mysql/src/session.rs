@@ -20,6 +20,7 @@ use mysql_common::packets::SslRequest;
 
 use crate::config::{MysqlConfig, SslMode, WORDS};
 use crate::log::Flavor;
+use crate::position::LogFile;
 use channel::Channel;
 pub(crate) use channel::{CONTINUED, HEADER_BYTES};
 pub use dump::DumpFrom;
@@ -122,6 +123,16 @@ impl Session {
     /// As of [`Self::query`].
     pub(crate) async fn value(&mut self, sql: &str) -> Result<Option<String>> {
         Ok(self.query(sql).await?.into_iter().flatten().next().flatten())
+    }
+
+    /// Whether the server still has a file of its log.
+    ///
+    /// # Errors
+    /// As of [`Self::query`].
+    pub(crate) async fn lists(&mut self, file: &LogFile) -> Result<bool> {
+        let listed = self.query("SHOW BINARY LOGS").await?;
+        let mut names = listed.into_iter().filter_map(|row| row.into_iter().next().flatten());
+        Ok(names.any(|name| name == file.as_str()))
     }
 
     /// The rows of a query, as text; at most 16 MiB of them.

@@ -15,6 +15,7 @@ mod dml;
 mod lexer;
 mod transaction;
 
+pub(crate) use transaction::unhex;
 pub use transaction::{Xa, XaStep, Xid};
 
 /// How a session spells its statements.

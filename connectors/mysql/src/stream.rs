@@ -7,6 +7,7 @@
 //! | `packet` | the packets of a dump |
 //! | `reader` | events as they arrive |
 //! | `pump` | the task: from events to batches |
+//! | `recall` | the changes of a distributed transaction, once it is committed |
 //! | `lookup` | the columns of tables whose columns the log does not name |
 //! | `scan` | whether tables were changed as a whole in a stretch of the log |
 
@@ -15,6 +16,7 @@ mod lookup;
 pub mod packet;
 mod pump;
 mod reader;
+mod recall;
 mod scan;
 
 use std::sync::{Arc, Mutex};
@@ -67,7 +69,7 @@ impl MysqlStream {
         let start = LogPosition::from_position(&opening.from.position)?;
         let (sender, batches) = mpsc::channel(1);
         let (closing, closed) = watch::channel(false);
-        let server_end = LogPosition { gtids: Gtids::None, ..start.clone() };
+        let server_end = LogPosition { gtids: Gtids::None, prepared: Vec::new(), ..start.clone() };
         let shared = Shared { server_end, last_contact: Instant::now() };
         let shared = Arc::new(Mutex::new(shared));
         let pump = Pump::new(reader, opening, config, (sender, closed, Arc::clone(&shared)))?;

@@ -1,12 +1,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use connector_api::{BeginText, Error, Result, TableName, TableSchema};
+use connector_api::{BeginText, Error, Result, TableSchema};
 
 use super::{Decoder, Out, Resumed, print};
-use crate::log::{Frame, MariadbGtid, Rotate, XaPrepare};
+use crate::log::{Frame, MariadbGtid, Rotate};
 use crate::position::{Gtid, MariaGtid, Origin, Tag, Uuid};
-use crate::statement::{Xa, XaStep, Xid};
 
 /// Table numbers that are remembered. A server with many tables gives them new ones all the time.
 const TABLES_MAX: usize = 1024;
@@ -36,6 +35,8 @@ pub(super) struct Announced {
     committed_at_us: Option<i64>,
     /// Rows follow without a BEGIN.
     begins: bool,
+    /// It ends with the first phase of a distributed one.
+    prepares: bool,
 }
 
 /// Events that belong together: a transaction, or a statement that is one by itself.
@@ -44,7 +45,7 @@ pub(super) struct Group {
     name: Name,
     coordinate: u64,
     /// Its first event.
-    start: u64,
+    pub(super) start: u64,
     committed_at_us: i64,
     /// It has begun, and only what ends transactions ends it.
     pub(super) is_begun: bool,
@@ -52,13 +53,19 @@ pub(super) struct Group {
     pub(super) touched: Vec<Arc<TableSchema>>,
     /// Captured tables whose other shape it told of.
     pub(super) reshaped: Vec<Arc<TableSchema>>,
+    /// What becomes of its changes, where it is a distributed one.
+    pub(super) branch: Branch,
 }
 
-/// A distributed transaction between its phases.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    xid: Xid,
-    tables: Vec<TableName>,
+/// How far the changes of a transaction count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Branch {
+    /// It is none of a distributed transaction.
+    None,
+    /// They are read; whether they count at its end is not known yet.
+    Undecided,
+    /// They are passed over, and recalled when it is committed.
+    PassedOver,
 }
 
 pub(super) fn of_mysql(gtid: &crate::log::Gtid<'_>) -> Result<Announced> {
@@ -72,13 +79,14 @@ pub(super) fn of_mysql(gtid: &crate::log::Gtid<'_>) -> Result<Announced> {
         }
     };
     let committed_at_us = gtid.committed_at_us.and_then(|time| i64::try_from(time).ok());
-    Ok(Announced { name, committed_at_us, begins: false })
+    Ok(Announced { name, committed_at_us, begins: false, prepares: false })
 }
 
 pub(super) fn of_mariadb(gtid: &MariadbGtid<'_>) -> Announced {
     let MariadbGtid { domain, server, sequence, .. } = *gtid;
     let name = Name::MariaDb(MariaGtid { domain, server, sequence });
-    Announced { name, committed_at_us: None, begins: !gtid.is_standalone }
+    let begins = !gtid.is_standalone;
+    Announced { name, committed_at_us: None, begins, prepares: gtid.prepares_xa }
 }
 
 impl Decoder {
@@ -101,7 +109,12 @@ impl Decoder {
     /// A transaction begins that nothing has announced, or goes on.
     pub(super) fn enter(&mut self, frame: &Frame<'_>, out: &mut Out<'_>) -> Result<&mut Group> {
         if self.group.is_none() {
-            let unnamed = Announced { name: Name::None, committed_at_us: None, begins: false };
+            let unnamed = Announced {
+                name: Name::None,
+                committed_at_us: None,
+                begins: false,
+                prepares: false,
+            };
             self.begin_group(&unnamed, frame, out)?;
         }
         Ok(self.group.as_mut().expect("it was begun just now"))
@@ -122,6 +135,7 @@ impl Decoder {
             is_begun: announced.begins,
             touched: Vec::new(),
             reshaped: Vec::new(),
+            branch: if announced.prepares { Branch::PassedOver } else { Branch::None },
         };
         let [txid, position] = &mut self.texts;
         print(position, &format_args!("{}:{}", self.place.here.file, group.start));
@@ -175,8 +189,16 @@ impl Decoder {
     /// The transaction did not happen. Rows of tables without transactions stay changed, and the
     /// log does not say which they are.
     pub(super) fn undo(&mut self, reason: &str, out: &mut Out<'_>) {
-        let Some(group) = &self.group else { return };
-        if out.room().abandon() {
+        self.take_back(out);
+        self.doubt(reason, out);
+    }
+
+    /// Takes the changes of the transaction back, as far as nobody has seen them. Returns whether
+    /// nobody has seen any.
+    pub(super) fn take_back(&mut self, out: &mut Out<'_>) -> bool {
+        let Some(group) = &self.group else { return true };
+        let is_unseen = out.room().abandon();
+        if is_unseen {
             let [txid, position] = &self.texts;
             let (coordinate, committed_at_us) = (group.coordinate, group.committed_at_us);
             let batch = out.room();
@@ -186,7 +208,7 @@ impl Decoder {
                 batch.schema_changed(table);
             }
         }
-        self.doubt(reason, out);
+        is_unseen
     }
 
     /// Rows of the transaction may have been changed back.
@@ -207,59 +229,6 @@ impl Decoder {
         }
         let table = batch.table(schema);
         batch.unreadable(table, why);
-    }
-
-    /// The first phase of a distributed transaction is over; nothing of it is visible yet.
-    pub(super) fn xa_prepare(&mut self, xa: &XaPrepare<'_>, out: &mut Out<'_>) -> Result<()> {
-        if xa.one_phase {
-            return self.commit(out);
-        }
-        let xid =
-            Xid { global: xa.global.to_vec(), branch: xa.branch.to_vec(), format: xa.format_id };
-        let touched = self.group.iter().flat_map(|group| &group.touched);
-        let tables: Vec<TableName> = touched.map(|schema| schema.name.clone()).collect();
-        self.prepared.retain(|prepared| prepared.xid != xid);
-        self.prepared.push(Prepared { xid, tables });
-        self.undo(
-            "it was changed in a distributed transaction (XA PREPARE), whose rows are not read \
-             before it is committed",
-            out,
-        );
-        self.commit(out)
-    }
-
-    /// A step of a distributed transaction, as a statement.
-    pub(super) fn xa_step(&mut self, xa: Xa, frame: &Frame<'_>, out: &mut Out<'_>) -> Result<()> {
-        match xa.step {
-            XaStep::Start => {
-                self.enter(frame, out)?.is_begun = true;
-                Ok(())
-            }
-            XaStep::End => Ok(()),
-            // It is said by an event of its own.
-            XaStep::Prepare => Ok(()),
-            XaStep::Commit { .. } => {
-                let known = self.prepared.iter().position(|prepared| prepared.xid == xa.xid);
-                let tables = match known {
-                    Some(place) => self.prepared.swap_remove(place).tables,
-                    // It was prepared before this stream began.
-                    None => self.known_tables(),
-                };
-                self.enter(frame, out)?;
-                for name in tables {
-                    let schema = self.shape(&name);
-                    let reason = "it was changed by a distributed transaction (XA COMMIT), whose \
-                                  rows stand elsewhere in the log";
-                    self.unreadable(&schema, reason, out);
-                }
-                self.commit(out)
-            }
-            XaStep::Rollback => {
-                self.prepared.retain(|prepared| prepared.xid != xa.xid);
-                self.enter(frame, out)?;
-                self.commit(out)
-            }
-        }
     }
 
     /// Every captured table may have changed.

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use connector_api::{Error, Op, Result};
 
+use super::group::Branch;
 use super::table::{Captured, Failed, Image, Nameless, Table, name_of};
 use super::{Decoded, Decoder, Out};
 use crate::log::{Frame, Rows, RowsOp, TableMap};
@@ -14,6 +15,9 @@ impl Decoder {
         map: &TableMap<'_>,
         out: &mut Out<'_>,
     ) -> Result<Decoded> {
+        if self.branch() == Branch::PassedOver {
+            return Ok(Decoded::Whole);
+        }
         let Some(group) = &mut self.group else { return Err(outside(frame)) };
         let known = self.tables.get(&map.table_id);
         if known.is_some_and(|known| *known.body == *frame.body) {
@@ -55,7 +59,7 @@ impl Decoder {
         if self.group.is_none() {
             return Err(outside(frame));
         }
-        if rows.names_no_table() {
+        if rows.names_no_table() || self.branch() == Branch::PassedOver {
             return Ok(());
         }
         let table = self.tables.get(&rows.table_id).map(Arc::clone).ok_or_else(|| {
@@ -75,6 +79,7 @@ impl Decoder {
         let mut room = std::mem::take(&mut self.room);
         let done = rows.data.bytes(&mut room).map(|data| self.each_row(captured, rows, data, out));
         self.room = room;
+        self.pass_over_if_long(out);
         done
     }
 

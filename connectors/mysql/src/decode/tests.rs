@@ -60,6 +60,11 @@ fn read_with(
                     let said = answer(&table);
                     decoder.answer(table, said, &mut out);
                 }
+                Decoded::Recalls(place) => {
+                    let found = recall(&mut decoder, log, &place, (&mut out, &mut full))?;
+                    decoder.recalled(found, &mut out, &mut |batch| batches.push(batch))?;
+                    return Ok(Decoded::Whole);
+                }
                 other => return Ok(other),
             }
         };
@@ -79,6 +84,28 @@ fn read_with(
         batches.push(out.take());
     }
     Ok(batches)
+}
+
+/// Hands over again what stands at a place, as far as it is there.
+fn recall(
+    decoder: &mut Decoder,
+    log: &Log,
+    place: &Prepared,
+    (out, full): (&mut BatchBuilder, &mut dyn FnMut(Batch)),
+) -> Result<bool> {
+    let (mut framing, mut offset) = (Framing::default(), 4);
+    for event in log.events() {
+        let frame = framing.frame(event)?;
+        if offset >= place.offset {
+            let done = decoder.recall(&frame, out, full)?;
+            assert_eq!(done, Decoded::Whole);
+            if let Event::XaPrepare(_) = frame.event()? {
+                return Ok(true);
+            }
+        }
+        offset += u64::from(frame.header.size);
+    }
+    Ok(false)
 }
 
 fn read(log: &Log) -> Vec<Batch> {

@@ -1,6 +1,6 @@
 use connector_api::{ClearCause, Result, TableName};
 
-use super::{Decoder, Out};
+use super::{Decoded, Decoder, Out};
 use crate::log::{Frame, Query};
 use crate::statement::{Change, Dialect, Source, Statement, classify};
 
@@ -31,14 +31,17 @@ impl Decoder {
         frame: &Frame<'_>,
         query: &Query<'_>,
         out: &mut Out<'_>,
-    ) -> Result<()> {
+    ) -> Result<Decoded> {
         let mut room = std::mem::take(&mut self.room);
         let captured = |schema: &str, table: &str| {
             self.capture.columns_of(&TableName::new(schema, table)).is_some()
         };
         let read = meaning(query, self.catalog.fold_case, &captured, &mut room);
         self.room = room;
-        self.statement(read?, frame, out)
+        match read? {
+            Statement::Xa(xa) => self.xa_step(&xa, frame, out),
+            statement => self.statement(statement, frame, out).map(|()| Decoded::Whole),
+        }
     }
 
     fn statement(
@@ -65,7 +68,6 @@ impl Decoder {
                 );
                 return self.commit(out);
             }
-            Statement::Xa(xa) => return self.xa_step(xa, frame, out),
             _ => {}
         }
         let is_begun = self.enter(frame, out)?.is_begun;

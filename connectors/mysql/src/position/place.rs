@@ -6,6 +6,7 @@ use connector_api::{Error, Position, Result};
 use super::file::LogFile;
 use super::gtid_set::GtidSet;
 use super::mariadb::MariaPosition;
+use crate::statement::{Xid, unhex};
 
 /// The transactions before a place, as far as the server names them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +32,20 @@ pub struct LogPosition {
     pub created: u32,
     /// The transactions before it.
     pub gtids: Gtids,
+    /// Distributed transactions that were prepared before it and are not ended yet, oldest first.
+    pub prepared: Vec<Prepared>,
+}
+
+/// A distributed transaction between its two phases. Its changes stand in the log of the first and
+/// count from the second on, days later if need be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// Its name.
+    pub xid: Xid,
+    /// Where its first event is.
+    pub file: LogFile,
+    /// Bytes from the beginning of that file.
+    pub offset: u64,
 }
 
 /// What the text begins with: rises when the text changes its meaning.
@@ -56,6 +71,11 @@ impl LogPosition {
         position.as_str().parse().map_err(not_ours)
     }
 
+    /// Whether nothing is said behind the place itself.
+    fn names_nothing(&self) -> bool {
+        self.gtids == Gtids::None && self.prepared.is_empty()
+    }
+
     /// Bytes of the log from here to `target`; of the last file alone where there are several.
     pub fn bytes_to(&self, target: &Self) -> u64 {
         match self.file == target.file {
@@ -79,16 +99,49 @@ impl LogPosition {
     }
 }
 
-/// `1/binlog.000123/4567/1700000000`, and where the server names transactions `/mysql=` or
-/// `/mariadb=` with those before it.
+/// `1/binlog.000123/4567/1700000000`, where the server names transactions `/mysql=` or `/mariadb=`
+/// with those before it, and `/xa=` with those that are prepared.
 impl fmt::Display for LogPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{VERSION}/{}/{}/{}", self.file, self.offset, self.created)?;
         match &self.gtids {
-            Gtids::None => Ok(()),
-            Gtids::MySql(set) => write!(f, "/mysql={set}"),
-            Gtids::MariaDb(position) => write!(f, "/mariadb={position}"),
+            Gtids::None => {}
+            Gtids::MySql(set) => write!(f, "/mysql={set}")?,
+            Gtids::MariaDb(position) => write!(f, "/mariadb={position}")?,
         }
+        for (nth, prepared) in self.prepared.iter().enumerate() {
+            write!(f, "{}{prepared}", if nth == 0 { "/xa=" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+/// `1.6162.00@binlog.000123:4567`: format, global part and branch in hex, place.
+impl fmt::Display for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { xid, file, offset } = self;
+        write!(f, "{}.", xid.format)?;
+        xid.global.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(".")?;
+        xid.branch.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        write!(f, "@{file}:{offset}")
+    }
+}
+
+impl FromStr for Prepared {
+    type Err = NotAPlace;
+
+    fn from_str(text: &str) -> Result<Self, NotAPlace> {
+        let (xid, place) = text.split_once('@').ok_or(NotAPlace)?;
+        let (file, offset) = place.rsplit_once(':').ok_or(NotAPlace)?;
+        let (format, parts) = xid.split_once('.').ok_or(NotAPlace)?;
+        let (global, branch) = parts.split_once('.').ok_or(NotAPlace)?;
+        let xid = Xid {
+            format: u32::try_from(number(format)?).map_err(|_| NotAPlace)?,
+            global: unhex(global.as_bytes()).ok_or(NotAPlace)?,
+            branch: unhex(branch.as_bytes()).ok_or(NotAPlace)?,
+        };
+        Ok(Self { xid, file: file.parse().map_err(|_| NotAPlace)?, offset: number(offset)? })
     }
 }
 
@@ -109,14 +162,23 @@ impl FromStr for LogPosition {
         let file = next()?.parse().map_err(|_| NotAPlace)?;
         let offset = number(next()?)?;
         let created = u32::try_from(number(next()?)?).map_err(|_| NotAPlace)?;
-        let gtids = match parts.next().map(|gtids| gtids.split_once('=').ok_or(NotAPlace)) {
-            None => Gtids::None,
-            Some(Ok(("mysql", set))) => Gtids::MySql(set.parse().map_err(|_| NotAPlace)?),
-            Some(Ok(("mariadb", place))) => Gtids::MariaDb(place.parse().map_err(|_| NotAPlace)?),
-            Some(_) => return Err(NotAPlace),
-        };
-        let place = Self { file, offset, created, gtids };
-        if parts.next().is_none() { Ok(place) } else { Err(NotAPlace) }
+        let mut place = Self { file, offset, created, gtids: Gtids::None, prepared: Vec::new() };
+        for part in parts {
+            match part.split_once('=').ok_or(NotAPlace)? {
+                ("mysql", set) if place.names_nothing() => {
+                    place.gtids = Gtids::MySql(set.parse().map_err(|_| NotAPlace)?);
+                }
+                ("mariadb", position) if place.names_nothing() => {
+                    place.gtids = Gtids::MariaDb(position.parse().map_err(|_| NotAPlace)?);
+                }
+                ("xa", prepared) if place.prepared.is_empty() => {
+                    place.prepared =
+                        prepared.split(',').map(str::parse).collect::<Result<_, _>>()?;
+                }
+                _ => return Err(NotAPlace),
+            }
+        }
+        Ok(place)
     }
 }
 

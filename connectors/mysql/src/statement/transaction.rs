@@ -122,7 +122,8 @@ fn bytes(cursor: &mut Cursor<'_>) -> Option<Vec<u8>> {
     }
 }
 
-fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
+/// Bytes written as pairs of digits.
+pub(crate) fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
     let (pairs, rest) = digits.as_chunks::<2>();
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));

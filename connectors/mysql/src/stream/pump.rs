@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connector_api::{Batch, BatchBuilder, Error, Result};
+use connector_api::{Batch, BatchBuilder, Error, Result, TableName};
 use tokio::sync::{mpsc, watch};
 
 use super::lookup::Lookup;
@@ -18,10 +18,10 @@ use crate::position::LogPosition;
 const HEARTBEATS_MISSED: u32 = 3;
 
 /// Whoever the task works for has gone.
-struct Closed;
+pub(super) struct Closed;
 
 /// What ends the task in the middle of an event.
-enum Stop {
+pub(super) enum Stop {
     Closed,
     Failed(Error),
 }
@@ -51,12 +51,14 @@ pub(super) struct Pump {
 }
 
 /// What becomes of an event once it has been taken from the wire.
-struct Work {
-    decoder: Decoder,
-    builder: BatchBuilder,
+pub(super) struct Work {
+    pub(super) decoder: Decoder,
+    pub(super) builder: BatchBuilder,
     /// What did not fit in the middle of an event, oldest first.
-    full: VecDeque<Batch>,
+    pub(super) full: VecDeque<Batch>,
     lookup: Lookup,
+    /// How to read the log beside the stream.
+    pub(super) beside: MysqlConfig,
     batches: mpsc::Sender<Batch>,
     closed: watch::Receiver<bool>,
 }
@@ -78,6 +80,7 @@ impl Pump {
             builder: BatchBuilder::new(&from.position),
             decoder: Decoder::new(&from, capture.clone(), catalog)?,
             full: VecDeque::new(),
+            beside: config.beside(),
             lookup: Lookup::new(config, capture, fold_case),
             batches,
             closed,
@@ -183,18 +186,32 @@ impl Work {
             let full = &mut self.full;
             let mut keep = |batch| full.push_back(batch);
             let decoded = self.decoder.event(frame, &mut self.builder, &mut keep)?;
-            while let Some(batch) = self.full.pop_front() {
-                self.send(batch).await?;
+            self.send_full().await?;
+            match decoded {
+                Decoded::Whole | Decoded::Packed => return Ok(()),
+                Decoded::Lacks(table) => self.look_up(table).await?,
+                Decoded::Recalls(place) => return Box::pin(self.recall(&place)).await,
             }
-            let Decoded::Lacks(table) = decoded else { return Ok(()) };
-            let (file, offset) = self.decoder.here();
-            let here = Mark { file: file.clone(), offset };
-            let columns = tokio::select! { biased;
-                () = ending(&mut self.closed) => return Err(Stop::Closed),
-                columns = self.lookup.columns(&table, here) => columns?,
-            };
-            self.decoder.answer(table, columns, &mut self.builder);
         }
+    }
+
+    pub(super) async fn look_up(&mut self, table: TableName) -> Result<(), Stop> {
+        let (file, offset) = self.decoder.here();
+        let here = Mark { file: file.clone(), offset };
+        let columns = tokio::select! { biased;
+            () = ending(&mut self.closed) => return Err(Stop::Closed),
+            columns = self.lookup.columns(&table, here) => columns?,
+        };
+        self.decoder.answer(table, columns, &mut self.builder);
+        Ok(())
+    }
+
+    /// Hands over what did not fit.
+    pub(super) async fn send_full(&mut self) -> Result<(), Stop> {
+        while let Some(batch) = self.full.pop_front() {
+            self.send(batch).await?;
+        }
+        Ok(())
     }
 
     async fn hand_over(&mut self) -> Result<(), Stop> {

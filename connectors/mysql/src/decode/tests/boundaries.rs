@@ -118,19 +118,74 @@ fn a_transaction_that_its_server_died_in_did_not_happen() {
     assert!(lines[1].starts_with("0 unreadable shop.stock: its server died"), "{lines:?}");
 }
 
+/// The body of an XA_PREPARE of `a`.
+fn prepared(one_phase: bool) -> Vec<u8> {
+    let mut body = vec![u8::from(one_phase), 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+    body.push(b'a');
+    body
+}
+
 #[test]
-fn a_prepared_distributed_transaction_is_told_at_both_phases() {
+fn a_distributed_transaction_of_one_phase_is_one_like_any_other() {
     let mut log = Log::mysql();
     log.gtid(5).query("XA START X'61',X'',1").stock().insert(&[(1, None)]);
-    log.query("XA END X'61',X'',1");
-    let mut body = vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
-    body.push(b'a');
-    log.add(Kind::XA_PREPARE, &body);
-    log.gtid(6).query("XA COMMIT X'61',X'',1");
+    log.query("XA END X'61',X'',1").add(Kind::XA_PREPARE, &prepared(true));
     let lines = lines(&read(&log));
-    assert_eq!(lines.len(), 6, "{lines:?}");
-    assert!(lines[1].starts_with("0 unreadable shop.stock: ") && lines[1].contains("PREPARE"));
-    assert!(lines[4].starts_with("0 unreadable shop.stock: ") && lines[4].contains("COMMIT"));
+    assert_eq!(lines[1..], ["0 insert shop.stock - -> [Int(1), Null]", "commit"]);
+}
+
+#[test]
+fn a_prepared_transaction_is_remembered_by_its_place_and_its_changes_count_when_it_is_committed() {
+    let mut log = Log::mysql();
+    let begins = log.offset();
+    log.gtid(5).query("XA START X'61',X'',1").stock().insert(&[(1, None)]);
+    log.query("XA END X'61',X'',1").add(Kind::XA_PREPARE, &prepared(false));
+    log.gtid(6).begin().stock().insert(&[(2, None)]).xid();
+    let batches = read(&log);
+    assert_eq!(lines(&batches)[1..], ["0 insert shop.stock - -> [Int(2), Null]", "commit"]);
+    let end = batches.last().unwrap().end().as_str().to_owned();
+    assert!(end.ends_with(&format!("/xa=1.61.@binlog.000001:{begins}")), "{end}");
+
+    let recalled = "0 insert shop.stock - -> [Int(1), Null]";
+    let unknown = "0 unreadable shop.orders: it may have been changed by a distributed";
+    for (last, wanted, remembers) in [
+        ("XA COMMIT X'61',X'',1", Some(recalled), false),
+        ("XA ROLLBACK X'61',X'',1", None, false),
+        ("XA COMMIT X'62',X'',1", Some(unknown), true),
+    ] {
+        let mut log = log.clone();
+        log.gtid(7).query(last);
+        let batches = read(&log);
+        let lines = lines(&batches);
+        match wanted {
+            Some(wanted) => assert!(lines[4].starts_with(wanted), "{last}: {lines:?}"),
+            None => assert_eq!(lines.len(), 3, "{last}: {lines:?}"),
+        }
+        let end = batches.last().unwrap().end().as_str();
+        assert_eq!(end.contains("/xa="), remembers, "{last}: {end}");
+    }
+}
+
+#[test]
+fn a_long_branch_is_passed_over_and_recalled_when_it_is_committed() {
+    for one_phase in [true, false] {
+        let mut log = Log::mysql();
+        log.gtid(5).query("XA START X'61',X'',1").stock();
+        for row in 0..9000 {
+            log.insert(&[(row, None)]);
+        }
+        log.query("XA END X'61',X'',1").add(Kind::XA_PREPARE, &prepared(one_phase));
+        let rows_of = |log: &Log| {
+            let mut lines = lines(&read(log));
+            lines.retain(|line| line.contains("insert"));
+            lines.len()
+        };
+        if !one_phase {
+            assert_eq!(rows_of(&log), 0);
+            log.gtid(7).query("XA COMMIT X'61',X'',1");
+        }
+        assert_eq!(rows_of(&log), 9000);
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub(super) const LONG: u8 = 3;
 pub(super) const VARCHAR: u8 = 15;
 
 /// A log file, event behind event, without checksums.
+#[derive(Clone)]
 pub(super) struct Log {
     events: Vec<Vec<u8>>,
     offset: u32,

@@ -34,8 +34,15 @@ proptest! {
         name in "[a-z0-9._-]{1,20}\\.[0-9]{1,7}",
         (offset, created) in (any::<u64>(), any::<u32>()),
         gtids in gtids(),
+        xids in prop::collection::vec((any::<Vec<u8>>(), any::<Vec<u8>>(), any::<u32>()), 0..3),
     ) {
-        let place = LogPosition { file: file(&name), offset, created, gtids };
+        let prepared = xids.into_iter().map(|(global, branch, format)| Prepared {
+            xid: Xid { global, branch, format },
+            file: file(&name),
+            offset,
+        });
+        let prepared = prepared.collect();
+        let place = LogPosition { file: file(&name), offset, created, gtids, prepared };
         prop_assert_eq!(LogPosition::from_position(&place.to_position()).unwrap(), place);
     }
 
