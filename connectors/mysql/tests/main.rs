@@ -1,0 +1,6 @@
+//! The connector against real servers.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod binlog;
+mod replica;
+mod values;
