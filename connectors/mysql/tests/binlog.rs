@@ -48,12 +48,7 @@ impl Recorded {
 }
 
 /// The changes in a file of a binlog of this name.
-pub fn decode(
-    bytes: &[u8],
-    file: &str,
-    capture: Capture,
-    catalog: Catalog,
-) -> Result<Vec<Batch>> {
+pub fn decode(bytes: &[u8], file: &str, capture: Capture, catalog: Catalog) -> Result<Vec<Batch>> {
     let from = ResumePoint {
         lineage: Lineage::new("mysql/recorded"),
         position: Position::new(format!("1/{file}/4/0")),

@@ -64,8 +64,7 @@ impl Replica {
         assert_eq!(rows.len(), wanted.len(), "rows of {table} on {}", server.version());
         let mut found: Vec<Vec<Option<String>>> = rows
             .iter()
-            .zip(&wanted)
-            .map(|(row, _)| names.iter().map(|name| row.get(name).cloned().flatten()).collect())
+            .map(|row| names.iter().map(|name| row.get(name).cloned().flatten()).collect())
             .collect();
         found.sort();
         wanted.sort();
@@ -115,13 +114,7 @@ fn printed(value: Value<'_>) -> Option<String> {
     })
 }
 
-fn change(
-    rows: &mut Vec<Row>,
-    op: Op,
-    before: Option<Row>,
-    after: Option<Row>,
-    table: &str,
-) {
+fn change(rows: &mut Vec<Row>, op: Op, before: Option<Row>, after: Option<Row>, table: &str) {
     let Some(before) = before else {
         assert_eq!(op, Op::Insert);
         return rows.push(after.unwrap());

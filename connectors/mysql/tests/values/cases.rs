@@ -216,7 +216,11 @@ impl Types {
             let vectors = ["vec_fromtext('[1,2,3]')", "vec_fromtext('[-1e-9,0,1e9]')"];
             self.add("vector(3)", As::Bytes, &vectors);
             // It ends in the year 2106 there.
-            self.add("timestamp(3)", As::Utc, &["'2038-01-19 03:14:08.5'", "'2106-02-07 06:28:15'"]);
+            self.add(
+                "timestamp(3)",
+                As::Utc,
+                &["'2038-01-19 03:14:08.5'", "'2106-02-07 06:28:15'"],
+            );
         }
         self.add("text compressed", As::Text, &["repeat('abc', 100)", "'x'", "''"]);
         self.add("varchar(500) compressed", As::Text, &["repeat('ä', 100)", "'y'"]);

@@ -79,10 +79,8 @@ fn invisible_columns_are_there_by_their_names() {
              insert into lot values (1, 9);
              update lot set secret = 5",
         );
-        let wanted = [
-            "insert lot id=1 secret=4 z=9",
-            "update lot [id=1 secret=4 z=9] id=1 secret=5 z=9",
-        ];
+        let wanted =
+            ["insert lot id=1 secret=4 z=9", "update lot [id=1 secret=4 z=9] id=1 secret=5 z=9"];
         assert_eq!(found, wanted, "{}", server.version());
     });
 }
