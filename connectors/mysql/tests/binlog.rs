@@ -45,13 +45,28 @@ impl Recorded {
     pub fn decode(&self, capture: Capture, catalog: Catalog) -> Result<Vec<Batch>> {
         decode(&self.bytes, &self.file, capture, catalog)
     }
+
+    /// The changes in files that follow one another.
+    pub fn decode_all(files: &[Self], capture: Capture, catalog: Catalog) -> Result<Vec<Batch>> {
+        let files = files.iter().map(|file| &file.bytes[..]).collect::<Vec<_>>();
+        decode_all(&files, "binlog.000001", capture, catalog)
+    }
 }
 
 /// The changes in a file of a binlog of this name.
 pub fn decode(bytes: &[u8], file: &str, capture: Capture, catalog: Catalog) -> Result<Vec<Batch>> {
+    decode_all(&[bytes], file, capture, catalog)
+}
+
+fn decode_all(
+    files: &[&[u8]],
+    first: &str,
+    capture: Capture,
+    catalog: Catalog,
+) -> Result<Vec<Batch>> {
     let from = ResumePoint {
         lineage: Lineage::new("mysql/recorded"),
-        position: Position::new(format!("1/{file}/4/0")),
+        position: Position::new(format!("1/{first}/4/0")),
         partial: None,
         capture: capture.clone(),
         coverage: String::new(),
@@ -60,9 +75,11 @@ pub fn decode(bytes: &[u8], file: &str, capture: Capture, catalog: Catalog) -> R
     let mut out = BatchBuilder::new(&from.position);
     let mut unpacker = Unpacker::default();
     let mut batches = Vec::new();
-    let mut log = LogFile::open(bytes)?;
-    while let Some(frame) = log.read_event()? {
-        decoder.event(&frame, &mut unpacker, &mut out, &mut |batch| batches.push(batch))?;
+    for bytes in files {
+        let mut log = LogFile::open(*bytes)?;
+        while let Some(frame) = log.read_event()? {
+            decoder.event(&frame, &mut unpacker, &mut out, &mut |batch| batches.push(batch))?;
+        }
     }
     batches.push(out.take());
     Ok(batches)

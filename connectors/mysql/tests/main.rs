@@ -3,5 +3,6 @@
 
 mod binlog;
 mod images;
+mod recorded;
 mod replica;
 mod values;
