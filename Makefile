@@ -44,7 +44,8 @@ servers: prerequisites
 # Every parser of foreign bytes, FUZZ_SECONDS each. The sanitizer needs compiler flags that the
 # stable toolchain keeps behind RUSTC_BOOTSTRAP.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := pgoutput frame binlog expression gtid_set statement
+FUZZ_TARGETS := pgoutput frame binlog expression gtid_set statement \
+  rows table_map jsonb decimal temporal payload
 fuzz:
 	command -v cargo-fuzz >/dev/null || cargo install --locked --quiet cargo-fuzz
 	@set -e; for target in $(FUZZ_TARGETS); do \
