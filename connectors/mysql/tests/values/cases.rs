@@ -153,7 +153,7 @@ impl Types {
         self.add("set('a','b','ü')", As::Text, &["'a,ü'", "''", "'b'", "7"]);
         let bits: Vec<String> = (0..64).map(|nth| format!("'s{nth}'")).collect();
         let wide = format!("set({})", bits.join(","));
-        self.add(&wide, As::Text, &["x'ffffffffffffffff'", "'s63'", "'s0,s31,s32'"]);
+        self.add(&wide, As::Text, &["18446744073709551615", "'s63'", "'s0,s31,s32'"]);
         self.add("enum('x','日本') character set sjis", As::Text, &["'日本'"]);
         self.add("set('x','äé') character set latin1", As::Text, &["'x,äé'"]);
     }
