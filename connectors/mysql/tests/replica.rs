@@ -45,7 +45,7 @@ impl Replica {
             }
             SourceEvent::Unreadable { table, reason, .. } => {
                 let name = batch.table(*table).name.table.clone();
-                self.unreadable.entry(name).or_insert_with(|| reason.clone());
+                self.unreadable.entry(name).or_insert_with(|| reason.to_string());
             }
             _ => {}
         }

@@ -59,7 +59,7 @@ fn create(server: &Mysql, types: &[Type]) {
         if server.version().is_mariadb() {
             writeln!(script, "set global mysql56_temporal_format = {is_old};").unwrap();
         }
-        let name = of.name;
+        let name = &of.name;
         writeln!(
             script,
             "create table t{nth} (id int primary key, v {name} null, z int not null);"
@@ -145,7 +145,7 @@ fn select(server: &Mysql, nth: usize, of: &Type) -> Vec<Option<String>> {
     let sql = format!("set time_zone = '+00:00'; select {printed} from t{nth} order by id");
     let rows = server.query(&sql).unwrap();
     let values = rows.into_iter().map(|mut row| row.swap_remove(0)).collect::<Vec<_>>();
-    assert_eq!(values.len(), of.values.len() + 1);
+    assert_eq!(values.len(), of.values.len() + 1, "{}", of.name);
     values
 }
 
