@@ -92,7 +92,7 @@ const FULL_NODUP: &[&str] = &[
     "delete other [qty=1 code=11 big=bytes 00]",
     "insert bare qty=1 note='a'",
     "insert bare qty=2 note='b'",
-    "update bare [qty=2 note='b'] qty=~ note='c'",
+    "update bare [qty=2 note='b'] qty=2 note='c'",
     "delete bare [qty=1 note='a']",
 ];
 
@@ -130,7 +130,15 @@ fn an_image_without_blobs_has_those_that_changed() {
 
 #[test]
 fn a_minimal_image_has_the_key_before_and_what_was_written_after() {
-    under("MINIMAL", |server, found| assert_eq!(found, MINIMAL, "{}", server.version()));
+    under("MINIMAL", |server, found| {
+        // Where nothing is a key, MariaDB repeats what was not written.
+        let repeated = |line: &str| match server.version().is_mariadb() {
+            true => line.replace("qty=~ note='c'", "qty=2 note='c'"),
+            false => line.to_owned(),
+        };
+        let wanted: Vec<String> = MINIMAL.iter().map(|line| repeated(line)).collect();
+        assert_eq!(found, wanted, "{}", server.version());
+    });
 }
 
 #[test]

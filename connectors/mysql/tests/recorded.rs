@@ -78,7 +78,7 @@ fn server_name(kind: Kind) -> String {
         Kind::XA_PREPARE => return "XA_prepare".to_owned(),
         Kind::INTVAR => return "Intvar".to_owned(),
         Kind::USER_VAR => return "User var".to_owned(),
-        Kind::GTID_TAGGED => return "Gtid_tagged".to_owned(),
+        Kind::GTID_TAGGED => return "Gtid_tagged_log_event".to_owned(),
         Kind::ANONYMOUS_GTID => return "Anonymous_Gtid".to_owned(),
         _ => {}
     }

@@ -41,7 +41,7 @@ impl Way {
         };
         let metadata = if self.says_names() { "FULL" } else { "MINIMAL" };
         let format = if self == Self::Mixed { "MIXED" } else { "ROW" };
-        let tables = "drop table if exists stock, ledger, lot, held, gone, renamed, safe;";
+        let tables = "drop table if exists stock, ledger, lot, held, gone, moved, renamed, copied, safe;";
         server
             .execute(&format!("{set} set global binlog_row_metadata = {metadata}; {tables}"))
             .unwrap();
@@ -66,14 +66,14 @@ impl Way {
     pub fn unreadable(self, _: MysqlVersion) -> Vec<&'static str> {
         match self {
             Self::Plain | Self::Packed => vec!["held"],
-            Self::Mixed => vec!["held", "ledger", "lot", "renamed", "stock"],
+            Self::Mixed => vec!["copied", "held", "ledger", "lot", "moved", "stock"],
         }
     }
 
     /// Tables that the log alone makes a copy of.
     pub fn readable(self, _: MysqlVersion) -> Vec<&'static str> {
         match self {
-            Self::Plain | Self::Packed => vec!["stock", "ledger", "lot", "renamed", "safe"],
+            Self::Plain | Self::Packed => vec!["stock", "ledger", "lot", "copied", "safe"],
             Self::Mixed => vec!["safe"],
         }
     }
@@ -117,7 +117,7 @@ const BEGIN: &str = "
     insert into lot (id, at)
         with recursive n as (select 1 as i union all select i + 1 from n where i < 500)
         select i, '2026-01-31 12:00:00' + interval i second from n;
-    update lot set at = at + interval 1 microsecond * 500000 where id % 2 = 0;
+    update lot set at = at + interval 500000 microsecond where id % 2 = 0;
     delete from lot where id > 250;
 
     alter table stock add extra int not null default 3 first;
@@ -125,10 +125,11 @@ const BEGIN: &str = "
     create index by_qty on stock (qty);
     insert into gone values (1); truncate gone; drop table gone;
     insert into safe select uuid() union all select uuid();
-    create table renamed like stock;
-    insert into renamed select * from stock;
-    drop table stock; rename table renamed to stock;
-    create table renamed as select id, qty from stock;
+    create table moved like stock;
+    insert into moved select * from stock;
+    rename table moved to renamed;
+    create table copied as select id, qty from stock;
+    update copied set qty = 0 where id = 2;
 ";
 
 const OF_MYSQL: &str = "

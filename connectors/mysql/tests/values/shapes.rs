@@ -17,10 +17,18 @@ fn each(test: &str, mut check: impl FnMut(&Mysql)) {
     }
 }
 
-/// What one sees of all that happens in `sql`.
+/// What one sees of what happens to a table, whether the log says all of its columns or little.
 fn seen(server: &Mysql, sql: &str) -> Vec<String> {
-    let recorded = Recorded::of(server, || server.execute(sql).unwrap());
-    lines(&recorded.decode(capture(server, Columns::All), Catalog::default()).unwrap())
+    let (create, changes) = sql.split_at(sql.find("insert into").unwrap());
+    let [full, minimal] = ["FULL", "MINIMAL"].map(|metadata| {
+        let set = format!("set global binlog_row_metadata = {metadata}");
+        server.execute(&format!("{set}; drop table if exists lot, doc; {create}")).unwrap();
+        let recorded = Recorded::of(server, || server.execute(changes).unwrap());
+        let known = if metadata == "FULL" { Catalog::default() } else { catalog(server) };
+        lines(&recorded.decode(capture(server, Columns::All), known).unwrap())
+    });
+    assert_eq!(full, minimal, "{}", server.version());
+    full
 }
 
 #[test]
