@@ -69,7 +69,10 @@ impl Replica {
         found.sort();
         wanted.sort();
         for (found, wanted) in found.iter().zip(&wanted) {
-            assert_eq!(found, wanted, "{names:?} of {table} on {}", server.version());
+            let shown = |row: &[Option<String>]| format!("{:.300}", format!("{row:?}"));
+            let (shown_found, shown_wanted) = (shown(found), shown(wanted));
+            let place = format!("{names:?} of {table} on {}", server.version());
+            assert!(found == wanted, "{place}\nfound  {shown_found}\nwanted {shown_wanted}");
         }
     }
 }

@@ -92,6 +92,8 @@ impl Decoder {
         for name in tables {
             if self.capture.columns_of(name).is_some() {
                 let schema = self.shape(name);
+                // It is changed also where the transaction ends otherwise than by a commit.
+                self.touch(&schema);
                 self.unreadable(&schema, reason, out);
             }
         }
