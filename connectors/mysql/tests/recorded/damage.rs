@@ -2,14 +2,22 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use connector_api::{Batch, Columns, Result, SourceEvent};
+use connector_api::{Batch, Capture, Columns, Result, RowImage, SourceEvent, Value};
 use connector_mysql::decode::Catalog;
 use connector_mysql::log::{Ending, LogFile};
+use peak_alloc::PeakAlloc;
 use testbed::all_mysql_versions;
 
 use super::server;
 use super::workload::Way;
 use crate::binlog::{Recorded, capture, decode};
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// What reading a log of less than a megabyte may take, whatever sizes its events state, beside the
+/// tests that run meanwhile. Sizes of up to a gigabyte are believed to be possible.
+const MEMORY_MAX: usize = 128 << 20;
 
 /// The damages of each sort done to each log.
 fn samples() -> usize {
@@ -30,7 +38,7 @@ impl Dice {
 }
 
 /// What is decoded of a log, one number for each event, with all its values and its place.
-fn told(log: &[u8], file: &str, wanted: &connector_api::Capture) -> Result<(Vec<u64>, Ending)> {
+fn told(log: &[u8], file: &str, wanted: &Capture) -> Result<(Vec<u64>, Ending)> {
     let batches = decode(log, file, wanted.clone(), Catalog::default())?;
     let of = |batch: &Batch| batch.events().iter().map(|it| number(batch, it)).collect::<Vec<_>>();
     let mut file = LogFile::open(log)?;
@@ -45,7 +53,7 @@ fn number(batch: &Batch, event: &SourceEvent) -> u64 {
             format!("{} {}", batch.text(begin.txid), batch.text(begin.position))
         }
         SourceEvent::Row(row) => {
-            let image = |image: connector_api::RowImage<'_>| format!("{:?}", values(image));
+            let image = |image: RowImage<'_>| format!("{:?}", values(image));
             let images = [batch.before(row).map(image), batch.after(row).map(image)];
             format!("{:?} {} {images:?}", row.op, batch.table(row.table).name)
         }
@@ -60,7 +68,7 @@ fn number(batch: &Batch, event: &SourceEvent) -> u64 {
     hasher.finish()
 }
 
-fn values(image: connector_api::RowImage<'_>) -> Vec<connector_api::Value<'_>> {
+fn values(image: RowImage<'_>) -> Vec<Value<'_>> {
     image.values().collect()
 }
 
@@ -77,11 +85,13 @@ fn damage_to_the_logs_of_our_own_servers_never_goes_unnoticed() {
     }
 }
 
-fn damage(log: &Recorded, wanted: &connector_api::Capture) {
+fn damage(log: &Recorded, wanted: &Capture) {
     let Recorded { file, bytes } = log;
     let (whole, ending) = told(bytes, file, wanted).unwrap();
     assert!(whole.len() > 4);
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
     for _ in 0..samples() {
         let at = dice.below(bytes.len());
         let mut flipped = bytes.clone();
@@ -95,4 +105,6 @@ fn damage(log: &Recorded, wanted: &connector_api::Capture) {
             assert_eq!(ending, Ending::Open, "{file} cut at {at}");
         }
     }
+    let taken = MEMORY.peak_usage().saturating_sub(before);
+    assert!(bytes.len() < 1 << 20 && taken < MEMORY_MAX, "{file} took {taken} bytes");
 }
