@@ -22,7 +22,7 @@ const MEMORY_MAX: usize = 128 << 20;
 /// The damages of each sort done to each log.
 fn samples() -> usize {
     let is_full = std::env::var("TAILSTOCK_TEST_SIZE").is_ok_and(|size| size == "full");
-    if is_full { 1_000 } else { 60 }
+    if is_full { 600 } else { 60 }
 }
 
 /// Numbers without a pattern, the same in every run.
