@@ -121,7 +121,7 @@ fn count(batch: &Batch) -> usize {
         match event {
             SourceEvent::Row(row) => {
                 let images = [batch.before(row), batch.after(row)];
-                images.iter().flatten().for_each(|image| drop(image.values().count()));
+                images.iter().flatten().for_each(|image| image.values().for_each(drop));
                 rows += 1;
             }
             SourceEvent::Unreadable { .. } => rows += 1,
