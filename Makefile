@@ -44,11 +44,14 @@ servers: prerequisites
 # Every parser of foreign bytes, FUZZ_SECONDS each. The sanitizer needs compiler flags that the
 # stable toolchain keeps behind RUSTC_BOOTSTRAP.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := pgoutput frame binlog expression gtid_set statement
+FUZZ_TARGETS := pgoutput frame binlog expression gtid_set statement \
+  rows table_map jsonb decimal temporal payload
 fuzz:
 	command -v cargo-fuzz >/dev/null || cargo install --locked --quiet cargo-fuzz
 	@set -e; for target in $(FUZZ_TARGETS); do \
-	  RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz $$target -- \
+	  mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz $$target \
+	    fuzz/corpus/$$target fuzz/seeds/$$target -- \
 	    -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1; \
 	done
 

@@ -1,11 +1,16 @@
 //! The connector against real servers, and against servers that misbehave as real ones seldom do.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod binlog;
 mod conformance;
 mod doctor;
 mod dump;
+mod images;
 mod login;
 mod misbehaving;
+mod recorded;
+mod replica;
 mod stream;
 mod support;
 mod tls;
+mod values;

@@ -131,6 +131,16 @@ fn a_row_based_binlog_with_gtids_is_the_default_and_settings_win_over_it() {
 }
 
 #[test]
+fn what_a_later_statement_fails_with_is_not_lost() {
+    let test = "a later statement that fails";
+    let Some(server) = shared_mysql_or_skip(MysqlVersion::Mariadb1011, test) else { return };
+    for sql in ["set @a = 1; insert into nowhere values (1)", "select 1; select 2; nonsense"] {
+        assert!(server.execute(sql).is_err(), "{sql}");
+    }
+    assert_eq!(server.query("set @a = 7; select @a").unwrap(), [[Some("7".to_owned())]]);
+}
+
+#[test]
 fn a_server_that_cannot_start_fails_with_its_log_and_is_no_reason_to_skip() {
     let version = MysqlVersion::Mariadb1011;
     if mysql_or_skip(version, &controlled(), "a wrong setting").is_none() {

@@ -117,6 +117,11 @@ impl Decoder {
         match frame.event()? {
             Event::TableMap(map) => self.table_map(frame, &map, &mut out),
             Event::Rows(rows) => self.rows(frame, &rows, &mut out).map(|()| Decoded::Whole),
+            Event::Query(query) => {
+                let statement = self.meaning_of(&query)?;
+                self.inside(statement, &mut out);
+                Ok(Decoded::Whole)
+            }
             Event::TransactionPayload(_) => Ok(Decoded::Packed),
             _ => Ok(Decoded::Whole),
         }

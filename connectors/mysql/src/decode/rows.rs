@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use connector_api::{Error, Op, Result};
+use connector_api::{Error, Op, Result, TableSchema};
 
 use super::group::Branch;
 use super::table::{Captured, Failed, Image, Nameless, Table, name_of};
@@ -69,7 +69,7 @@ impl Decoder {
             ))
         })?;
         let Some(captured) = &table.captured else { return Ok(()) };
-        self.touch(captured);
+        self.touch(&captured.schema);
         if captured.width().is_some_and(|width| width != rows.columns) {
             return Err(Error::definite(format!(
                 "the server sent rows of {} columns for table {}, which it described with others",
@@ -83,11 +83,11 @@ impl Decoder {
         done
     }
 
-    fn touch(&mut self, captured: &Captured) {
+    /// The transaction changes a captured table, in whatever way.
+    pub(super) fn touch(&mut self, schema: &Arc<TableSchema>) {
         let Some(group) = &mut self.group else { return };
-        let name = &captured.schema.name;
-        if !group.touched.iter().any(|known| known.name == *name) {
-            group.touched.push(Arc::clone(&captured.schema));
+        if !group.touched.iter().any(|known| known.name == schema.name) {
+            group.touched.push(Arc::clone(schema));
         }
     }
 

@@ -32,16 +32,20 @@ impl Decoder {
         query: &Query<'_>,
         out: &mut Out<'_>,
     ) -> Result<Decoded> {
+        match self.meaning_of(query)? {
+            Statement::Xa(xa) => self.xa_step(&xa, frame, out),
+            statement => self.statement(statement, frame, out).map(|()| Decoded::Whole),
+        }
+    }
+
+    pub(super) fn meaning_of(&mut self, query: &Query<'_>) -> Result<Statement> {
         let mut room = std::mem::take(&mut self.room);
         let captured = |schema: &str, table: &str| {
             self.capture.columns_of(&TableName::new(schema, table)).is_some()
         };
         let read = meaning(query, self.catalog.fold_case, &captured, &mut room);
         self.room = room;
-        match read? {
-            Statement::Xa(xa) => self.xa_step(&xa, frame, out),
-            statement => self.statement(statement, frame, out).map(|()| Decoded::Whole),
-        }
+        read
     }
 
     fn statement(
@@ -71,6 +75,12 @@ impl Decoder {
             _ => {}
         }
         let is_begun = self.enter(frame, out)?.is_begun;
+        self.inside(statement, out);
+        if is_begun { Ok(()) } else { self.commit(out) }
+    }
+
+    /// What a statement in the middle of a transaction does to captured tables.
+    pub(super) fn inside(&mut self, statement: Statement, out: &mut Out<'_>) {
         match statement {
             Statement::RollbackTo(_) => self.doubt(
                 "a part of a transaction that changed it was rolled back, and rows of tables \
@@ -94,13 +104,14 @@ impl Decoder {
             }
             _ => {}
         }
-        if is_begun { Ok(()) } else { self.commit(out) }
     }
 
     fn unread_tables(&mut self, tables: &[TableName], reason: &str, out: &mut Out<'_>) {
         for name in tables {
             if self.capture.columns_of(name).is_some() {
                 let schema = self.shape(name);
+                // It is changed also where the transaction ends otherwise than by a commit.
+                self.touch(&schema);
                 self.unreadable(&schema, reason, out);
             }
         }

@@ -23,6 +23,9 @@ const LABELS_COLUMN_CHARSET: u8 = 11;
 const VISIBILITY: u8 = 12;
 const VECTOR_DIMENSIONS: u8 = 13;
 
+/// The labels an ENUM can have; a SET has less.
+const LABELS_MAX: u64 = 65_535;
+
 impl<'a> TableMap<'a> {
     /// Adds to `columns`, which are this table's, what the log says of them beyond their types.
     ///
@@ -176,6 +179,9 @@ fn labels<'a>(
 ) -> Result<()> {
     for column in columns.iter_mut().filter(|column| among(column)) {
         let count = value.packed()?;
+        if count > LABELS_MAX {
+            return Err(value.wrong(&format!("{count} labels, where {LABELS_MAX} are possible")));
+        }
         let mut labels = Vec::new();
         for _ in 0..count {
             labels.push(value.packed_bytes()?);

@@ -38,6 +38,10 @@ pub(super) mod types {
     pub(in super::super) const GEOMETRY: u8 = 255;
 }
 
+/// Both families allow a table no more columns. What is remembered of each takes much more room
+/// than the byte that announces it.
+const COLUMNS_MAX: usize = 4096;
+
 /// The table that rows behind it are of.
 #[derive(Debug, Clone)]
 pub struct TableMap<'a> {
@@ -92,6 +96,10 @@ impl<'a> TableMap<'a> {
         let schema = body.name()?;
         let table = body.name()?;
         let columns = body.packed_len()?;
+        if columns > COLUMNS_MAX {
+            let found = format!("{columns} columns, and a table has at most {COLUMNS_MAX}");
+            return Err(body.wrong(&found));
+        }
         let types = body.bytes(columns)?;
         let metadata = body.packed_bytes()?;
         let nulls = body.bytes(columns.div_ceil(8))?;

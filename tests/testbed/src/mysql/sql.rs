@@ -67,6 +67,8 @@ async fn rows_of(conn: &mut Conn, sql: &str) -> Result<Vec<Row>, ServerError> {
     while !result.is_empty() {
         result.for_each(|row| rows.push(row.unwrap_raw().into_iter().map(text).collect())).await?;
     }
+    // What a later statement failed with is kept until somebody asks for it.
+    result.drop_result().await?;
     Ok(rows)
 }
 

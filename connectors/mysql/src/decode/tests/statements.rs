@@ -2,6 +2,7 @@
 
 use super::encode::Log;
 use super::*;
+use crate::log::Kind;
 
 /// What a statement by itself makes of the log.
 fn told(text: &str) -> Vec<String> {
@@ -49,4 +50,19 @@ fn rows_before_a_savepoint_that_is_returned_to_are_doubted() {
     let lines = lines(&read(&log));
     assert_eq!(lines.len(), 4, "{lines:?}");
     assert!(lines[2].starts_with("1 unreadable shop.stock: a part"), "{lines:?}");
+}
+
+#[test]
+fn rows_changed_by_text_are_doubted_however_their_transaction_ends() {
+    let mut log = Log::mysql();
+    log.gtid(5).begin().query("UPDATE stock SET note = 'x'").query("ROLLBACK");
+    let found = lines(&read(&log));
+    assert!(found[1].starts_with("0 unreadable shop.stock: a transaction"), "{found:?}");
+    let mut log = Log::mysql();
+    log.gtid(5).query("XA START 'a'").query("UPDATE stock SET note = 'x'").query("XA END 'a'");
+    log.add(Kind::XA_PREPARE, &[0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, b'a']);
+    log.gtid(6).query("XA COMMIT 'a'");
+    let found = lines(&read(&log));
+    let marks = found.iter().filter(|line| line.contains("unreadable shop.stock"));
+    assert_eq!(marks.count(), 2, "{found:?}");
 }

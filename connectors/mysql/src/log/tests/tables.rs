@@ -138,6 +138,23 @@ fn a_description_that_does_not_fit_is_refused() {
 }
 
 #[test]
+fn more_columns_or_labels_than_a_table_can_have_are_refused() {
+    const INT: (u8, &[u8]) = (3, &[]);
+    let mut framing = reading(&encode::mysql());
+    let mut refused = |body: &[u8]| {
+        let event = encode::checked(encode::event(Kind::TABLE_MAP, 0, body));
+        let Event::TableMap(map) = framing.frame(&event)?.event()? else { panic!() };
+        map.describe(&mut map.columns()?)
+    };
+    assert!(refused(&encode::table_map(7, &[INT; 4096], &[])).is_ok());
+    let error = refused(&encode::table_map(7, &[INT; 4097], &[])).unwrap_err();
+    assert!(error.to_string().contains("4097 columns"), "{error}");
+    let labels = encode::part(6, &[&encode::packed(65_536)[..], &[0; 65_536]].concat());
+    let error = refused(&encode::table_map(7, &[(254, &[247, 2])], &labels)).unwrap_err();
+    assert!(error.to_string().contains("65536 labels"), "{error}");
+}
+
+#[test]
 fn a_table_with_an_unknown_type_is_named_and_its_columns_are_refused() {
     let mut framing = reading(&encode::mysql());
     let body = encode::table_map(7, &[(3, &[]), (200, &[])], &[]);
