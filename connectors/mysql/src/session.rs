@@ -79,8 +79,8 @@ impl Connection for Session {
         let greeting = greet(&mut channel, config).await?;
         let mut capabilities = login::CAPABILITIES & greeting.capabilities;
         if let Some(tls) = config.tls_to(host) {
-            if greeting.capabilities.contains(CapabilityFlags::CLIENT_SSL) {
-                capabilities |= CapabilityFlags::CLIENT_SSL;
+            if greeting.capabilities.contains(login::TLS) {
+                capabilities |= login::TLS;
                 begin_tls(&mut channel, &tls, capabilities).await?;
             } else if config.tls.mode != SslMode::Preferred {
                 return Err(not_offered(host, &WORDS));

@@ -103,7 +103,7 @@ async fn a_password_is_known_to_the_server_the_second_time_and_shown_to_it_alone
     }
     let secure = create(&server, "tls", "REQUIRE SSL");
     let clear = config(&url(&server, &secure, "ssl-mode=disabled"));
-    assert_refused(&clear, "(1045)", Some("password")).await;
+    assert_refused(&clear, "(1045)", Some("write ssl-mode=verify-identity")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,7 @@ async fn told_of_dump(play: impl FnOnce(Client) + Send + 'static) -> Error {
     let server = fake.dump(play);
     let from = DumpFrom { file: "log.1".to_owned(), offset: 4, ends_with_the_log: false };
     let told = match Dump::open(&config, &from).await {
-        Ok(mut dump) => dump.to_the_end().await.map(drop).unwrap_err(),
+        Ok(mut dump) => dump.rest().await.map(drop).unwrap_err(),
         Err(told) => told,
     };
     server.join().unwrap();

@@ -3,8 +3,8 @@
 //! A server sends each message of its log with a system call of its own. A reader that is as fast
 //! as the server is woken for each of them and slows it down; with `SO_RCVLOWAT` the kernel wakes
 //! it once for 64 KiB (measured on PostgreSQL with 1-row transactions: 1.3 times the throughput
-//! with an eighth of the CPU). Data below the mark is invisible to readiness, also to tokio's `try_read`,
-//! which asks nobody while epoll is silent; so a tick has to ask the kernel itself.
+//! with an eighth of the CPU). Data below the mark is invisible to readiness, also to tokio's
+//! `try_read`, which asks nobody while epoll is silent; so a tick has to ask the kernel itself.
 #![allow(unsafe_code, reason = "no well-kept crate sets SO_RCVLOWAT")]
 
 use std::io;

@@ -71,8 +71,12 @@ impl Channel {
         self.wire.queue(&[low, middle, high, self.number]);
         self.wire.queue(payload);
         self.number = self.number.wrapping_add(1);
-        let sent = self.wire.flush().await;
-        sent.map_err(|error| self.broken(&error))
+        let Err(error) = self.wire.flush().await else { return Ok(()) };
+        // A server that has closed the connection may have said why before.
+        match self.wire.receive(&mut [0; 64]) {
+            Err(said) if is_tls(&said) => Err(self.broken(&said)),
+            _ => Err(self.broken(&error)),
+        }
     }
 
     /// Sends what the library writes as the next packet of an exchange.
@@ -103,17 +107,13 @@ impl Channel {
     }
 
     async fn fill(&mut self) -> Result<()> {
-        let mut buffer = [0; 8192];
         loop {
-            match self.wire.receive(&mut buffer) {
+            match self.take() {
                 Ok(0) => {
                     let what = format!("{} closed the connection", self.host);
                     return Err(Error::transient(what));
                 }
-                Ok(count) => {
-                    self.incoming.extend_from_slice(&buffer[..count]);
-                    return Ok(());
-                }
+                Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let ready = self.wire.socket().readable().await;
                     ready.map_err(|error| self.broken(&error))?;
@@ -121,6 +121,14 @@ impl Channel {
                 Err(error) => return Err(self.broken(&error)),
             }
         }
+    }
+
+    /// Takes what has arrived; 0 is the end of the stream.
+    fn take(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; 8192];
+        let count = self.wire.receive(&mut buffer)?;
+        self.incoming.extend_from_slice(&buffer[..count]);
+        Ok(count)
     }
 
     /// The server does not speak the protocol, or something between the two ends does not.

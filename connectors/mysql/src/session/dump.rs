@@ -64,7 +64,7 @@ impl Session {
                 self.channel.send_message(&request.with_filename(file)).await
             }
             (Err(_), Flavor::MariaDb) => Err(Error::definite(format!(
-                "the stream stands {} bytes into {}, and MariaDB can be asked for the first {} only",
+                "the stream stands {} bytes into {}; MariaDB can be asked for the first {} only",
                 from.offset,
                 from.file,
                 u32::MAX

@@ -78,6 +78,8 @@ impl ServerMessage {
             3159 => remedies.encrypt(),
             1381 => LOG_BIN.to_owned(),
             1236 => return self.of_the_log(),
+            // MariaDB has a number of its own for it.
+            4052 => return taken(),
             code if TRANSIENT.contains(&code) || self.state.starts_with("08") => {
                 return Fault::Transient;
             }
@@ -90,7 +92,7 @@ impl ServerMessage {
     fn of_the_log(&self) -> Fault {
         let says = |words: &[&str]| words.iter().any(|words| self.message.contains(words));
         if says(&["same server_uuid/server_id", "same server_id"]) {
-            return Fault::Held { by: "another dump with the same server id".to_owned() };
+            return taken();
         }
         let fix = if says(&["log is not open"]) {
             LOG_BIN
@@ -98,7 +100,7 @@ impl ServerMessage {
             "set server_id in the server's my.cnf to a number that no other server has, and restart"
         } else if says(&["max_allowed_packet"]) {
             "SET GLOBAL max_allowed_packet = 1073741824; and the same in the server's my.cnf"
-        } else if says(&["impossible position", "bogus data", "not pass crc", "checksum"]) {
+        } else if says(&["bogus data", "not pass crc", "checksum"]) {
             // The log is damaged, or the place is none: neither passes by itself.
             return Fault::Definite;
         } else {
@@ -108,6 +110,10 @@ impl ServerMessage {
         };
         Fault::Operator { fix: fix.to_owned() }
     }
+}
+
+fn taken() -> Fault {
+    Fault::Held { by: "another dump with the same server id".to_owned() }
 }
 
 const LOG_BIN: &str = "set log_bin = binlog in the server's my.cnf, and restart it";
@@ -133,13 +139,21 @@ impl Remedies<'_> {
     }
 
     fn password(&self) -> String {
-        match self.config.password {
+        let fix = match self.config.password {
             Some(_) => format!(
                 "set the right password for {} in the seller's file ([source] password)",
                 self.config.user
             ),
             None => "add password = { file = \"...\" } or { env = \"...\" } to [source]".to_owned(),
+        };
+        // Neither family tells this from a wrong password.
+        if self.config.tls.client.is_some() {
+            return fix;
         }
+        format!(
+            "{fix}; where the user has to come over TLS or show a certificate, {}",
+            self.encrypt()
+        )
     }
 
     fn own_password(&self) -> String {
@@ -184,7 +198,7 @@ impl Remedies<'_> {
             SslMode::Disable | SslMode::Preferred => {
                 "write ssl-mode=verify-identity in the URL".to_owned()
             }
-            _ => "give ssl-cert and ssl-key if that server wants a client certificate".to_owned(),
+            _ => "give ssl-cert and ssl-key in the URL".to_owned(),
         }
     }
 }

@@ -22,6 +22,9 @@ pub(super) const CAPABILITIES: CapabilityFlags = CapabilityFlags::CLIENT_LONG_PA
     .union(CapabilityFlags::CLIENT_PLUGIN_AUTH)
     .union(CapabilityFlags::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA);
 
+/// What we can do besides, where it was asked for.
+pub(super) const TLS: CapabilityFlags = CapabilityFlags::CLIENT_SSL;
+
 /// The first byte of what a server says during a login.
 const DONE: u8 = 0x00;
 const MORE: u8 = 0x01;

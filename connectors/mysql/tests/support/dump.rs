@@ -66,7 +66,7 @@ impl Dump {
     }
 
     /// The kinds and sizes of all events up to the end of the log.
-    pub async fn to_the_end(&mut self) -> Result<Vec<(Kind, u32)>> {
+    pub async fn rest(&mut self) -> Result<Vec<(Kind, u32)>> {
         let mut events = Vec::new();
         while let Some(header) = self.next().await? {
             events.push((header.kind, header.size));
