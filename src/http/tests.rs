@@ -71,6 +71,7 @@ fn checkpoint() -> Checkpoint {
         partial: None,
         capture: Capture::default(),
         coverage: String::new(),
+        layouts: Vec::new(),
     };
     Checkpoint::first("acme", "main", point, MappingRevision { number: 1, hash: "0".into() })
 }

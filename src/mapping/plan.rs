@@ -297,7 +297,7 @@ impl MappingPlan {
 /// What a column's values are to expressions. A type not listed is found out value by value.
 fn kind_of(type_name: &str) -> ColumnKind {
     let base = type_name.split('(').next().unwrap_or(type_name).trim();
-    match base {
+    match base.split(" unsigned").next().unwrap_or(base) {
         "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" | "decimal"
         | "tinyint" | "mediumint" | "int" | "float" | "double" => ColumnKind::Number,
         "text" | "character varying" | "character" | "uuid" | "varchar" | "char" | "longtext"

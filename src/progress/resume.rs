@@ -61,6 +61,7 @@ mod tests {
             partial: None,
             capture: Capture::default(),
             coverage: String::new(),
+            layouts: Vec::new(),
         };
         Checkpoint::first("acme", "main", point, MappingRevision { number: 1, hash: "".into() })
     }

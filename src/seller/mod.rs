@@ -134,8 +134,8 @@ impl Seller {
     fn take(&mut self, batch: &Batch) -> Result<()> {
         let mapped = self.mapper.apply(batch);
         self.next.take_if(|next| next.reached(&mut self.checkpoint, batch));
-        self.checkpoint.advance(batch.end(), batch.partial());
-        self.remember(&mapped.notices, batch);
+        self.checkpoint.follow(batch);
+        self.remember(&mapped.notices);
         let counts = mapped.counts;
         self.surroundings.metrics.mapped(counts.rows, counts.filtered, counts.coalesced);
         let idle = mapped.records.is_empty()
@@ -152,7 +152,7 @@ impl Seller {
     }
 
     /// Keeps in the checkpoint what happened to tables as a whole.
-    fn remember(&mut self, notices: &[Notice], batch: &Batch) {
+    fn remember(&mut self, notices: &[Notice]) {
         for notice in notices {
             let (table, reason) = match notice {
                 Notice::ScopeCleared { table, cause, .. } => (table, format!("{cause:?}")),
@@ -160,13 +160,6 @@ impl Seller {
                 Notice::SchemaChanged { .. } => continue,
             };
             self.checkpoint.dirty_tables.insert(table.to_string(), reason.to_lowercase());
-        }
-        for event in batch.events() {
-            if let connector_api::SourceEvent::SchemaChanged { table } = event {
-                let schema = batch.table(*table);
-                self.checkpoint.schemas.retain(|known| known.name != schema.name);
-                self.checkpoint.schemas.push(connector_api::TableSchema::clone(schema));
-            }
         }
     }
 

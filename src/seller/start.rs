@@ -43,7 +43,7 @@ impl NextCapture {
     pub fn reached(&self, checkpoint: &mut Checkpoint, batch: &Batch) -> bool {
         let open = batch.partial().is_some_and(|partial| partial.txid == self.behind);
         if !open {
-            checkpoint.advance(batch.end(), None);
+            checkpoint.complete(batch.end());
             checkpoint.recapture(self.capture.clone(), self.coverage.clone());
         }
         !open
@@ -163,6 +163,7 @@ impl Decider<'_> {
             partial: None,
             capture: self.capture.clone(),
             coverage: self.survey.coverage.clone(),
+            layouts: Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use connector_api::{Capture, Lineage, Partial, Position, ResumePoint, TableSchema};
+use connector_api::{Batch, Capture, Lineage, Position, ResumePoint};
 use serde::{Deserialize, Serialize};
 
 /// The format written by this version; a greater one is refused.
@@ -34,8 +34,6 @@ pub struct Checkpoint {
     pub synthetic: u32,
     /// Which mapping wrote it.
     pub mapping: MappingRevision,
-    /// Captured tables as the log last described them.
-    pub schemas: Vec<TableSchema>,
     /// Tables whose published levels may be wrong until a snapshot, and why.
     pub dirty_tables: BTreeMap<String, String>,
 }
@@ -78,7 +76,6 @@ impl Checkpoint {
             epoch: 1,
             synthetic: 0,
             mapping,
-            schemas: Vec::new(),
             dirty_tables: BTreeMap::new(),
         }
     }
@@ -110,13 +107,23 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// The checkpoint behind a batch that ended at `end` with `partial` open.
-    pub fn advance(&mut self, end: &Position, partial: Option<&Partial>) {
+    /// The checkpoint behind a batch.
+    pub fn follow(&mut self, batch: &Batch) {
+        self.moves_to(batch.end());
+        self.point.follow(batch);
+    }
+
+    /// The checkpoint behind the last complete transaction before `end`.
+    pub fn complete(&mut self, end: &Position) {
+        self.moves_to(end);
+        self.point.position = end.clone();
+        self.point.partial = None;
+    }
+
+    fn moves_to(&mut self, end: &Position) {
         if self.point.position != *end {
-            self.point.position = end.clone();
             self.synthetic = 0;
         }
-        self.point.partial = partial.cloned();
     }
 
     /// Starts a new system of coordinates at `point`: every version from here on is greater.
@@ -143,6 +150,7 @@ impl Checkpoint {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use connector_api::Partial;
     use proptest::prelude::*;
 
     use super::*;
@@ -154,6 +162,7 @@ mod tests {
             partial: partial.map(|(txid, rows)| Partial { txid, rows }),
             capture: Capture::default(),
             coverage: String::new(),
+            layouts: Vec::new(),
         };
         let mapping = MappingRevision { number: 3, hash: "00".repeat(16) };
         Checkpoint { epoch, ..Checkpoint::first("acme", "main", point, mapping) }
@@ -189,9 +198,9 @@ mod tests {
     fn the_synthetic_counter_restarts_when_the_position_moves() {
         let mut checkpoint = sample("0/1", None, 1);
         checkpoint.synthetic = 5;
-        checkpoint.advance(&Position::new("0/1"), None);
+        checkpoint.complete(&Position::new("0/1"));
         assert_eq!(checkpoint.synthetic, 5);
-        checkpoint.advance(&Position::new("0/2"), None);
+        checkpoint.complete(&Position::new("0/2"));
         assert_eq!(checkpoint.synthetic, 0);
     }
 }

@@ -71,6 +71,7 @@ impl Store {
             partial: None,
             capture: Capture::default(),
             coverage: String::new(),
+            layouts: Vec::new(),
         };
         let mapping = MappingRevision { number: 1, hash: String::new() };
         Self {
@@ -98,7 +99,7 @@ impl Store {
                 _ => {}
             }
         }
-        self.checkpoint.advance(batch.end(), batch.partial());
+        self.checkpoint.follow(batch);
         if let Some(partial) = batch.partial() {
             let commit: u64 = partial.txid.parse().expect("the simulation writes numbers");
             self.blocks.entry(commit).or_default().push(partial.rows);

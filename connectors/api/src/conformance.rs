@@ -34,15 +34,18 @@
 //! | `blocks` | large transactions come in pieces and go on in the middle |
 //! | `progress` | nothing is missing, nothing comes twice, positions and heads tell the truth |
 //! | `tail` | reads a stream into events that can be compared |
+//! | `reader` | reads a stream into lines, for what each connector proves besides |
 
 mod blocks;
 mod changes;
 mod progress;
+mod reader;
 mod tail;
 
 use std::pin::Pin;
 
 use async_trait::async_trait;
+pub use reader::{Reader, within};
 
 use crate::{Capture, CaptureTable, Columns, Connector, TableName};
 

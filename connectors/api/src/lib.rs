@@ -62,7 +62,7 @@ pub use connector::{ChangeStream, Connector, Continuity, Head, Survey};
 pub use fault::{Error, Fault, Finding, Result, Severity};
 pub use position::{Lineage, Partial, Position, ResumePoint};
 pub use table::{
-    Capture, CaptureTable, Column, ColumnDescription, Columns, Identity, TableDescription,
-    TableName, TableSchema,
+    Capture, CaptureTable, Column, ColumnDescription, ColumnLayout, Columns, Identity,
+    TableDescription, TableLayout, TableName, TableSchema,
 };
 pub use value::{Cell, TextKind, Value};

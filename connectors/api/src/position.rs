@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Capture;
+use crate::{Batch, Capture, TableLayout};
 
 /// A place in a log, as text that only its connector reads.
 ///
@@ -77,4 +77,20 @@ pub struct ResumePoint {
     /// What the server was set to send when the position was written, as the connector prints it
     /// ([`crate::Survey::coverage`]). Another coverage means that changes may have been left out.
     pub coverage: String,
+    /// What the log does not say of tables, as it is at `position`. Empty where logs say it all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layouts: Vec<TableLayout>,
+}
+
+impl ResumePoint {
+    /// The place behind a batch of the log that this is a place of.
+    pub fn follow(&mut self, batch: &Batch) {
+        if self.position != *batch.end() {
+            self.position = batch.end().clone();
+        }
+        self.partial = batch.partial().cloned();
+        if let Some(layouts) = batch.layouts() {
+            self.layouts = layouts.to_vec();
+        }
+    }
 }

@@ -149,6 +149,31 @@ pub struct TableDescription {
     pub identity: Identity,
 }
 
+/// A table's columns in the order of its rows: what a log has to be read with that does not itself
+/// say the names of columns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableLayout {
+    /// Schema and table.
+    pub name: TableName,
+    /// All of them, captured or not.
+    pub columns: Vec<ColumnLayout>,
+}
+
+/// A column of a [`TableLayout`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnLayout {
+    /// Its name.
+    pub name: String,
+    /// The database's own name of its type, with everything that belongs to it.
+    pub type_name: String,
+    /// What its text is encoded in; none for what is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charset: Option<String>,
+    /// Whether it is a part of the primary key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_key: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 mod url;
 
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,6 +91,14 @@ impl fmt::Debug for MysqlConfig {
 }
 
 impl MysqlConfig {
+    /// For a short dump beside the stream, which ours would end by its number.
+    pub(crate) fn beside(&self) -> Self {
+        // Above the numbers that people and slots give.
+        let chance = RandomState::new().hash_one(self.server_id);
+        let server_id = u32::try_from(chance >> 32).expect("32 bits are left") | 1 << 31;
+        Self { server_id, ..self.clone() }
+    }
+
     /// What the server shows of our connections: the name, and whose they are.
     pub(crate) fn shown_name(&self) -> String {
         let installation = self.installation.as_deref();

@@ -27,16 +27,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use connector_api::{
-    Batch, BatchBuilder, Capture, Error, Partial, Result, ResumePoint, TableName, TableSchema,
+    Batch, BatchBuilder, Capture, Error, Partial, Result, ResumePoint, TableLayout, TableName,
+    TableSchema,
 };
 
-use crate::log::{Event, Frame, Unpacker};
-use crate::position::LogPosition;
+use crate::log::{Event, Frame};
+use crate::position::{LogFile, LogPosition};
 use crate::value::Scratch;
-pub use catalog::{Catalog, CatalogColumn};
+pub use catalog::Catalog;
 use group::{Group, Prepared};
 use place::Place;
 use table::Table;
+pub(crate) use text::meaning;
 
 /// Turns the events of one log into row changes.
 #[derive(Debug)]
@@ -57,6 +59,19 @@ pub struct Decoder {
     scratch: Scratch,
     room: Vec<u8>,
     texts: [String; 2],
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Decoded {
+    /// All of it was read.
+    Whole,
+    /// It packs events, which are to be handed over one by one.
+    Packed,
+    /// The log does not say which columns this table has: find out, [`Decoder::answer`], and hand
+    /// the same event over again.
+    Lacks(TableName),
 }
 
 /// The transaction that is partly durable, until it has been passed.
@@ -111,11 +126,18 @@ impl Decoder {
         })
     }
 
-    /// What is known of columns beside the log, to be added to.
-    pub fn catalog(&mut self) -> &mut Catalog {
-        // What they were built from may change.
-        self.tables.clear();
-        &mut self.catalog
+    /// Says which columns a table has that [`Decoded::Lacks`] asked for, or why nobody can.
+    pub fn answer(
+        &mut self,
+        table: TableName,
+        answer: Result<TableLayout, String>,
+        out: &mut BatchBuilder,
+    ) {
+        match answer {
+            Ok(layout) => self.catalog.define(layout),
+            Err(why) => self.catalog.refuse(table, why),
+        }
+        out.learn(self.catalog.layouts());
     }
 
     /// Decodes one event of the log into `out`. An event may hold more than a batch: what is full
@@ -127,40 +149,32 @@ impl Decoder {
     pub fn event(
         &mut self,
         frame: &Frame<'_>,
-        unpacker: &mut Unpacker,
         out: &mut BatchBuilder,
         full: &mut dyn FnMut(Batch),
-    ) -> Result<()> {
-        let mut out = Out { batch: out, full };
+    ) -> Result<Decoded> {
         let event = frame.event()?;
         self.place.read(&frame.header, &event);
-        match event {
-            Event::TransactionPayload(payload) => {
-                let mut inside = payload.events(unpacker)?;
-                while let Some(frame) = inside.read_event()? {
-                    let event = frame.event()?;
-                    if let Event::TransactionPayload(_) | Event::Rotate(_) = event {
-                        return Err(Error::definite(format!(
-                            "the server packed a {} into a transaction",
-                            frame.header.kind
-                        )));
-                    }
-                    self.apply(&frame, event, &mut out)?;
-                }
-                Ok(())
-            }
-            event => self.apply(frame, event, &mut out),
-        }
+        self.apply(frame, event, &mut Out { batch: out, full })
     }
 
-    fn apply(&mut self, frame: &Frame<'_>, event: Event<'_>, out: &mut Out<'_>) -> Result<()> {
-        match event {
+    /// Behind the event that was read last, with the transactions that are complete.
+    pub fn end(&self) -> &LogPosition {
+        &self.place.here
+    }
+
+    /// Where the event that was read last begins; those that are packed begin with their pack.
+    pub fn here(&self) -> (&LogFile, u64) {
+        (&self.place.here.file, self.place.start)
+    }
+
+    fn apply(&mut self, frame: &Frame<'_>, event: Event<'_>, out: &mut Out<'_>) -> Result<Decoded> {
+        let done = match event {
             Event::Gtid(gtid) => self.named(group::of_mysql(&gtid)?, frame, out),
             Event::MariadbGtid(gtid) => self.named(group::of_mariadb(&gtid), frame, out),
             Event::Query(query) => self.query(frame, &query, out),
             Event::Xid(_) => self.commit(out),
             Event::XaPrepare(xa) => self.xa_prepare(&xa, out),
-            Event::TableMap(map) => self.table_map(frame, &map, out),
+            Event::TableMap(map) => return self.table_map(frame, &map, out),
             Event::Rows(rows) => self.rows(frame, &rows, out),
             Event::Incident(incident) => {
                 let message = String::from_utf8_lossy(incident.message).into_owned();
@@ -180,13 +194,15 @@ impl Decoder {
                 self.place.mariadb_before(&list);
                 Ok(())
             }
-            Event::TransactionPayload(_) | Event::Stop | Event::Ignored(_) => Ok(()),
+            Event::TransactionPayload(_) => return Ok(Decoded::Packed),
+            Event::Stop | Event::Ignored(_) => Ok(()),
             Event::StartEncryption => Ok(()),
             Event::Unknown(kind) => Err(Error::definite(format!(
                 "the server sent a {kind}, which is not known and may not be passed over: rows \
                  may be missing behind it"
             ))),
-        }
+        };
+        done.map(|()| Decoded::Whole)
     }
 
     /// The captured tables known by now: from the log, the catalog, and what is captured by a name

@@ -56,7 +56,7 @@ trait Connection: Sized {
 async fn first_of<C: Connection>(config: &MysqlConfig) -> Result<C> {
     let mut last = Error::transient("no host to connect to");
     for host in &config.hosts {
-        let connecting = C::connect_to(host, config);
+        let connecting = Box::pin(C::connect_to(host, config));
         let connected = tokio::time::timeout(config.connect_timeout, connecting).await;
         let seconds = config.connect_timeout.as_secs();
         let late = |_| Err(Error::transient(format!("{host} let no one in for {seconds} s")));
@@ -108,6 +108,19 @@ impl Session {
     /// The server's family.
     pub fn flavor(&self) -> Flavor {
         self.greeting.flavor
+    }
+
+    /// How it was connected.
+    pub(crate) fn config(&self) -> &MysqlConfig {
+        &self.config
+    }
+
+    /// The first value of a query; `None` for NULL, and where there is no row.
+    ///
+    /// # Errors
+    /// As of [`Self::query`].
+    pub(crate) async fn value(&mut self, sql: &str) -> Result<Option<String>> {
+        Ok(self.query(sql).await?.into_iter().flatten().next().flatten())
     }
 
     /// The rows of a query, as text; at most 16 MiB of them.

@@ -196,6 +196,7 @@ impl Connector for PostgresConnector {
             partial: None,
             capture: capture.clone(),
             coverage: self.coverage(&facts, capture),
+            layouts: Vec::new(),
         })
     }
 

@@ -49,8 +49,7 @@ impl Tail {
 
     /// Takes in a batch that was read from the stream itself.
     pub(super) fn take(&mut self, batch: &Batch) {
-        self.point.position = batch.end().clone();
-        self.point.partial = batch.partial().cloned();
+        self.point.follow(batch);
         for event in batch.events() {
             if let SourceEvent::Begin(begin) = event {
                 self.coordinates.push(begin.coordinate);

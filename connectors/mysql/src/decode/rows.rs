@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use connector_api::{Error, Op, Result};
 
-use super::table::{Captured, Failed, Image, Table, name_of};
-use super::{Decoder, Out};
+use super::table::{Captured, Failed, Image, Nameless, Table, name_of};
+use super::{Decoded, Decoder, Out};
 use crate::log::{Frame, Rows, RowsOp, TableMap};
 use crate::value::{Cursor, Scratch};
 
@@ -13,13 +13,17 @@ impl Decoder {
         frame: &Frame<'_>,
         map: &TableMap<'_>,
         out: &mut Out<'_>,
-    ) -> Result<()> {
+    ) -> Result<Decoded> {
         let Some(group) = &mut self.group else { return Err(outside(frame)) };
         let known = self.tables.get(&map.table_id);
         if known.is_some_and(|known| *known.body == *frame.body) {
-            return Ok(());
+            return Ok(Decoded::Whole);
         }
-        let mut table = Table::new(map, frame.body, frame.flavor, (&self.capture, &self.catalog));
+        let known = (&self.capture, &mut self.catalog);
+        let mut table = match Table::new(map, frame.body, frame.flavor, known) {
+            Ok(table) => table,
+            Err(Nameless(table)) => return Ok(Decoded::Lacks(table)),
+        };
         if let Some(captured) = &mut table.captured {
             match self.shapes.get(&captured.schema.name) {
                 // The same shape: later rows keep the place they have in the batch.
@@ -39,7 +43,7 @@ impl Decoder {
             self.shapes.insert(name, Arc::clone(&captured.schema));
         }
         self.tables.insert(map.table_id, Arc::new(table));
-        Ok(())
+        Ok(Decoded::Whole)
     }
 
     pub(super) fn rows(

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
-use connector_api::{BatchBuilder, Capture, Cell, Column, Columns, TableName, TableSchema};
+use connector_api::{
+    BatchBuilder, Capture, Cell, Column, ColumnLayout, Columns, TableName, TableSchema,
+};
 
-use super::catalog::{Catalog, CatalogColumn, labels};
+use super::catalog::{Catalog, Found, labels, real_kind};
 use crate::log::{self, Flavor, TableMap};
 use crate::value::{Charset, ColumnType, Cursor, Definition, Scratch, Unreadable};
 
-const STRING: u8 = 254;
 const ENUM: u8 = 247;
 const SET: u8 = 248;
 
@@ -51,19 +52,23 @@ pub(super) struct Image<'r> {
     pub(super) is_partial: bool,
 }
 
+/// A table whose columns the log does not name, and nothing else has.
+pub(super) struct Nameless(pub(super) TableName);
+
 impl Table {
     pub(super) fn new(
         map: &TableMap<'_>,
         body: &[u8],
         flavor: Flavor,
-        known: (&Capture, &Catalog),
-    ) -> Self {
+        known: (&Capture, &mut Catalog),
+    ) -> Result<Self, Nameless> {
         let (capture, catalog) = known;
         let name = name_of(map);
         let captured = capture
             .columns_of(&name)
-            .map(|wanted| Captured::new(map, flavor, name, (wanted, catalog)));
-        Self { body: body.into(), captured }
+            .map(|wanted| Captured::new(map, flavor, name, (wanted, catalog)))
+            .transpose()?;
+        Ok(Self { body: body.into(), captured })
     }
 }
 
@@ -76,8 +81,8 @@ impl Captured {
         map: &TableMap<'_>,
         flavor: Flavor,
         name: TableName,
-        known: (&Columns, &Catalog),
-    ) -> Self {
+        known: (&Columns, &mut Catalog),
+    ) -> Result<Self, Nameless> {
         let (wanted, catalog) = known;
         let columns = map.columns().and_then(|mut columns| {
             map.describe(&mut columns)?;
@@ -85,11 +90,15 @@ impl Captured {
         });
         let columns = match columns {
             Ok(columns) => columns,
-            Err(error) => return Self::unread(name, error.to_string()),
+            Err(error) => return Ok(Self::unread(name, error.to_string())),
         };
-        let defined = catalog.columns_of(&name);
-        let refused = refused(&columns, defined);
-        let defined = defined.filter(|defined| defined.len() == columns.len());
+        let is_named = columns.iter().all(|column| column.name.is_some());
+        let (defined, refused) = match catalog.columns_of(&name, &columns) {
+            _ if is_named => (None, None),
+            Found::Columns(defined) => (Some(defined), None),
+            Found::Refused(why) => (None, Some(why.to_owned())),
+            Found::Nothing => return Err(Nameless(name)),
+        };
         let has_key = columns.iter().any(|column| column.key.is_some())
             || defined.is_some_and(|defined| defined.iter().any(|column| column.is_key));
         let mut schema = TableSchema { name, columns: Vec::new() };
@@ -101,7 +110,7 @@ impl Captured {
                 Ok(planned) => planned,
                 Err(why) => {
                     let reason = format!("its column {}: {why}", described_name(column, nth));
-                    return Self::unread(schema.name, reason);
+                    return Ok(Self::unread(schema.name, reason));
                 }
             };
             let name = match (column.name, catalog) {
@@ -117,7 +126,7 @@ impl Captured {
             }
             plan.push(Planned { column: column_type, is_captured, is_json: column.kind == 245 });
         }
-        Self { schema: Arc::new(schema), plan: Ok(plan), refused }
+        Ok(Self { schema: Arc::new(schema), plan: Ok(plan), refused })
     }
 
     fn unread(name: TableName, reason: String) -> Self {
@@ -209,37 +218,14 @@ impl Captured {
     }
 }
 
-/// Why the columns of the log cannot be told apart by name, if they cannot.
-fn refused(columns: &[log::Column<'_>], defined: Option<&[CatalogColumn]>) -> Option<String> {
-    if columns.iter().all(|column| column.name.is_some()) {
-        return None;
-    }
-    let Some(defined) = defined else {
-        return Some(
-            "the log does not say the names of its columns, and they were not looked up since its \
-             shape changed; SET GLOBAL binlog_row_metadata=FULL makes the log say them"
-                .to_owned(),
-        );
-    };
-    (defined.len() != columns.len()).then(|| {
-        format!(
-            "the log has {} columns and the database defines {}: the table was altered in \
-             between; SET GLOBAL binlog_row_metadata=FULL makes the log say their names",
-            columns.len(),
-            defined.len()
-        )
-    })
-}
-
 /// How a column is read, and its type for people.
 fn reading_of(
     column: &log::Column<'_>,
     flavor: Flavor,
-    catalog: Option<&CatalogColumn>,
+    catalog: Option<&ColumnLayout>,
 ) -> Result<(ColumnType, String), Unreadable> {
-    let type_name = catalog.map_or("", |catalog| catalog.column_type.as_str());
-    let [first, _] = column.meta.to_le_bytes();
-    let real = if column.kind == STRING && first != 0 { first | 0x30 } else { column.kind };
+    let type_name = catalog.map_or("", |catalog| catalog.type_name.as_str());
+    let real = real_kind(column);
     let mut charset = column.collation.and_then(|number| {
         let number = u16::try_from(number).ok()?;
         Some(match flavor {
@@ -251,7 +237,7 @@ fn reading_of(
         column.labels.as_ref().map(|labels| labels.iter().map(|label| label.to_vec()).collect());
     if let Some(catalog) = catalog {
         if matches!(real, ENUM | SET) && own.is_none() {
-            own = labels(&catalog.column_type);
+            own = labels(&catalog.type_name);
             charset = Some(Charset::named("utf8mb4"));
         }
         let named = || Charset::named(catalog.charset.as_deref().unwrap_or("binary"));

@@ -11,7 +11,7 @@ mod tables;
 use connector_api::{CaptureTable, Columns, Lineage, Position, SourceEvent};
 
 use super::*;
-use crate::log::Framing;
+use crate::log::{Framing, Unpacker};
 use encode::Log;
 
 fn capture(tables: &[&str]) -> Capture {
@@ -27,6 +27,7 @@ fn point(partial: Option<(&str, u32)>) -> ResumePoint {
         partial: partial.map(|(txid, rows)| Partial { txid: txid.to_owned(), rows }),
         capture: capture(&["stock"]),
         coverage: String::new(),
+        layouts: Vec::new(),
     }
 }
 
@@ -34,11 +35,15 @@ fn point(partial: Option<(&str, u32)>) -> ResumePoint {
 fn try_read(from: &ResumePoint, log: &Log, early: bool) -> Result<Vec<Batch>> {
     let catalog = Catalog::default();
     let decoder = Decoder::new(from, capture(&["stock", "orders"]), catalog)?;
-    read_with(decoder, from, log, early)
+    let mut unknown = |_: &TableName| Err("nobody knows".to_owned());
+    read_with((decoder, &mut unknown), from, log, early)
 }
 
+/// What is said of tables that the log does not name the columns of.
+type Answer<'a> = &'a mut dyn FnMut(&TableName) -> Result<TableLayout, String>;
+
 fn read_with(
-    mut decoder: Decoder,
+    (mut decoder, answer): (Decoder, Answer<'_>),
     from: &ResumePoint,
     log: &Log,
     early: bool,
@@ -48,7 +53,24 @@ fn read_with(
     let mut batches = Vec::new();
     for event in log.events() {
         let frame = framing.frame(event)?;
-        decoder.event(&frame, &mut unpacker, &mut out, &mut |batch| batches.push(batch))?;
+        let mut hand_over = |frame: &Frame<'_>| loop {
+            let mut full = |batch| batches.push(batch);
+            match decoder.event(frame, &mut out, &mut full)? {
+                Decoded::Lacks(table) => {
+                    let said = answer(&table);
+                    decoder.answer(table, said, &mut out);
+                }
+                other => return Ok(other),
+            }
+        };
+        if hand_over(&frame)? == Decoded::Packed
+            && let Event::TransactionPayload(payload) = frame.event()?
+        {
+            let mut inside = payload.events(&mut unpacker)?;
+            while let Some(frame) = inside.read_event()? {
+                assert_eq!(hand_over(&frame)?, Decoded::Whole);
+            }
+        }
         if out.is_full() || (early && out.is_ready()) {
             batches.push(out.take());
         }

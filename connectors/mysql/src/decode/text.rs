@@ -6,6 +6,24 @@ use crate::statement::{Change, Dialect, Source, Statement, classify};
 
 const NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
 
+/// What a statement does to captured tables. `room` is for a text that is compressed.
+pub(crate) fn meaning(
+    query: &Query<'_>,
+    fold_case: bool,
+    captured: &dyn Fn(&str, &str) -> bool,
+    room: &mut Vec<u8>,
+) -> Result<Statement> {
+    let text = query.text.bytes(room)?;
+    let schema = String::from_utf8_lossy(query.schema);
+    let dialect = Dialect {
+        schema: &schema,
+        ansi_quotes: query.has_ansi_quotes(),
+        no_backslash_escapes: query.sql_mode.is_some_and(|mode| mode & NO_BACKSLASH_ESCAPES != 0),
+        fold_case,
+    };
+    Ok(classify(text, &dialect, captured))
+}
+
 impl Decoder {
     /// A statement, or a boundary of a transaction.
     pub(super) fn query(
@@ -15,21 +33,10 @@ impl Decoder {
         out: &mut Out<'_>,
     ) -> Result<()> {
         let mut room = std::mem::take(&mut self.room);
-        let read = query.text.bytes(&mut room).map(|text| {
-            let schema = String::from_utf8_lossy(query.schema);
-            let dialect = Dialect {
-                schema: &schema,
-                ansi_quotes: query.has_ansi_quotes(),
-                no_backslash_escapes: query
-                    .sql_mode
-                    .is_some_and(|mode| mode & NO_BACKSLASH_ESCAPES != 0),
-                fold_case: self.catalog.fold_case,
-            };
-            let captured = |schema: &str, table: &str| {
-                self.capture.columns_of(&TableName::new(schema, table)).is_some()
-            };
-            classify(text, &dialect, &captured)
-        });
+        let captured = |schema: &str, table: &str| {
+            self.capture.columns_of(&TableName::new(schema, table)).is_some()
+        };
+        let read = meaning(query, self.catalog.fold_case, &captured, &mut room);
         self.room = room;
         self.statement(read?, frame, out)
     }
@@ -101,7 +108,7 @@ impl Decoder {
         match change {
             Change::Created { table, source, if_not_exists } => {
                 if !if_not_exists {
-                    self.forget(&table);
+                    self.forget(&table, out);
                 }
                 // A server that logs rows says the columns instead, and the rows behind them.
                 if source == Source::Query {
@@ -110,16 +117,16 @@ impl Decoder {
                     self.unread_tables(&[table], reason, out);
                 }
             }
-            Change::Altered(table) => self.forget(&table),
+            Change::Altered(table) => self.forget(&table, out),
             Change::Dropped(table) => {
                 self.cleared(&table, ClearCause::Replaced, out);
-                self.forget(&table);
+                self.forget(&table, out);
             }
             Change::Renamed { from, to } => {
                 self.cleared(&from, ClearCause::Replaced, out);
                 self.cleared(&to, ClearCause::Replaced, out);
-                self.forget(&from);
-                self.forget(&to);
+                self.forget(&from, out);
+                self.forget(&to, out);
             }
             Change::Truncated(table) => self.cleared(&table, ClearCause::Truncate, out),
             Change::RowsMoved(table) => self.cleared(&table, ClearCause::Replaced, out),
@@ -127,7 +134,7 @@ impl Decoder {
                 for table in self.known_tables() {
                     if table.schema == schema {
                         self.cleared(&table, ClearCause::Replaced, out);
-                        self.forget(&table);
+                        self.forget(&table, out);
                     }
                 }
             }
@@ -136,8 +143,10 @@ impl Decoder {
     }
 
     /// What was known of the table's columns is not true any more.
-    fn forget(&mut self, table: &TableName) {
-        self.catalog.forget(table);
+    fn forget(&mut self, table: &TableName, out: &mut Out<'_>) {
+        if self.catalog.forget(table) {
+            out.batch.learn(self.catalog.layouts());
+        }
         self.tables.clear();
     }
 

@@ -161,7 +161,8 @@ impl PayloadEvents<'_> {
                 header.kind.0
             )));
         }
-        if matches!(header.kind, Kind::TRANSACTION_PAYLOAD | Kind::FORMAT_DESCRIPTION) {
+        let never = [Kind::TRANSACTION_PAYLOAD, Kind::FORMAT_DESCRIPTION, Kind::ROTATE];
+        if never.contains(&header.kind) {
             return Err(self.wrong(&format!("holds a {}, which never is in one", header.kind)));
         }
         self.fill(size - HEADER_BYTES as u64)?;

@@ -120,35 +120,16 @@ pub struct MariaState {
     last: MariaPosition,
 }
 
-/// The upper bits of the count of a GTID list are flags.
-const LIST_COUNT: u32 = (1 << 28) - 1;
-/// An entry of a GTID list: domain, server and sequence number.
-const LIST_ENTRY: usize = 16;
+impl FromIterator<MariaGtid> for MariaState {
+    /// What a GTID_LIST event lists.
+    fn from_iter<I: IntoIterator<Item = MariaGtid>>(gtids: I) -> Self {
+        let mut state = Self::default();
+        gtids.into_iter().for_each(|gtid| state.add(gtid));
+        state
+    }
+}
 
 impl MariaState {
-    /// Reads the body of a GTID_LIST event. Its count is believed only as far as there are bytes
-    /// behind it.
-    pub fn decode(body: &[u8]) -> Result<Self, NotGtids> {
-        let wanted = "the count of a GTID list";
-        let short = || NotGtids::found(wanted, format!("{} bytes", body.len()));
-        let (count, entries) = body.split_first_chunk().ok_or_else(short)?;
-        let count = u32::from_le_bytes(*count) & LIST_COUNT;
-        if u64::from(count) * LIST_ENTRY as u64 != entries.len() as u64 {
-            let found = format!("{} bytes for {count} entries", entries.len());
-            return Err(NotGtids::found("a GTID list", found));
-        }
-        let mut state = Self::default();
-        let (entries, _) = entries.as_chunks::<LIST_ENTRY>();
-        for [a, b, c, d, e, f, g, h, sequence @ ..] in entries {
-            state.add(MariaGtid {
-                domain: u32::from_le_bytes([*a, *b, *c, *d]),
-                server: u32::from_le_bytes([*e, *f, *g, *h]),
-                sequence: u64::from_le_bytes(*sequence),
-            });
-        }
-        Ok(state)
-    }
-
     /// The last transaction of every domain.
     pub fn position(&self) -> &MariaPosition {
         &self.last

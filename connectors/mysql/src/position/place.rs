@@ -56,6 +56,14 @@ impl LogPosition {
         position.as_str().parse().map_err(not_ours)
     }
 
+    /// Bytes of the log from here to `target`; of the last file alone where there are several.
+    pub fn bytes_to(&self, target: &Self) -> u64 {
+        match self.file == target.file {
+            true => target.offset.saturating_sub(self.offset),
+            false => target.offset,
+        }
+    }
+
     /// Whether whoever has read up to here has read everything up to `target`, a place of the
     /// same log. Files of another base name are compared by their transactions.
     pub fn covers(&self, target: &Self) -> bool {

@@ -5,6 +5,7 @@ use mysql_common::packets::{BinlogDumpFlags, ComBinlogDump, ComBinlogDumpGtid};
 use super::{ANSWER_TIME, Doing, ServerMessage, Session};
 use crate::config::MysqlConfig;
 use crate::log::Flavor;
+use crate::position::Gtids;
 
 /// Seconds a server waits for a dump that takes nothing. Its default of a minute would end every
 /// dump whose reader waits for a sink.
@@ -28,11 +29,52 @@ impl Session {
     /// # Errors
     /// What the server said instead, or that the connection broke.
     pub async fn dump(mut self, from: &DumpFrom) -> Result<(Wire, Vec<u8>)> {
+        self.prepare().await?;
+        self.ask_for(from).await?;
+        self.expect_dump().await?;
+        Ok(self.channel.into_parts())
+    }
+
+    /// The same for everything but the given transactions, from the oldest file on that has any.
+    ///
+    /// # Errors
+    /// The same, and transactions that do not name any on a server of this family.
+    pub async fn dump_behind(mut self, gtids: &Gtids) -> Result<(Wire, Vec<u8>)> {
+        self.prepare().await?;
+        let id = self.config.server_id;
+        match (gtids, self.flavor()) {
+            (Gtids::MySql(set), Flavor::MySql) => {
+                self.channel.send(&gtid_request(id, &set.encode())).await?;
+            }
+            (Gtids::MariaDb(position), Flavor::MariaDb) => {
+                let position = format!("SET @slave_connect_state = '{position}'");
+                for setting in [&position[..], "SET @slave_gtid_strict_mode = 1"] {
+                    self.query(setting).await?;
+                }
+                self.channel.begin();
+                self.channel.send_message(&ComBinlogDump::new(id).with_pos(4)).await?;
+            }
+            _ => {
+                return Err(Error::transient(
+                    "the log is not the one that was looked at, and the checkpoint names no \
+                     transactions by which to go on in another",
+                ));
+            }
+        }
+        self.expect_dump().await?;
+        Ok(self.channel.into_parts())
+    }
+
+    async fn prepare(&mut self) -> Result<()> {
         for setting in settings(&self.config, self.flavor()) {
             self.query(&setting).await?;
         }
         self.channel.begin();
-        self.ask_for(from).await?;
+        Ok(())
+    }
+
+    /// Waits for its first packet, which may say that there is none.
+    async fn expect_dump(&mut self) -> Result<()> {
         let answer = tokio::time::timeout(ANSWER_TIME, self.channel.peek()).await;
         match answer {
             Err(_) => return Err(self.unanswered("the request for its binlog")),
@@ -44,7 +86,7 @@ impl Session {
                 }
             }
         }
-        Ok(self.channel.into_parts())
+        Ok(())
     }
 
     async fn ask_for(&mut self, from: &DumpFrom) -> Result<()> {
@@ -71,6 +113,22 @@ impl Session {
             ))),
         }
     }
+}
+
+/// COM_BINLOG_DUMP_GTID for everything but `set`. mysql_common's own has no room for GTIDs with
+/// tags.
+fn gtid_request(server_id: u32, set: &[u8]) -> Vec<u8> {
+    const COMMAND: u8 = 0x1e;
+    const THROUGH_GTID: u16 = 0x04;
+    let mut request = vec![COMMAND];
+    request.extend(THROUGH_GTID.to_le_bytes());
+    request.extend(server_id.to_le_bytes());
+    // No file's name, and the offset of a file's first event.
+    request.extend(0_u32.to_le_bytes());
+    request.extend(4_u64.to_le_bytes());
+    request.extend(u32::try_from(set.len()).expect("a set of GTIDs is small").to_le_bytes());
+    request.extend_from_slice(set);
+    request
 }
 
 /// What a server has to know of a replica, in the old words and in the new ones. They are variables

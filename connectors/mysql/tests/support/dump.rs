@@ -30,7 +30,7 @@ impl Dump {
             let (packets, framing) = (Packets::new(), Framing::default());
             Ok(Self { wire, buffer, packets, framing, config: config.clone(), flavor })
         };
-        within("a dump", opening).await
+        within("a dump", Box::pin(opening)).await
     }
 
     /// The header of the next event, its size and checksum proved; `None` where the log ends.

@@ -5,13 +5,16 @@
 pub mod certificates;
 pub mod dump;
 pub mod fake;
+mod shop;
 
 use std::time::Duration;
 
-use connector_api::{Error, Fault};
+pub use connector_api::conformance::{Reader, within};
+use connector_api::{Capture, CaptureTable, Columns, Error, Fault, TableName};
 use connector_mysql::MysqlConfig;
 use connector_mysql::session::{Session, SqlClient};
 use mysql_async::prelude::Queryable as _;
+pub use shop::Shop;
 
 /// Nothing here takes this long; what does will never come.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -34,7 +37,7 @@ pub async fn ask(config: &MysqlConfig) -> Result<(), Error> {
         session.close().await;
         Ok(())
     };
-    within("a session", asking).await
+    within("a session", Box::pin(asking)).await
 }
 
 /// Goes in by ordinary SQL and asks something.
@@ -46,7 +49,7 @@ pub async fn ask_by_sql(config: &MysqlConfig) -> Result<(), Error> {
         client.close().await;
         Ok(())
     };
-    within("ordinary SQL", asking).await
+    within("ordinary SQL", Box::pin(asking)).await
 }
 
 /// Both kinds of connection let us in.
@@ -73,8 +76,9 @@ pub fn assert_error(error: &Error, words: &str, in_fix: Option<&str>) {
     }
 }
 
-/// What comes of it, if it comes at all.
-pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let outcome = tokio::time::timeout(LIMIT, future).await;
-    outcome.unwrap_or_else(|_| panic!("waited in vain: {what}"))
+/// These tables, all their columns.
+pub fn tables(schema: &str, names: &[&str]) -> Capture {
+    let table =
+        |name: &&str| CaptureTable { name: TableName::new(schema, *name), columns: Columns::All };
+    Capture { tables: names.iter().map(table).collect() }
 }

@@ -40,6 +40,7 @@ fn point(partial: Option<(&str, u32)>, capture: &Capture) -> ResumePoint {
         partial: partial.map(|(txid, rows)| Partial { txid: txid.to_owned(), rows }),
         capture: capture.clone(),
         coverage: String::new(),
+        layouts: Vec::new(),
     }
 }
 

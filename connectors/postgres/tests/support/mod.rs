@@ -2,7 +2,6 @@
 
 pub mod certificates;
 pub mod fake;
-mod reader;
 mod shop;
 
 use std::time::Duration;
@@ -14,7 +13,7 @@ use connector_api::{
 use connector_postgres::{PostgresConfig, PostgresConnector, Slot};
 use testbed::{PgVersion, Postgres, PostgresOptions, postgres_or_skip};
 
-pub use reader::Reader;
+pub use connector_api::conformance::{Reader, within};
 pub use shop::Shop;
 
 /// Nothing here takes this long; what does will never come.
@@ -42,6 +41,7 @@ pub fn point(position: &str, capture: &Capture) -> ResumePoint {
         partial: None,
         capture: capture.clone(),
         coverage: String::new(),
+        layouts: Vec::new(),
     }
 }
 
@@ -81,10 +81,4 @@ pub fn assert_error(error: &Error, words: &str, in_fix: Option<&str>) {
         (Fault::Transient, None) => {}
         (fault, _) => panic!("{error}: {fault:?}"),
     }
-}
-
-/// What comes of it, if it comes at all.
-pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let outcome = tokio::time::timeout(LIMIT, future).await;
-    outcome.unwrap_or_else(|_| panic!("waited in vain: {what}"))
 }

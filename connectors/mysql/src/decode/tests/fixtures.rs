@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use connector_api::ColumnLayout;
+
 use super::*;
 use crate::fixtures::binlog;
-use crate::log::{LogFile, TableMap};
+use crate::log::{LogFile, TableMap, Unpacker};
 
 /// How many changes of each sort a log has, and how many transactions with any.
 fn count(bytes: &[u8], is_defined: bool) -> BTreeMap<String, usize> {
@@ -23,25 +25,44 @@ fn count(bytes: &[u8], is_defined: bool) -> BTreeMap<String, usize> {
             *found.entry(kind.to_owned()).or_default() += 1;
         }
     };
+    let mut hand_over = |frame: &Frame<'_>| loop {
+        let Decoded::Lacks(table) = decoder.event(frame, &mut out, &mut see).unwrap() else {
+            return;
+        };
+        let known = is_defined.then(|| frame.event().unwrap());
+        let answer = match known {
+            Some(Event::TableMap(map)) => Ok(layout(&map)),
+            _ => Err("nobody knows".to_owned()),
+        };
+        decoder.answer(table, answer, &mut out);
+    };
     while let Some(frame) = file.read_event().unwrap() {
-        if let (true, Event::TableMap(map)) = (is_defined, frame.event().unwrap()) {
-            define(&map, decoder.catalog());
+        hand_over(&frame);
+        if let Event::TransactionPayload(payload) = frame.event().unwrap() {
+            let mut inside = payload.events(&mut unpacker).unwrap();
+            while let Some(frame) = inside.read_event().unwrap() {
+                hand_over(&frame);
+            }
         }
-        decoder.event(&frame, &mut unpacker, &mut out, &mut see).unwrap();
     }
     see(out.take());
     found
 }
 
 /// Says of a table what a catalog could: its columns in order, under any names.
-fn define(map: &TableMap<'_>, catalog: &mut Catalog) {
-    let columns = map.types.iter().enumerate().map(|(nth, _)| CatalogColumn {
+fn layout(map: &TableMap<'_>) -> TableLayout {
+    let columns = map.columns().unwrap();
+    let columns = columns.iter().enumerate().map(|(nth, column)| ColumnLayout {
         name: format!("column_{nth}"),
-        column_type: "enum('a','b','c','d','e','f')".to_owned(),
+        type_name: match catalog::real_kind(column) {
+            247 => "enum('a','b','c','d','e','f')".to_owned(),
+            248 => "set('a','b','c','d','e','f')".to_owned(),
+            _ => "anything".to_owned(),
+        },
         charset: Some("utf8mb4".to_owned()),
         is_key: nth == 0,
     });
-    catalog.define(table::name_of(map), columns.collect());
+    TableLayout { name: table::name_of(map), columns: columns.collect() }
 }
 
 #[test]

@@ -1,49 +1,112 @@
 //! Tables, with and without what the log says of them.
 
-use super::encode::{Log, image, rows_head, table_map};
+use connector_api::ColumnLayout;
+
+use super::encode::{Log, image, inside, payload, query, rows_head, table_map};
 use super::*;
 use crate::log::Kind;
 
-fn column(name: &str, column_type: &str, charset: Option<&str>) -> CatalogColumn {
-    CatalogColumn {
+fn column(name: &str, type_name: &str, charset: Option<&str>) -> ColumnLayout {
+    ColumnLayout {
         name: name.to_owned(),
-        column_type: column_type.to_owned(),
+        type_name: type_name.to_owned(),
         charset: charset.map(str::to_owned),
         is_key: name == "id",
     }
 }
 
-fn read_bare(columns: &[CatalogColumn]) -> Vec<Batch> {
-    let mut catalog = Catalog::default();
-    if !columns.is_empty() {
-        catalog.define(TableName::new("shop", "stock"), columns.to_vec());
-    }
+fn layout(columns: &[ColumnLayout]) -> TableLayout {
+    TableLayout { name: TableName::new("shop", "stock"), columns: columns.to_vec() }
+}
+
+/// Reads a log with what is remembered of `shop.stock` and what is said when it is asked for.
+fn read_knowing(
+    log: &Log,
+    remembered: &[ColumnLayout],
+    mut answer: impl FnMut() -> Result<TableLayout, String>,
+) -> Vec<Batch> {
+    let layouts: Vec<TableLayout> =
+        if remembered.is_empty() { Vec::new() } else { vec![layout(remembered)] };
+    let from = point(None);
+    let catalog = Catalog::new(&layouts, false);
+    let decoder = Decoder::new(&from, capture(&["stock"]), catalog).unwrap();
+    read_with((decoder, &mut |_| answer()), &from, log, false).unwrap()
+}
+
+fn never() -> Result<TableLayout, String> {
+    panic!("the columns were asked for")
+}
+
+/// A log that does not name its columns.
+fn bare() -> Log {
     let mut log = Log::mysql();
     log.begin().add(Kind::TABLE_MAP, &table_map("stock", &[]));
     log.insert(&[(-1, Some("a")), (2, None)]).xid();
-    let from = point(None);
-    let decoder = Decoder::new(&from, capture(&["stock"]), catalog).unwrap();
-    read_with(decoder, &from, &log, false).unwrap()
+    log
+}
+
+fn id_and_note() -> [ColumnLayout; 2] {
+    [column("id", "int", None), column("note", "varchar(20)", Some("utf8mb4"))]
 }
 
 #[test]
-fn a_bare_log_is_read_by_the_catalog() {
-    let columns = [column("id", "int", None), column("note", "varchar(20)", Some("utf8mb4"))];
-    let batches = read_bare(&columns);
+fn a_bare_log_is_read_by_what_is_remembered() {
+    let batches = read_knowing(&bare(), &id_and_note(), never);
     assert_eq!(lines(&batches)[1], "0 insert shop.stock - -> [Int(-1), Text(\"a\")]");
     let shape = &batches[0].table(0).columns;
     assert_eq!((shape[0].name.as_str(), shape[0].identity), ("id", true));
     assert_eq!((shape[1].type_name.as_str(), shape[1].identity), ("varchar(20)", false));
+    assert!(batches.iter().all(|batch| batch.layouts().is_none()));
 }
 
 #[test]
-fn a_catalog_that_does_not_fit_makes_rows_unreadable_and_says_what_to_do() {
-    for columns in [vec![], vec![column("id", "int", None)]] {
-        let lines = lines(&read_bare(&columns));
-        assert_eq!(lines.len(), 4, "{lines:?}");
-        assert!(lines[1].contains("binlog_row_metadata=FULL"), "{lines:?}");
-        assert!(lines[2].starts_with("1 unreadable"), "{lines:?}");
+fn the_columns_of_a_bare_log_are_looked_up_once_and_remembered() {
+    let mut asked = 0;
+    let batches = read_knowing(&bare(), &[], || {
+        asked += 1;
+        Ok(layout(&id_and_note()))
+    });
+    assert_eq!(lines(&batches)[1], "0 insert shop.stock - -> [Int(-1), Text(\"a\")]");
+    assert_eq!((asked, batches[0].layouts()), (1, Some(&[layout(&id_and_note())][..])));
+}
+
+#[test]
+fn what_is_remembered_and_does_not_fit_is_looked_up_again() {
+    for outdated in [vec![column("id", "int", None)], {
+        let [id, note] = id_and_note();
+        vec![note, id]
+    }] {
+        let batches = read_knowing(&bare(), &outdated, || Ok(layout(&id_and_note())));
+        assert_eq!(lines(&batches)[1], "0 insert shop.stock - -> [Int(-1), Text(\"a\")]");
     }
+}
+
+#[test]
+fn rows_of_columns_that_cannot_be_told_are_unreadable_and_say_what_to_do() {
+    let misfit = [column("id", "int", None)];
+    let batches = read_knowing(&bare(), &[], || Ok(layout(&misfit)));
+    let lines = lines(&batches);
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[1].contains("binlog_row_metadata=FULL"), "{lines:?}");
+    assert!(lines[2].starts_with("1 unreadable"), "{lines:?}");
+    assert_eq!(batches.last().unwrap().layouts(), Some(&[][..]));
+}
+
+#[test]
+fn a_packed_transaction_goes_on_where_its_columns_were_asked_for() {
+    let map = inside(Kind::TABLE_MAP, &table_map("stock", &[]));
+    let rows = [rows_head(1), image(5, Some("n"))].concat();
+    let events = [
+        inside(Kind::QUERY, &query("BEGIN")),
+        map,
+        inside(Kind::WRITE_ROWS, &rows),
+        inside(Kind::XID, &[0; 8]),
+    ];
+    let mut log = Log::mysql();
+    log.gtid(1).add(Kind::TRANSACTION_PAYLOAD, &payload(&events));
+    let lines = lines(&read_knowing(&log, &[], || Ok(layout(&id_and_note()))));
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert_eq!(lines[1], "0 insert shop.stock - -> [Int(5), Text(\"n\")]");
 }
 
 #[test]
@@ -57,7 +120,8 @@ fn columns_that_are_not_captured_are_stepped_over() {
     };
     let capture = Capture { tables: vec![wanted] };
     let decoder = Decoder::new(&from, capture, Catalog::default()).unwrap();
-    let batches = read_with(decoder, &from, &log, false).unwrap();
+    let mut unknown = |_: &TableName| never();
+    let batches = read_with((decoder, &mut unknown), &from, &log, false).unwrap();
     assert_eq!(lines(&batches)[2], "1 insert shop.stock - -> [Text(\"b\")]");
 }
 
@@ -170,34 +234,27 @@ fn an_enum_of_a_bare_log_has_the_labels_of_the_catalog() {
     let mut map = vec![7, 0, 0, 0, 0, 0, 1, 0];
     map.extend(b"\x04shop\0\x05stock\0");
     map.extend([2, 3, 254, 2, 247, 1, 3]);
-    let mut catalog = Catalog::default();
     let state = column("state", "enum('in','out')", Some("latin1"));
-    let columns = vec![column("id", "int unsigned", None), state];
-    catalog.define(TableName::new("shop", "stock"), columns);
+    let columns = [column("id", "int unsigned", None), state];
     let body = [rows_head(1), vec![0, 255, 255, 255, 255, 2]].concat();
     let mut log = Log::mysql();
     log.begin().add(Kind::TABLE_MAP, &map).add(Kind::WRITE_ROWS, &body).xid();
-    let from = point(None);
-    let decoder = Decoder::new(&from, capture(&["stock"]), catalog).unwrap();
-    let lines = lines(&read_with(decoder, &from, &log, false).unwrap());
+    let lines = lines(&read_knowing(&log, &columns, never));
     assert_eq!(lines[1], "0 insert shop.stock - -> [UInt(4294967295), Text(\"out\")]");
 }
 
 #[test]
 fn an_altered_table_is_looked_up_again() {
-    let columns = [column("id", "int", None), column("note", "text", Some("utf8mb4"))];
-    let mut catalog = Catalog::default();
-    catalog.define(TableName::new("shop", "stock"), columns.to_vec());
-    let from = point(None);
-    let mut decoder = Decoder::new(&from, capture(&["stock"]), catalog).unwrap();
-    decoder.catalog().define(TableName::new("shop", "other"), Vec::new());
-    let mut log = Log::mysql();
-    log.begin().add(Kind::TABLE_MAP, &table_map("stock", &[])).insert(&[(1, None)]).xid();
+    let [id, note] = id_and_note();
+    let text = ColumnLayout { name: "text".to_owned(), ..note.clone() };
+    let mut log = bare();
     log.query("ALTER TABLE stock RENAME COLUMN note TO text");
-    log.begin().add(Kind::TABLE_MAP, &table_map("stock", &[])).insert(&[(2, None)]).xid();
-    let lines = lines(&read_with(decoder, &from, &log, false).unwrap());
-    assert_eq!(lines[1], "0 insert shop.stock - -> [Int(1), Null]");
-    assert!(lines.iter().any(|line| line.contains("looked up since its shape")), "{lines:?}");
+    log.begin().add(Kind::TABLE_MAP, &table_map("stock", &[])).insert(&[(3, None)]).xid();
+    let after = layout(&[id.clone(), text]);
+    let batches = read_knowing(&log, &[id, note], || Ok(after.clone()));
+    let lines = lines(&batches);
+    assert_eq!(lines[5..7], ["schema shop.stock", "0 insert shop.stock - -> [Int(3), Null]"]);
+    assert_eq!(batches.last().unwrap().layouts(), Some(&[after][..]));
 }
 
 #[test]

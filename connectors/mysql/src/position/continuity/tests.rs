@@ -59,6 +59,7 @@ fn at(lineage: &str, position: String) -> ResumePoint {
         partial: None,
         capture: Capture { tables: Vec::new() },
         coverage: String::new(),
+        layouts: Vec::new(),
     }
 }
 

@@ -35,6 +35,30 @@ impl GtidSet {
     }
 }
 
+impl GtidSet {
+    /// The binary form, with tags only where there are any: older servers know none.
+    pub fn encode(&self) -> Vec<u8> {
+        let is_tagged = self.ranges().any(|(origin, _)| !origin.tag.is_empty());
+        let entries = self.ranges().count() as u64;
+        let head = if is_tagged { TAGGED << 56 | entries << 8 | TAGGED } else { entries };
+        let mut bytes = head.to_le_bytes().to_vec();
+        for (origin, ranges) in self.ranges() {
+            bytes.extend(origin.uuid.0);
+            if is_tagged {
+                let tag = origin.tag.as_str();
+                bytes.push(u8::try_from(tag.len() << 1).expect("a tag has 32 characters at most"));
+                bytes.extend(tag.as_bytes());
+            }
+            bytes.extend((ranges.len() as u64).to_le_bytes());
+            for (first, end) in ranges {
+                bytes.extend(first.to_le_bytes());
+                bytes.extend(end.to_le_bytes());
+            }
+        }
+        bytes
+    }
+}
+
 fn ranges(left: &mut &[u8]) -> Result<Vec<(u64, u64)>, NotGtids> {
     let announced = number(left)?;
     let count = usize::try_from(announced).ok().filter(|count| *count <= left.len() / RANGE);

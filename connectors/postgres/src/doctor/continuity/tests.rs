@@ -66,6 +66,7 @@ fn point(position: &str) -> ResumePoint {
         position: Position::new(position),
         partial: None,
         coverage: coverage(&facts(), "tailstock", &capture),
+        layouts: Vec::new(),
         capture,
     }
 }

@@ -1,15 +1,27 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use connector_api::{
-    Batch, Capture, ChangeStream, Connector, Error, Position, ResumePoint, RowImage, SourceEvent,
-    TableSchema, Value,
+use crate::{
+    Batch, Capture, ChangeStream, Column, Connector, Error, Position, ResumePoint, RowImage,
+    SourceEvent, TableSchema, Value,
 };
 
-use super::within;
+/// Nothing here takes this long; what does will never come.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What comes of it.
+///
+/// # Panics
+/// When nothing does in a minute.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let outcome = tokio::time::timeout(LIMIT, future).await;
+    outcome.unwrap_or_else(|_| panic!("waited in vain: {what}"))
+}
 
 /// A stream, and the place a checkpoint would hold after what was read of it.
 pub struct Reader {
+    /// Open behind `point`.
     pub stream: Box<dyn ChangeStream>,
     /// Where a reader that has everything read so far would go on.
     pub point: ResumePoint,
@@ -19,10 +31,14 @@ pub struct Reader {
 impl Reader {
     /// From now on.
     pub async fn start(connector: &dyn Connector, capture: Capture) -> Self {
-        let point = connector.establish(&capture).await.unwrap();
-        Self::resume(connector, point).await.unwrap()
+        let point = connector.establish(&capture).await.expect("a position");
+        Self::resume(connector, point).await.expect("the stream opens")
     }
 
+    /// Behind `point`.
+    ///
+    /// # Errors
+    /// As the connector says.
     pub async fn resume(connector: &dyn Connector, point: ResumePoint) -> Result<Self, Error> {
         let stream = connector.open(point.clone(), point.capture.clone()).await?;
         Ok(Self { stream, point, lines: VecDeque::new() })
@@ -31,8 +47,7 @@ impl Reader {
     /// The next batch, whatever it holds; an error when none comes in time.
     pub async fn batch(&mut self) -> Result<Batch, Error> {
         let batch = within("a batch", self.stream.read()).await?;
-        self.point.position = batch.end().clone();
-        self.point.partial = batch.partial().cloned();
+        self.point.follow(&batch);
         self.lines.extend(render(&batch));
         Ok(batch)
     }
@@ -43,7 +58,7 @@ impl Reader {
             if let Some(line) = self.lines.pop_front() {
                 return line;
             }
-            self.batch().await.unwrap();
+            self.batch().await.expect("the stream goes on");
         }
     }
 
@@ -63,7 +78,7 @@ impl Reader {
     /// Reads on until the server has told of progress to `target` or beyond.
     pub async fn until(&mut self, connector: &dyn Connector, target: &Position) {
         while !connector.covers(&self.point.position, target) {
-            self.batch().await.unwrap();
+            self.batch().await.expect("the stream goes on");
         }
     }
 
@@ -83,7 +98,7 @@ impl Reader {
 
     /// Ends the stream as a process does that is going to come back.
     pub async fn close(self) -> ResumePoint {
-        within("close", self.stream.close()).await.unwrap();
+        within("close", self.stream.close()).await.expect("the stream ends in peace");
         self.point
     }
 }
@@ -96,16 +111,16 @@ fn render(batch: &Batch) -> Vec<String> {
             let schema = batch.table(row.table);
             let mut line = format!("{} {} #{}", row.op.as_str(), schema.name.table, row.ordinal);
             if let Some(before) = batch.before(row) {
-                write!(line, " [{}]", image(schema, before)).unwrap();
+                write!(line, " [{}]", image(schema, before)).expect("a string takes everything");
             }
             if let Some(after) = batch.after(row) {
-                write!(line, " {}", image(schema, after)).unwrap();
+                write!(line, " {}", image(schema, after)).expect("a string takes everything");
             }
             Some(line)
         }
         SourceEvent::SchemaChanged { table } => {
             let schema = batch.table(*table);
-            let column = |column: &connector_api::Column| {
+            let column = |column: &Column| {
                 let key = if column.identity { "*" } else { "" };
                 format!("{}{key} {}", column.name, column.type_name)
             };
@@ -124,7 +139,7 @@ fn render(batch: &Batch) -> Vec<String> {
 
 /// `id=1 note='x'`; a value that is not in the image is `~`.
 fn image(schema: &TableSchema, image: RowImage<'_>) -> String {
-    let column = |(column, value): (&connector_api::Column, Value<'_>)| {
+    let column = |(column, value): (&Column, Value<'_>)| {
         let value = match value {
             Value::Null => "null".to_owned(),
             Value::Absent => "~".to_owned(),

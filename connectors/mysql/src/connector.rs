@@ -1,0 +1,230 @@
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+use connector_api::{
+    Capture, ChangeStream, Connector, Continuity, Error, Position, Result, ResumePoint, Severity,
+    Survey, TableLayout, TableName,
+};
+
+use crate::config::MysqlConfig;
+use crate::doctor::{self, Facts};
+use crate::log::Flavor;
+use crate::position::{Gtids, LogFile, LogIdentity, LogPosition, continuity};
+use crate::session::{Doing, Session, SqlClient, sql_error};
+use crate::stream::{FileHead, LogReader, Lookup, Mark, MysqlStream, Opening, head_of};
+
+/// One MySQL or MariaDB database.
+#[derive(Debug)]
+pub struct MysqlConnector {
+    config: MysqlConfig,
+    /// Known once the server has been asked.
+    flavor: OnceLock<Flavor>,
+}
+
+impl MysqlConnector {
+    /// A connector that connects when it is asked something.
+    pub fn new(config: MysqlConfig) -> Self {
+        Self { config, flavor: OnceLock::new() }
+    }
+
+    async fn facts(&self, capture: &Capture) -> Result<Facts> {
+        let mut client = SqlClient::connect(&self.config).await?;
+        let gathered = doctor::gather(&mut client, &self.config, capture).await;
+        let flavor = client.flavor();
+        client.close().await;
+        let facts = gathered.map_err(|error| self.failed(error, flavor))?;
+        let _ = self.flavor.set(facts.server.flavor);
+        Ok(facts)
+    }
+
+    fn failed(&self, error: mysql_async::Error, flavor: Flavor) -> Error {
+        let doing = Doing::Asking("questions about the server and its log");
+        sql_error(error, &doing, &self.config, flavor)
+    }
+
+    /// Whether the log behind a checkpoint is whole. Two things about it stand only in the log:
+    /// when the file of the checkpoint was begun, and what a MariaDB has purged.
+    async fn continuity(&self, facts: &Facts, last: Option<&ResumePoint>) -> Result<Continuity> {
+        let Some(last) = last else { return Ok(Continuity::New) };
+        let now = doctor::coverage(facts, &last.capture);
+        if let Some(reason) = doctor::change(&last.coverage, &now) {
+            return Ok(Continuity::Broken { reason, from: None });
+        }
+        let files = facts.log.files.as_deref().unwrap_or_default();
+        let place = LogPosition::from_position(&last.position).ok();
+        let file = place.filter(|place| files.iter().any(|listed| listed.file == place.file));
+        let (mut created, mut purged) = (None, None);
+        if let Some(LogPosition { file, .. }) = file {
+            created = Some(self.head_of(&file).await?.created);
+        } else if let Some(oldest) = files.first().filter(|_| facts.server.is_mariadb()) {
+            purged = self.head_of(&oldest.file).await?.mariadb_before;
+        }
+        let server = doctor::server_facts(facts, created, purged)?;
+        Ok(continuity(Some(last), &server))
+    }
+
+    /// The columns of the captured tables at a place of the log, if that will not say them.
+    async fn layouts(
+        &self,
+        facts: &Facts,
+        capture: &Capture,
+        here: Mark,
+    ) -> Result<Vec<TableLayout>> {
+        if facts.log.row_metadata == "FULL" {
+            return Ok(Vec::new());
+        }
+        let names = facts.tables.iter().map(|table| table.description.name.clone());
+        let names: Vec<TableName> = names.collect();
+        let fold_case = facts.server.fold_case;
+        let mut lookup = Lookup::new(&self.config, capture.clone(), fold_case);
+        // Those that were altered just now are looked up again for their first row.
+        let answers = lookup.all(&names, here).await?.into_values();
+        let mut layouts: Vec<TableLayout> = answers.filter_map(Result::ok).collect();
+        layouts.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(layouts)
+    }
+
+    /// Where the log ends.
+    async fn head(&self) -> Result<(LogFile, u64)> {
+        let mut client = SqlClient::connect(&self.config).await?;
+        let head = doctor::head(&mut client).await;
+        let flavor = client.flavor();
+        client.close().await;
+        let head = head.map_err(|error| self.failed(error, flavor))?;
+        head.ok_or_else(|| {
+            Error::operator("the server has no binary log", "set log_bin and restart the server")
+        })
+    }
+
+    async fn head_of(&self, file: &LogFile) -> Result<FileHead> {
+        // Another dump under our number would end a stream that has one.
+        let config = self.config.beside();
+        head_of(Session::connect(&config).await?, file).await
+    }
+
+    /// The server is the one that was looked at.
+    async fn verify(&self, session: &mut Session, from: &ResumePoint) -> Result<()> {
+        let remembered = LogIdentity::from_lineage(&from.lineage).ok_or_else(|| {
+            Error::definite(format!("{} is not the log of a MySQL server", from.lineage))
+        })?;
+        let sql = match remembered {
+            LogIdentity::MySql(_) => "SELECT CONCAT('mysql/', @@server_uuid)",
+            LogIdentity::MariaDb { .. } => {
+                "SELECT CONCAT('mariadb/', @@gtid_domain_id, '-', @@server_id)"
+            }
+        };
+        let answer = session.query(sql).await?.into_iter().flatten().flatten().next();
+        if answer.as_deref() == Some(from.lineage.as_str()) {
+            return Ok(());
+        }
+        Err(Error::transient("another server has come to answer since it was looked at"))
+    }
+}
+
+#[async_trait]
+impl Connector for MysqlConnector {
+    fn engine(&self) -> &'static str {
+        match self.flavor.get() {
+            Some(Flavor::MariaDb) => "mariadb",
+            Some(Flavor::MySql) | None => "mysql",
+        }
+    }
+
+    fn database(&self) -> &str {
+        &self.config.database
+    }
+
+    fn covers(&self, position: &Position, target: &Position) -> bool {
+        match (LogPosition::from_position(position), LogPosition::from_position(target)) {
+            (Ok(position), Ok(target)) => position.covers(&target),
+            _ => false,
+        }
+    }
+
+    async fn survey(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Survey> {
+        let facts = self.facts(capture).await?;
+        let findings = doctor::findings(&facts, &self.config, capture);
+        // What keeps the log from being read is told with everything else that is wrong.
+        let is_readable = findings.iter().all(|finding| finding.severity != Severity::Blocker);
+        let continuity = match is_readable {
+            true => self.continuity(&facts, last).await?,
+            false => Continuity::New,
+        };
+        let identity = doctor::server_facts(&facts, None, None)?.identity;
+        let head = facts.log.head.clone().map(|(file, offset)| LogPosition {
+            file,
+            offset,
+            created: 0,
+            gtids: Gtids::None,
+        });
+        Ok(Survey {
+            server: facts.server(),
+            lineage: identity.to_lineage(),
+            head: head.map_or_else(|| Position::new(""), |head| head.to_position()),
+            coverage: doctor::coverage(&facts, capture),
+            continuity,
+            findings,
+            tables: facts.tables.into_iter().map(|table| table.description).collect(),
+        })
+    }
+
+    /// At the end of the log.
+    async fn establish(&self, capture: &Capture) -> Result<ResumePoint> {
+        let facts = self.facts(capture).await?;
+        let identity = doctor::server_facts(&facts, None, None)?.identity;
+        let mut session = Session::connect(&self.config).await?;
+        // Those before the place, or a few less: more would be missing from another server's log.
+        let executed = match identity {
+            LogIdentity::MySql(_) => session.value("SELECT @@GLOBAL.gtid_executed").await?,
+            LogIdentity::MariaDb { .. } => None,
+        };
+        let (file, offset) = self.head().await?;
+        let gtids = match (identity, executed) {
+            (LogIdentity::MySql(_), Some(executed)) if facts.log.gtid_mode.starts_with("ON") => {
+                Gtids::MySql(executed.parse().map_err(unreadable)?)
+            }
+            (LogIdentity::MySql(_), _) => Gtids::None,
+            (LogIdentity::MariaDb { .. }, _) => {
+                let sql = format!("SELECT BINLOG_GTID_POS('{file}', {offset})");
+                let before = session.value(&sql).await?.unwrap_or_default();
+                Gtids::MariaDb(before.parse().map_err(unreadable)?)
+            }
+        };
+        session.close().await;
+        let created = self.head_of(&file).await?.created;
+        let layouts = self.layouts(&facts, capture, Mark { file: file.clone(), offset }).await?;
+        Ok(ResumePoint {
+            lineage: identity.to_lineage(),
+            position: LogPosition { file, offset, created, gtids }.to_position(),
+            partial: None,
+            capture: capture.clone(),
+            coverage: doctor::coverage(&facts, capture),
+            layouts,
+        })
+    }
+
+    async fn open(&self, from: ResumePoint, capture: Capture) -> Result<Box<dyn ChangeStream>> {
+        let place = LogPosition::from_position(&from.position)?;
+        let mut session = Session::connect(&self.config).await?;
+        self.verify(&mut session, &from).await?;
+        let fold_case = session.value("SELECT @@lower_case_table_names").await?;
+        let fold_case = fold_case.is_some_and(|names| names != "0");
+        let listed = session.query("SHOW BINARY LOGS").await?;
+        let named = |row: &Vec<Option<String>>| {
+            row.first().is_some_and(|name| name.as_deref() == Some(place.file.as_str()))
+        };
+        let same_file =
+            listed.iter().any(named) && self.head_of(&place.file).await?.created == place.created;
+        let reader = match same_file {
+            true => LogReader::from_place(session, &place.file, place.offset).await?,
+            // The place is another server's, or its file is purged: the transactions tell where.
+            false => LogReader::behind(session, &place.gtids).await?,
+        };
+        let opening = Opening { from, capture, fold_case, same_file };
+        Ok(Box::new(MysqlStream::open(reader, opening, &self.config)?))
+    }
+}
+
+fn unreadable(error: crate::position::NotGtids) -> Error {
+    Error::definite("the transactions before the end of the log cannot be read").because(error)
+}

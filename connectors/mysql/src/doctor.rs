@@ -1,0 +1,23 @@
+//! What streaming needs from the server. Looking changes nothing there, and judging needs no
+//! server.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `facts` | what is known of a server |
+//! | `grants` | what its account may do |
+//! | `gather` | how it comes to be known: SQL |
+//! | `findings` | what is not as it should be, with its fix |
+//! | `coverage` | what the log lets through, in words that change when that does |
+//! | `quote` | names and texts as SQL |
+
+mod coverage;
+mod facts;
+mod findings;
+mod gather;
+mod grants;
+mod quote;
+
+pub use coverage::{change, coverage};
+pub use facts::{Facts, server_facts};
+pub use findings::findings;
+pub use gather::{columns, gather, head};

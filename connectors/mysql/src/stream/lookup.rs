@@ -1,0 +1,88 @@
+use std::collections::HashMap;
+
+use connector_api::{Capture, Result, TableLayout, TableName};
+
+use super::scan::{Mark, Scan};
+use crate::config::MysqlConfig;
+use crate::doctor;
+use crate::session::{Doing, SqlClient, sql_error};
+
+/// Finds the columns of tables that the log does not name the columns of.
+///
+/// The database only says what they are now, and the rows in question were written before. Whether
+/// nothing came between is in the log itself: it is read from those rows up to where it ended when
+/// the database had answered. Rows are the proof of the other direction: a server lets nobody
+/// write to a table while it is being changed, so that a change that lies before them is visible.
+#[derive(Debug)]
+pub(crate) struct Lookup {
+    config: MysqlConfig,
+    scan: Scan,
+}
+
+/// The columns of a table, or why nobody can say them.
+pub(crate) type Answer = Result<TableLayout, String>;
+
+impl Lookup {
+    pub(crate) fn new(config: &MysqlConfig, capture: Capture, fold_case: bool) -> Self {
+        // Another dump under our number would end the one that waits for the answer.
+        Self { config: config.beside(), scan: Scan::new(capture, fold_case) }
+    }
+
+    /// The columns of `table` in rows that stand at `here`.
+    pub(crate) async fn columns(&mut self, table: &TableName, here: Mark) -> Result<Answer> {
+        let mut answers = self.all(std::slice::from_ref(table), here).await?;
+        Ok(answers.remove(table).unwrap_or_else(|| {
+            Err("the log does not say the names of its columns, and the table is not there any \
+                 more to ask for them, or the account may not see them all; SET GLOBAL \
+                 binlog_row_metadata=FULL makes the log say them"
+                .to_owned())
+        }))
+    }
+
+    /// The columns of `tables` in rows that stand at `here`, as far as they exist.
+    pub(crate) async fn all(
+        &mut self,
+        tables: &[TableName],
+        here: Mark,
+    ) -> Result<HashMap<TableName, Answer>> {
+        let mut client = SqlClient::connect(&self.config).await?;
+        let flavor = client.flavor();
+        let asked = ask(&mut client, tables).await;
+        client.close().await;
+        let (layouts, head) = asked.map_err(|error| {
+            let doing = Doing::Asking("the lookup of columns");
+            sql_error(error, &doing, &self.config, flavor)
+        })?;
+        if let Some(head) = head {
+            self.scan.extend(&self.config, here.clone(), &head).await?;
+        }
+        let judged = layouts.into_iter().map(|layout| {
+            let answer = match self.scan.change_behind(&here, &layout.name) {
+                None => Ok(layout.clone()),
+                Some(change) => Err(format!(
+                    "the log does not say the names of its columns, and it was altered again at \
+                     {} of {}, before they were looked up; SET GLOBAL binlog_row_metadata=FULL \
+                     makes the log say them",
+                    change.offset, change.file
+                )),
+            };
+            (layout.name, answer)
+        });
+        Ok(judged.collect())
+    }
+}
+
+/// What the database says now, and where its log ends behind that.
+async fn ask(
+    client: &mut SqlClient,
+    tables: &[TableName],
+) -> Result<(Vec<TableLayout>, Option<Mark>), mysql_async::Error> {
+    let mut layouts = Vec::new();
+    for name in tables {
+        if let Some(columns) = doctor::columns(client, name).await? {
+            layouts.push(TableLayout { name: name.clone(), columns });
+        }
+    }
+    let head = doctor::head(client).await?;
+    Ok((layouts, head.map(|(file, offset)| Mark { file, offset })))
+}

@@ -1,0 +1,230 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use connector_api::{Batch, BatchBuilder, Error, Result};
+use tokio::sync::{mpsc, watch};
+
+use super::lookup::Lookup;
+use super::reader::{Arrived, LogReader};
+use super::scan::Mark;
+use super::{Opening, Shared};
+use crate::config::MysqlConfig;
+use crate::decode::{Catalog, Decoded, Decoder};
+use crate::log::{Event, Frame, Framing, Unpacker};
+use crate::position::LogPosition;
+
+/// Heartbeats that may be missing before a server counts as gone.
+const HEARTBEATS_MISSED: u32 = 3;
+
+/// Whoever the task works for has gone.
+struct Closed;
+
+/// What ends the task in the middle of an event.
+enum Stop {
+    Closed,
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Closed> for Stop {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+/// The task that owns the socket.
+pub(super) struct Pump {
+    reader: LogReader,
+    framing: Framing,
+    unpacker: Unpacker,
+    work: Work,
+    shared: Arc<Mutex<Shared>>,
+    silence_limit: Duration,
+    /// When the first file was begun, until it has been checked.
+    created: Option<u32>,
+}
+
+/// What becomes of an event once it has been taken from the wire.
+struct Work {
+    decoder: Decoder,
+    builder: BatchBuilder,
+    /// What did not fit in the middle of an event, oldest first.
+    full: VecDeque<Batch>,
+    lookup: Lookup,
+    batches: mpsc::Sender<Batch>,
+    closed: watch::Receiver<bool>,
+}
+
+/// Both ends of what the task shares with the stream.
+type Ends = (mpsc::Sender<Batch>, watch::Receiver<bool>, Arc<Mutex<Shared>>);
+
+impl Pump {
+    pub(super) fn new(
+        reader: LogReader,
+        opening: Opening,
+        config: &MysqlConfig,
+        (batches, closed, shared): Ends,
+    ) -> Result<Self> {
+        let Opening { from, capture, fold_case, same_file } = opening;
+        let start = LogPosition::from_position(&from.position)?;
+        let catalog = Catalog::new(&from.layouts, fold_case);
+        let work = Work {
+            builder: BatchBuilder::new(&from.position),
+            decoder: Decoder::new(&from, capture.clone(), catalog)?,
+            full: VecDeque::new(),
+            lookup: Lookup::new(config, capture, fold_case),
+            batches,
+            closed,
+        };
+        Ok(Self {
+            created: Some(start.created).filter(|_| same_file),
+            reader,
+            framing: Framing::default(),
+            unpacker: Unpacker::default(),
+            work,
+            shared,
+            silence_limit: config.heartbeat * HEARTBEATS_MISSED,
+        })
+    }
+
+    pub(super) async fn run(mut self) -> Result<()> {
+        match self.pump().await {
+            Err(Stop::Failed(error)) => Err(error),
+            Err(Stop::Closed) | Ok(()) => Ok(()),
+        }
+    }
+
+    async fn pump(&mut self) -> Result<(), Stop> {
+        loop {
+            self.decode().await?;
+            let has_room = !self.work.builder.is_full();
+            let deadline = self.reader.last_contact() + self.silence_limit;
+            let batches = self.work.batches.clone();
+            tokio::select! { biased;
+                // 1. The end.
+                () = ending(&mut self.work.closed) => return Err(Stop::Closed),
+                // 2. Whoever is ready for a batch gets what there is.
+                permit = batches.reserve(), if self.work.builder.is_ready() => {
+                    let Ok(permit) = permit else { return Err(Stop::Closed) };
+                    permit.send(self.work.builder.take());
+                }
+                // 3. The log.
+                outcome = self.reader.more(), if has_room => outcome?,
+                // 4. A server that is there says so.
+                () = tokio::time::sleep_until(deadline), if has_room => {
+                    let seconds = self.silence_limit.as_secs();
+                    let what = format!("the server has been silent for {seconds} s");
+                    return Err(Error::transient(what).into());
+                }
+            }
+            if !has_room {
+                // A reader that has stopped reading cannot hear.
+                self.reader.was_deaf();
+            }
+        }
+    }
+
+    /// Decodes whole events until there is none, or the batch is full.
+    async fn decode(&mut self) -> Result<(), Stop> {
+        let mut is_new = false;
+        while !self.work.builder.is_full() {
+            let bytes = match self.reader.arrived()? {
+                None => break,
+                Some(Arrived::Event(bytes)) => bytes,
+                Some(Arrived::End) => {
+                    return Err(Error::transient("the server ended the stream").into());
+                }
+            };
+            let frame = self.framing.frame(bytes)?;
+            is_new = true;
+            let event = frame.event()?;
+            if let Event::FormatDescription = event {
+                begins_as_expected(&mut self.created, &frame)?;
+            }
+            self.work.event(&frame).await?;
+            if let Event::TransactionPayload(payload) = event {
+                let mut inside = payload.events(&mut self.unpacker)?;
+                while let Some(frame) = inside.read_event()? {
+                    self.work.event(&frame).await?;
+                    if self.work.builder.is_full() {
+                        self.work.hand_over().await?;
+                    }
+                }
+            }
+        }
+        if is_new {
+            self.tell();
+        }
+        Ok(())
+    }
+
+    fn tell(&self) {
+        let LogPosition { file, offset, created, .. } = self.work.decoder.end();
+        let mut shared = self.shared.lock().expect("no holder panics");
+        shared.last_contact = self.reader.last_contact().into_std();
+        let end = &mut shared.server_end;
+        if end.file != *file {
+            end.file = file.clone();
+        }
+        (end.offset, end.created) = (*offset, *created);
+    }
+}
+
+impl Work {
+    /// Decodes one event; what fills more than a batch goes out at once.
+    async fn event(&mut self, frame: &Frame<'_>) -> Result<(), Stop> {
+        loop {
+            let full = &mut self.full;
+            let mut keep = |batch| full.push_back(batch);
+            let decoded = self.decoder.event(frame, &mut self.builder, &mut keep)?;
+            while let Some(batch) = self.full.pop_front() {
+                self.send(batch).await?;
+            }
+            let Decoded::Lacks(table) = decoded else { return Ok(()) };
+            let (file, offset) = self.decoder.here();
+            let here = Mark { file: file.clone(), offset };
+            let columns = tokio::select! { biased;
+                () = ending(&mut self.closed) => return Err(Stop::Closed),
+                columns = self.lookup.columns(&table, here) => columns?,
+            };
+            self.decoder.answer(table, columns, &mut self.builder);
+        }
+    }
+
+    async fn hand_over(&mut self) -> Result<(), Stop> {
+        let batch = self.builder.take();
+        Ok(self.send(batch).await?)
+    }
+
+    async fn send(&mut self, batch: Batch) -> Result<(), Closed> {
+        tokio::select! { biased;
+            () = ending(&mut self.closed) => Err(Closed),
+            sent = self.batches.send(batch) => sent.map_err(|_| Closed),
+        }
+    }
+}
+
+/// Returns when the stream is to be closed, or has gone.
+async fn ending(closed: &mut watch::Receiver<bool>) {
+    // An error is a sender that has gone, which ends the stream as well.
+    let _ = closed.wait_for(|closed| *closed).await;
+}
+
+/// The file is the one that was looked at: another log may have taken its name since.
+fn begins_as_expected(created: &mut Option<u32>, frame: &Frame<'_>) -> Result<()> {
+    match created.take() {
+        Some(created) if created != frame.header.timestamp && frame.header.timestamp != 0 => {
+            Err(Error::transient(
+                "another log of the same name has come to answer since it was \
+                                  looked at",
+            ))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,143 @@
+use std::collections::HashMap;
+
+use connector_api::{Capture, Result, TableName};
+
+use super::reader::{Arrived, LogReader};
+use crate::config::MysqlConfig;
+use crate::decode::meaning;
+use crate::log::{Event, Frame, Framing, Query};
+use crate::position::{LogFile, LogPosition};
+use crate::session::Session;
+use crate::statement::{Change, Statement};
+
+/// A place of the log: what lies before it has a smaller number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) file: LogFile,
+    pub(crate) offset: u64,
+}
+
+impl Mark {
+    fn number(&self) -> u64 {
+        LogPosition::coordinate(&self.file, self.offset)
+    }
+
+    pub(super) fn is_before(&self, other: &Mark) -> bool {
+        self.number() < other.number()
+    }
+}
+
+/// Where in a stretch of the log captured tables are changed as a whole. What the database says of
+/// a table is true at a place that lies behind only if no such change lies in between.
+#[derive(Debug)]
+pub(super) struct Scan {
+    capture: Capture,
+    fold_case: bool,
+    /// Up to where the log has been looked at, and in which file that is.
+    end: Option<Mark>,
+    tables: HashMap<TableName, Mark>,
+    schemas: HashMap<String, Mark>,
+    room: Vec<u8>,
+}
+
+impl Scan {
+    pub(super) fn new(capture: Capture, fold_case: bool) -> Self {
+        let (tables, schemas) = (HashMap::new(), HashMap::new());
+        Self { capture, fold_case, end: None, tables, schemas, room: Vec::new() }
+    }
+
+    /// Looks at the log between two places, but for what it has looked at before. On a connection
+    /// of its own, which ends with the log that is there.
+    pub(super) async fn extend(
+        &mut self,
+        config: &MysqlConfig,
+        from: Mark,
+        to: &Mark,
+    ) -> Result<()> {
+        let from = match self.end.take() {
+            Some(end) if from.is_before(&end) => end,
+            _ => from,
+        };
+        if !from.is_before(to) {
+            self.end = Some(from);
+            return Ok(());
+        }
+        let session = Session::connect(config).await?;
+        let mut reader = LogReader::of_what_is_there(session, &from.file, from.offset).await?;
+        let mut here = from;
+        let mut framing = Framing::default();
+        while here.is_before(to) {
+            match reader.arrived()? {
+                None => reader.more().await?,
+                Some(Arrived::Event(bytes)) => self.see(&framing.frame(bytes)?, &mut here)?,
+                Some(Arrived::End) => break,
+            }
+        }
+        self.end = Some(here);
+        Ok(())
+    }
+
+    fn see(&mut self, frame: &Frame<'_>, here: &mut Mark) -> Result<()> {
+        match frame.event()? {
+            Event::Rotate(rotate) => {
+                let name = String::from_utf8_lossy(rotate.file);
+                if let Ok(file) = name.parse() {
+                    *here = Mark { file, offset: rotate.position };
+                }
+                return Ok(());
+            }
+            Event::Query(query) => self.query(&query, here)?,
+            _ => {}
+        }
+        // Positions have 32 bits; those of what the server makes up are 0.
+        let low = u64::from(frame.header.next_position);
+        if low != 0 && !frame.header.is_artificial() {
+            const BITS: u64 = 1 << 32;
+            let wide = here.offset / BITS * BITS + low;
+            here.offset = if wide < here.offset { wide + BITS } else { wide };
+        }
+        Ok(())
+    }
+
+    fn query(&mut self, query: &Query<'_>, here: &Mark) -> Result<()> {
+        let captured = |schema: &str, table: &str| {
+            self.capture.columns_of(&TableName::new(schema, table)).is_some()
+        };
+        let changes = match meaning(query, self.fold_case, &captured, &mut self.room)? {
+            Statement::Ddl(changes) => changes,
+            Statement::Unknown { tables } => tables.into_iter().map(Change::Altered).collect(),
+            _ => return Ok(()),
+        };
+        for change in changes {
+            match change {
+                // Either it was there and stays as it is, or it was dropped before.
+                Change::Created { if_not_exists: true, .. } => {}
+                Change::Created { table, .. } | Change::Altered(table) | Change::Dropped(table) => {
+                    self.table(table, here)
+                }
+                Change::Renamed { from, to } => {
+                    self.table(from, here);
+                    self.table(to, here);
+                }
+                Change::SchemaDropped(schema) => {
+                    self.schemas.insert(schema, here.clone());
+                }
+                Change::Truncated(_) | Change::RowsMoved(_) | Change::SchemaAltered(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn table(&mut self, name: TableName, here: &Mark) {
+        if self.capture.columns_of(&name).is_some() {
+            self.tables.insert(name, here.clone());
+        }
+    }
+
+    /// Where behind a place a table was changed last, if it was.
+    pub(super) fn change_behind(&self, place: &Mark, table: &TableName) -> Option<&Mark> {
+        let of_table = self.tables.get(table);
+        let of_schema = self.schemas.get(&table.schema);
+        [of_table, of_schema].into_iter().flatten().find(|change| !change.is_before(place))
+    }
+}

@@ -1,0 +1,251 @@
+//! What a stream makes of real logs: shapes that change, files that go, statements as text.
+
+use connector_api::{Connector as _, Continuity, ResumePoint};
+use testbed::{MysqlOptions, MysqlVersion, all_mysql_versions};
+
+use crate::support::{Reader, Shop, within};
+
+fn bare() -> MysqlOptions {
+    MysqlOptions::default().setting("binlog_row_metadata", "MINIMAL")
+}
+
+fn each_shop<'t>(options: &'t MysqlOptions, test: &'t str) -> impl Iterator<Item = Shop> + 't {
+    let start = move |version| Shop::start_with(version, options, test);
+    all_mysql_versions().into_iter().filter_map(start)
+}
+
+async fn continuity(shop: &Shop, point: &ResumePoint) -> Continuity {
+    let capture = point.capture.clone();
+    let connector = shop.connector();
+    let survey = within("a survey", connector.survey(&capture, Some(point))).await.unwrap();
+    survey.continuity
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_before_and_behind_a_change_of_columns_keep_their_names_over_a_restart() {
+    for shop in each_shop(&bare(), "rows_before_and_behind_a_change_of_columns") {
+        let mut reader = shop.stream(&["stock"]).await;
+        shop.sql("insert into stock values (1, 10, 'a')");
+        reader.expect(&["insert stock #0 id=1 qty=10 note='a'"]).await;
+        let point = reader.close().await;
+        assert_eq!(point.layouts.len(), 1, "{:?}", point.layouts);
+        shop.sql("insert into stock values (2, 20, 'b')");
+        shop.sql("alter table stock add column first_of_all int not null default 7 first");
+        shop.sql("insert into stock values (8, 3, 30, 'c')");
+        let mut reader = shop.resume(point).await;
+        reader.expect(&["insert stock #0 id=2 qty=20 note='b'"]).await;
+        let [shape, row] = [reader.line().await, reader.line().await];
+        assert!(shape.starts_with("schema stock (first_of_all int"), "{shape}");
+        assert_eq!(row, "insert stock #0 first_of_all=8 id=3 qty=30 note='c'");
+        assert_eq!(reader.point.layouts[0].columns[0].name, "first_of_all");
+        reader.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_between_two_changes_that_nobody_saw_are_unreadable_and_say_what_to_do() {
+    for shop in each_shop(&bare(), "rows_between_two_changes") {
+        let point = shop.stream(&["stock"]).await.close().await;
+        shop.sql("alter table stock rename column note to remark");
+        shop.sql("insert into stock values (1, 10, 'a')");
+        shop.sql("create table away (id int); alter table stock add column more int");
+        shop.sql("insert into stock values (2, 20, 'b', 9)");
+        let mut reader = shop.resume(point).await;
+        let line = reader.line().await;
+        assert!(line.starts_with("unreadable stock #0"), "{line}");
+        assert!(line.contains("altered again"), "{line}");
+        assert!(line.contains("binlog_row_metadata=FULL"), "{line}");
+        reader.expect(&["insert stock #0 id=2 qty=20 remark='b' more=9"]).await;
+        reader.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_swapped_for_its_copy_is_read_by_the_copys_columns() {
+    for shop in each_shop(&bare(), "a_table_that_is_swapped") {
+        let mut reader = shop.stream(&["stock"]).await;
+        // As gh-ost and pt-online-schema-change do.
+        shop.sql("create table _stock_new like stock; alter table _stock_new add column ean int");
+        shop.sql("insert into stock values (1, 10, 'a')");
+        shop.sql("insert into _stock_new select id, qty, note, 5 from stock");
+        shop.sql("rename table stock to _stock_old, _stock_new to stock");
+        shop.sql("update stock set qty = 11");
+        reader.expect(&["insert stock #0 id=1 qty=10 note='a'"]).await;
+        // Out of the way, and into its place.
+        reader.expect(&["Replaced stock #0", "Replaced stock #1"]).await;
+        let shape = reader.line().await;
+        assert!(shape.starts_with("schema stock (id* int") && shape.contains("ean"), "{shape}");
+        let update = "update stock #0 [id=1 qty=10 note='a' ean=5] id=1 qty=11 note='a' ean=5";
+        reader.expect(&[update]).await;
+        reader.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_goes_on_over_restarts_rotations_and_files_that_are_not_needed_any_more() {
+    for shop in each_shop(&bare(), "a_stream_goes_on_over_restarts") {
+        let mut point = shop.stream(&["stock"]).await.close().await;
+        for id in 0..4 {
+            shop.sql(&format!("insert into stock values ({id}, 1, 'a')"));
+            match id {
+                0 => shop.sql("flush binary logs"),
+                1 => {
+                    shop.server.stop().unwrap();
+                    shop.server.start_again().unwrap();
+                }
+                2 => {
+                    shop.server.kill().unwrap();
+                    shop.server.start_again().unwrap();
+                }
+                _ => {}
+            }
+            shop.sql(&format!("insert into stock values (1{id}, 1, 'b')"));
+            assert_eq!(continuity(&shop, &point).await, Continuity::Intact);
+            let mut reader = shop.resume(point).await;
+            let rows = [
+                format!("insert stock #0 id={id} qty=1 note='a'"),
+                format!("insert stock #0 id=1{id} qty=1 note='b'"),
+            ];
+            reader.expect(&[&rows[0], &rows[1]]).await;
+            point = reader.close().await;
+            let file = point.position.as_str().split('/').nth(1).unwrap().to_owned();
+            shop.sql(&format!("purge binary logs to '{file}'"));
+        }
+    }
+}
+
+/// Removes all files of the log but a new one, once nobody reads them any more.
+fn purge(shop: &Shop) {
+    shop.wait_until(
+        "select count(*) = 0 from information_schema.processlist where command like 'Binlog Dump%'",
+    );
+    shop.sql("flush binary logs");
+    loop {
+        let mut files = shop.server.query("show binary logs").unwrap();
+        let newest = files.pop().unwrap();
+        if files.is_empty() {
+            return;
+        }
+        // MariaDB keeps a file until its engines have been told of the last transaction in it.
+        shop.sql(&format!("purge binary logs to '{}'", newest[0].as_deref().unwrap()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purged_file_whose_transactions_were_all_read_is_no_gap() {
+    let options = MysqlOptions::default().setting("binlog_row_metadata", "FULL");
+    for shop in each_shop(&options, "a_purged_file_whose_transactions_were_all_read") {
+        let mut reader = shop.stream(&["stock"]).await;
+        shop.sql("insert into stock values (1, 10, 'a')");
+        reader.line().await;
+        let point = reader.close().await;
+        purge(&shop);
+        shop.sql("insert into stock values (2, 20, 'b')");
+        let found = continuity(&shop, &point).await;
+        assert!(matches!(&found, Continuity::Renumbered { reason } if reason.contains("purged")));
+        let mut reader = shop.resume(point).await;
+        reader.expect(&["insert stock #0 id=2 qty=20 note='b'"]).await;
+        let point = reader.close().await;
+        assert_eq!(continuity(&shop, &point).await, Continuity::Intact);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_lost_what_was_not_read_is_a_gap() {
+    for shop in each_shop(&bare(), "a_log_that_lost_what_was_not_read") {
+        let point = shop.stream(&["stock"]).await.close().await;
+        shop.sql("insert into stock values (1, 10, 'a')");
+        purge(&shop);
+        let found = continuity(&shop, &point).await;
+        let purged =
+            matches!(&found, Continuity::Broken { reason, .. } if reason.contains("purged"));
+        assert!(purged, "{found:?}");
+
+        let point = shop.stream(&["stock"]).await.close().await;
+        let modern = shop.server.version() == MysqlVersion::Mysql97;
+        // The next second has a file of its own name.
+        shop.wait_until("select sleep(1.1) = 0");
+        shop.sql(if modern { "reset binary logs and gtids" } else { "reset master" });
+        shop.sql("insert into stock values (2, 20, 'b')");
+        let found = continuity(&shop, &point).await;
+        assert!(matches!(&found, Continuity::Broken { .. }), "{found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_the_same_number_takes_over_and_the_older_one_says_so() {
+    for shop in each_shop(&bare(), "a_reader_of_the_same_number") {
+        let mut older = shop.stream(&["stock"]).await;
+        let mut newer = shop.stream(&["stock"]).await;
+        shop.sql("insert into stock values (1, 10, 'a')");
+        newer.expect(&["insert stock #0 id=1 qty=10 note='a'"]).await;
+        let error = older.failure().await;
+        assert!(matches!(error.fault(), connector_api::Fault::Held { .. }), "{error:?}");
+        newer.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_every_engine_and_compression_arrive_alike() {
+    let test = "rows_of_every_engine_and_compression";
+    for version in all_mysql_versions() {
+        let packed = match version {
+            MysqlVersion::Mysql97 => ("binlog_transaction_compression", "ON"),
+            _ => ("log_bin_compress", "ON"),
+        };
+        let options = bare().setting(packed.0, packed.1);
+        let Some(shop) = Shop::start_with(version, &options, test) else { continue };
+        for engine in ["InnoDB", "MyISAM", if shop.is_mariadb() { "Aria" } else { "MEMORY" }] {
+            shop.sql(&format!(
+                "drop table if exists hall;
+                 create table hall (id int primary key, qty int, note varchar(900)) engine={engine}"
+            ));
+            let mut reader = shop.stream(&["hall"]).await;
+            shop.sql("insert into hall values (1, 1, repeat('x', 900)), (2, 2, null)");
+            shop.sql("update hall set qty = qty + 5 where id = 2");
+            shop.sql("delete from hall where id = 1");
+            reader
+                .expect(&[
+                    "insert hall #0 id=1 qty=1 note=text of 900",
+                    "insert hall #1 id=2 qty=2 note=null",
+                    "update hall #0 [id=2 qty=2 note=null] id=2 qty=7 note=null",
+                    "delete hall #0 [id=1 qty=1 note=text of 900]",
+                ])
+                .await;
+            reader.close().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_as_text_is_unreadable_and_the_rows_behind_it_go_on() {
+    let options = bare().setting("binlog_format", "STATEMENT");
+    for shop in each_shop(&options, "a_change_as_text") {
+        let mut reader = shop.stream(&["stock"]).await;
+        shop.sql("insert into stock values (1, 10, 'a')");
+        shop.sql("set session binlog_format = 'ROW'; insert into stock values (2, 20, 'b')");
+        let line = reader.line().await;
+        assert!(line.starts_with("unreadable stock #0"), "{line}");
+        reader.expect(&["insert stock #0 id=2 qty=20 note='b'"]).await;
+        reader.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_many_packets_passes_and_a_silent_server_is_noticed() {
+    let options = bare().setting("max_allowed_packet", "64M");
+    for shop in each_shop(&options, "a_row_of_many_packets") {
+        shop.sql("create table big (id int primary key, body longblob)");
+        let mut reader: Reader = shop.stream(&["big"]).await;
+        shop.sql("insert into big values (1, repeat('x', 20000000))");
+        let line = reader.line().await;
+        assert!(line.starts_with("insert big #0 id=1 body=bytes"), "{}", &line[..60]);
+        // Heartbeats come every second: silence of three of them is a dead server.
+        let process = shop.server.process_id().unwrap();
+        let process = rustix::process::Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
+        let error = reader.failure().await;
+        rustix::process::kill_process(process, rustix::process::Signal::CONT).unwrap();
+        assert!(error.to_string().contains("silent for 3 s"), "{error}");
+    }
+}
