@@ -76,8 +76,8 @@ impl Watcher {
         let (p50, p99) = (at(50).unwrap_or_default(), at(99).unwrap_or_default());
         let (events, timed) = (self.events, self.latencies_ms.len());
         format!(
-            "{events} events; commit to published p50 {p50:.1} ms, p99 {p99:.1} ms, for the {timed} \
-             whose log tells time finer than in seconds"
+            "{events} events; commit to published p50 {p50:.1} ms, p99 {p99:.1} ms, for the \
+             {timed} whose log tells time finer than in seconds"
         )
     }
 }

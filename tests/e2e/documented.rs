@@ -1,5 +1,5 @@
-//! What it proves: a MySQL or MariaDB shop that is prepared as the README says can be followed, with
-//! nothing granted but what stands there.
+//! What it proves: a MySQL or MariaDB shop that is prepared as the README says can be followed,
+//! with nothing granted but what stands there.
 
 use std::time::Duration;
 
