@@ -22,8 +22,8 @@ const LEAVE_TIME: Duration = Duration::from_secs(1);
 /// Seconds an idle connection is kept by the server.
 const IDLE_S: usize = 3600;
 
-/// The library overlooks a wrong name when the error has this word in it. It once stood in every such
-/// error; now there is only the name that was wanted.
+/// The library overlooks a wrong name when the error has this word in it. It once stood in every
+/// such error; now there is only the name that was wanted.
 const OVERLOOKED: &str = "NotValidForName";
 
 /// A connection for ordinary SQL.
