@@ -42,11 +42,11 @@ impl Board {
             let place = format!("{seller:<9} {item:<9} {location:<9}");
             let said = shop.get(*key).map_or("-", String::as_str);
             match watcher.level(key) {
-                Some((on_hand, level)) => writeln!(
-                    text,
-                    "{place} {said:>7}   {on_hand:>9}  {:<34} {:>7.1} ms",
-                    level.version, level.latency_ms
-                ),
+                Some((on_hand, level)) => {
+                    let latency = level.latency_ms.map(|latency| format!("{latency:.1} ms"));
+                    let (version, latency) = (&level.version, latency.as_deref().unwrap_or("-"));
+                    writeln!(text, "{place} {said:>7}   {on_hand:>9}  {version:<34} {latency:>10}")
+                }
                 None => writeln!(text, "{place} {said:>7}   {:>9}", "-"),
             }
             .unwrap();

@@ -1,7 +1,6 @@
 //! A small shop on a private PostgreSQL and one on a private MariaDB, one tailstock beside them,
 //! and a live table of what the shops say and what has been published: in an SQLite file, or in
-//! Kafka on a private broker.
-//! `make demo SECONDS=20`, `make demo KAFKA=1`.
+//! Kafka on a private broker. `make demo SECONDS=20`, `make demo KAFKA=1`.
 #![allow(clippy::unwrap_used, reason = "a demonstration may stop where it stands")]
 
 mod board;

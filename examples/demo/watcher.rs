@@ -8,20 +8,22 @@ pub(crate) struct Published {
     /// `None` when it was removed: kept, so that nothing older brings it back.
     pub(crate) on_hand: Option<String>,
     pub(crate) version: String,
-    /// From the commit in the shop to the moment it could be read here.
-    pub(crate) latency_ms: f64,
+    /// From the commit in the shop to the moment it could be read here. `None` where the shop's log
+    /// says only in which second it was: MariaDB's does.
+    pub(crate) latency_ms: Option<f64>,
 }
 
 /// Reads what is published, as any consumer could.
 pub(crate) struct Watcher {
     feed: Box<dyn Feed>,
     known: BTreeMap<Key, Published>,
+    events: usize,
     latencies_ms: Vec<f64>,
 }
 
 impl Watcher {
     pub(crate) fn new(feed: Box<dyn Feed>) -> Self {
-        Self { feed, known: BTreeMap::new(), latencies_ms: Vec::new() }
+        Self { feed, known: BTreeMap::new(), events: 0, latencies_ms: Vec::new() }
     }
 
     /// Takes in what has been published since the last look: of each key the greatest version.
@@ -29,8 +31,10 @@ impl Watcher {
         for News { key, on_hand, version, committed_at } in self.feed.news() {
             let latency = jiff::Timestamp::now().as_microsecond() - committed_at.as_microsecond();
             #[allow(clippy::cast_precision_loss, reason = "a few milliseconds")]
-            let latency_ms = latency as f64 / 1e3;
-            self.latencies_ms.push(latency_ms);
+            let latency_ms =
+                (committed_at.subsec_nanosecond() != 0).then_some(latency as f64 / 1e3);
+            self.events += 1;
+            self.latencies_ms.extend(latency_ms);
             if self.known.get(&key).is_none_or(|known| known.version < version) {
                 self.known.insert(key, Published { on_hand, version, latency_ms });
             }
@@ -70,9 +74,10 @@ impl Watcher {
         sorted.sort_unstable_by(f64::total_cmp);
         let at = |percent: usize| sorted.get(sorted.len() * percent / 100).copied();
         let (p50, p99) = (at(50).unwrap_or_default(), at(99).unwrap_or_default());
+        let (events, timed) = (self.events, self.latencies_ms.len());
         format!(
-            "{} events, commit to published p50 {p50:.1} ms, p99 {p99:.1} ms",
-            self.latencies_ms.len()
+            "{events} events; commit to published p50 {p50:.1} ms, p99 {p99:.1} ms, for the \
+             {timed} whose log tells time finer than in seconds"
         )
     }
 }

@@ -2,7 +2,6 @@
 //! dump of the binlog. Ordinary SQL goes through mysql_async, with the same TLS.
 
 mod answer;
-mod certificate;
 mod channel;
 mod dump;
 mod fault;

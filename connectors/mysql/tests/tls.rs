@@ -51,6 +51,26 @@ async fn each_mode_checks_what_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_without_a_name_is_told_by_its_authority() {
+    let authority = Authority::new();
+    // As MySQL makes them for itself.
+    let nameless = authority.sign_with("nameless", &["a server"], |params| {
+        params.subject_alt_names.clear();
+    });
+    let files = authority.server(nameless);
+    let Some(server) = start(MysqlVersion::Mysql97, files) else { return };
+    let root = format!("ssl-ca={}", authority.root().display());
+    let by_authority = format!("{root}&ssl-mode=verify-ca");
+    assert_reached(&url("shy@localhost", &server, &by_authority), "verify-ca").await;
+    let by_name = url("shy@localhost", &server, &root);
+    assert_refused(&by_name, "is for another name", Some("ssl-mode=verify-ca")).await;
+    let other = Authority::new();
+    let strange = format!("ssl-ca={}&ssl-mode=verify-ca", other.root().display());
+    let unknown = "signed by an authority that is not known";
+    assert_refused(&url("shy@localhost", &server, &strange), unknown, Some("ssl-ca")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_demands_tls_says_so() {
     for version in [MysqlVersion::Mysql97, MysqlVersion::Mariadb1011] {
         let authority = Authority::new();
