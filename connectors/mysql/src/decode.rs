@@ -70,7 +70,8 @@ pub enum Decoded {
     /// It packs events, which are to be handed over one by one.
     Packed,
     /// A distributed transaction is committed whose changes stand elsewhere: hand those over to
-    /// [`Decoder::recall`], from this place to the XA_PREPARE behind it, then [`Decoder::recalled`].
+    /// [`Decoder::recall`], from this place to the XA_PREPARE behind it; [`Decoder::recalled`] is
+    /// due then.
     Recalls(Prepared),
     /// The log does not say which columns this table has: find out, [`Decoder::answer`], and hand
     /// the same event over again.

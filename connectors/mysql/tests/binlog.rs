@@ -84,7 +84,9 @@ fn decode_all(
         catalog,
     };
     let mut unpacker = Unpacker::default();
+    let mut names = Vec::new();
     for bytes in files {
+        names.push(reading.decoder.here().0.clone());
         let mut log = LogFile::open(*bytes)?;
         while let Some(frame) = log.read_event()? {
             match reading.event(&frame)? {
@@ -95,7 +97,10 @@ fn decode_all(
                         assert_eq!(reading.event(&frame)?, Decoded::Whole);
                     }
                 }
-                Decoded::Recalls(place) => reading.recall(bytes, &place)?,
+                Decoded::Recalls(place) => {
+                    let nth = names.iter().position(|name| *name == place.file);
+                    reading.recall(nth.map_or(&[], |nth| files[nth]), &place)?;
+                }
                 _ => {}
             }
         }
@@ -131,24 +136,46 @@ impl Reading {
 
     /// Hands over the changes of a distributed transaction, if they are in this file.
     fn recall(&mut self, bytes: &[u8], place: &Prepared) -> Result<()> {
-        let mut log = LogFile::open(bytes)?;
         let mut found = false;
+        if bytes.is_empty() {
+            return self.recalled(found);
+        }
+        let mut log = LogFile::open(bytes)?;
+        // Some events of MariaDB 11.8 do not say where they end.
+        let mut ends = 4;
         while let Some(frame) = log.read_event()? {
-            if u64::from(frame.header.next_position) <= place.offset {
+            let begins = ends;
+            ends += u64::from(frame.header.size);
+            if begins < place.offset {
                 continue;
             }
-            loop {
-                let mut full = |batch| self.batches.push(batch);
-                match self.decoder.recall(&frame, &mut self.out, &mut full)? {
-                    Decoded::Lacks(table) => self.answer(table),
-                    _ => break,
+            found = self.recall_event(&frame)?;
+            if let Event::TransactionPayload(payload) = frame.event()? {
+                let mut unpacker = Unpacker::default();
+                let mut inside = payload.events(&mut unpacker)?;
+                while let Some(frame) = inside.read_event()? {
+                    found |= self.recall_event(&frame)?;
                 }
             }
-            if let Event::XaPrepare(_) = frame.event()? {
-                found = true;
+            if found {
                 break;
             }
         }
+        self.recalled(found)
+    }
+
+    /// Returns whether it was the last.
+    fn recall_event(&mut self, frame: &Frame<'_>) -> Result<bool> {
+        loop {
+            let mut full = |batch| self.batches.push(batch);
+            match self.decoder.recall(frame, &mut self.out, &mut full)? {
+                Decoded::Lacks(table) => self.answer(table),
+                _ => return Ok(matches!(frame.event()?, Event::XaPrepare(_))),
+            }
+        }
+    }
+
+    fn recalled(&mut self, found: bool) -> Result<()> {
         self.decoder.recalled(found, &mut self.out, &mut |batch| self.batches.push(batch))
     }
 }

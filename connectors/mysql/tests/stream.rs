@@ -249,3 +249,57 @@ async fn a_row_of_many_packets_passes_and_a_silent_server_is_noticed() {
         assert!(error.to_string().contains("silent for 3 s"), "{error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_distributed_transaction_counts_when_it_is_committed_however_late() {
+    let test = "a_distributed_transaction_counts";
+    // A server takes no setting that it does not know.
+    let packed = bare().setting("loose_binlog_transaction_compression", "ON");
+    let packed = packed.setting("loose_log_bin_compress", "ON");
+    for shop in each_shop(&bare(), test).chain(each_shop(&packed, test)) {
+        let mut reader = shop.stream(&["stock"]).await;
+        for (name, id) in [("kept", 1), ("dropped", 2), ("late", 3)] {
+            let row = format!("insert into stock values ({id}, 10, '{name}')");
+            shop.sql(&format!("xa start '{name}'; {row}; xa end '{name}'; xa prepare '{name}'"));
+        }
+        shop.sql("insert into stock values (4, 40, 'between')");
+        reader.expect(&["insert stock #0 id=4 qty=40 note='between'"]).await;
+        shop.sql("xa commit 'kept'; xa rollback 'dropped'");
+        reader.expect(&["insert stock #0 id=1 qty=10 note='kept'"]).await;
+        let point = reader.close().await;
+        shop.sql("flush binary logs");
+        shop.server.stop().unwrap();
+        shop.server.start_again().unwrap();
+        shop.sql("xa commit 'late'; insert into stock values (5, 50, 'behind')");
+        let mut reader = shop.resume(point).await;
+        reader
+            .expect(&[
+                "insert stock #0 id=3 qty=10 note='late'",
+                "insert stock #0 id=5 qty=50 note='behind'",
+            ])
+            .await;
+        let point = reader.close().await;
+        assert!(!point.position.as_str().contains("xa="), "{}", point.position);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_distributed_transaction_whose_log_is_purged_leaves_no_table_unmarked() {
+    for shop in each_shop(&bare(), "a_distributed_transaction_whose_log_is_purged") {
+        let mut reader = shop.stream(&["stock"]).await;
+        shop.sql("xa start 'x'; insert into stock values (1, 10, 'a'); xa end 'x'; xa prepare 'x'");
+        shop.sql("insert into stock values (2, 20, 'b')");
+        reader.expect(&["insert stock #0 id=2 qty=20 note='b'"]).await;
+        shop.sql("flush binary logs");
+        shop.sql("insert into stock values (3, 30, 'c')");
+        reader.expect(&["insert stock #0 id=3 qty=30 note='c'"]).await;
+        let point = reader.close().await;
+        purge(&shop);
+        let mut reader = shop.resume(point).await;
+        shop.sql("xa commit 'x'; insert into stock values (4, 40, 'd')");
+        let line = reader.line().await;
+        assert!(line.starts_with("unreadable stock #0"), "{line}");
+        reader.expect(&["insert stock #0 id=4 qty=40 note='d'"]).await;
+        reader.close().await;
+    }
+}

@@ -1,6 +1,6 @@
 //! Distributed transactions. The changes of one stand in the log where its first phase ended, and
-//! count where its second one does: days later if need be, or never. The log itself keeps them; what
-//! is remembered is the place.
+//! count where its second one does: days later if need be, or never. The log itself keeps them;
+//! what is remembered is the place.
 
 use connector_api::{BatchBuilder, Result};
 

@@ -8,6 +8,11 @@ use super::catalog::{Catalog, Found, labels, real_kind};
 use crate::log::{self, Flavor, TableMap};
 use crate::value::{Charset, ColumnType, Cursor, Definition, Scratch, Unreadable};
 
+const STRING: u8 = 254;
+/// TIMESTAMP, TIME and DATETIME of before 10.1.
+const OLD_TIMES: [u8; 3] = [7, 11, 12];
+/// INET4, and INET6 and UUID.
+const ADDRESS_BYTES: [u8; 2] = [4, 16];
 const ENUM: u8 = 247;
 const SET: u8 = 248;
 
@@ -52,7 +57,36 @@ pub(super) struct Image<'r> {
     pub(super) is_partial: bool,
 }
 
-/// A table whose columns the log does not name, and nothing else has.
+/// What a log leaves out of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unsaid {
+    /// The names of columns.
+    Names,
+    /// How many bytes the times of MariaDB before 10.1 take: their fractions are in the catalog.
+    Fractions,
+    /// Whether bytes are an address or a UUID of MariaDB. Without a catalog they are bytes.
+    Addresses,
+}
+
+impl Unsaid {
+    fn of(columns: &[log::Column<'_>], flavor: Flavor) -> Option<Self> {
+        let is_mariadb = flavor == Flavor::MariaDb;
+        let any = |is: &dyn Fn(&log::Column<'_>) -> bool| columns.iter().any(is);
+        if any(&|column| column.name.is_none()) {
+            return Some(Self::Names);
+        }
+        if is_mariadb && any(&|column| OLD_TIMES.contains(&column.kind)) {
+            return Some(Self::Fractions);
+        }
+        let is_address = |column: &log::Column<'_>| {
+            let [_, length] = column.meta.to_le_bytes();
+            real_kind(column) == STRING && ADDRESS_BYTES.contains(&length)
+        };
+        (is_mariadb && any(&is_address)).then_some(Self::Addresses)
+    }
+}
+
+/// A table of which the log leaves something out that nothing else has said.
 pub(super) struct Nameless(pub(super) TableName);
 
 impl Table {
@@ -92,12 +126,13 @@ impl Captured {
             Ok(columns) => columns,
             Err(error) => return Ok(Self::unread(name, error.to_string())),
         };
-        let is_named = columns.iter().all(|column| column.name.is_some());
-        let (defined, refused) = match catalog.columns_of(&name, &columns) {
-            _ if is_named => (None, None),
-            Found::Columns(defined) => (Some(defined), None),
-            Found::Refused(why) => (None, Some(why.to_owned())),
-            Found::Nothing => return Err(Nameless(name)),
+        let unsaid = Unsaid::of(&columns, flavor);
+        let (defined, refused) = match unsaid.map(|_| catalog.columns_of(&name, &columns)) {
+            None => (None, None),
+            Some(Found::Columns(defined)) => (Some(defined), None),
+            Some(Found::Refused(_)) if unsaid == Some(Unsaid::Addresses) => (None, None),
+            Some(Found::Refused(why)) => (None, Some(why.to_owned())),
+            Some(Found::Nothing) => return Err(Nameless(name)),
         };
         let has_key = columns.iter().any(|column| column.key.is_some())
             || defined.is_some_and(|defined| defined.iter().any(|column| column.is_key));

@@ -42,6 +42,9 @@ impl Work {
                     let mut inside = payload.events(&mut unpacker)?;
                     while let Some(frame) = inside.read_event()? {
                         self.recall_event(&frame).await?;
+                        if let Event::XaPrepare(_) = frame.event()? {
+                            return Ok(true);
+                        }
                     }
                 }
                 _ => {}

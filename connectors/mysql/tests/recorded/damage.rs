@@ -87,7 +87,7 @@ fn damage_to_the_logs_of_our_own_servers_never_goes_unnoticed() {
 fn damage(log: &Recorded, wanted: &Capture) {
     let Recorded { file, bytes } = log;
     let (whole, ending) = told(bytes, file, wanted).unwrap();
-    assert!(whole.len() > 4);
+    assert!(!whole.is_empty());
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
