@@ -3,6 +3,7 @@
 
 mod damage;
 mod distributed;
+mod served;
 mod workload;
 
 use connector_api::Columns;

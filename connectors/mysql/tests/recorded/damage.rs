@@ -20,15 +20,22 @@ const MEMORY_MAX: usize = 128 << 20;
 
 /// The damages of each sort done to each log.
 fn samples() -> usize {
-    let is_full = std::env::var("TAILSTOCK_TEST_SIZE").is_ok_and(|size| size == "full");
-    if is_full { 600 } else { 60 }
+    if is_full_size() { 600 } else { 60 }
+}
+
+pub fn is_full_size() -> bool {
+    std::env::var("TAILSTOCK_TEST_SIZE").is_ok_and(|size| size == "full")
 }
 
 /// Numbers without a pattern, the same in every run.
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, end: usize) -> usize {
+    pub fn new() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+
+    pub fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -88,7 +95,7 @@ fn damage(log: &Recorded, wanted: &Capture) {
     let Recorded { file, bytes } = log;
     let (whole, ending) = told(bytes, file, wanted).unwrap();
     assert!(!whole.is_empty());
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let mut dice = Dice::new();
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
     for _ in 0..samples() {

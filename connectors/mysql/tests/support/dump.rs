@@ -35,17 +35,24 @@ impl Dump {
 
     /// The header of the next event, its size and checksum proved; `None` where the log ends.
     pub async fn next(&mut self) -> Result<Option<Header>> {
+        let event = self.event().await?;
+        event.map(|event| Header::read(&event)).transpose()
+    }
+
+    /// The bytes of the next event, its size and checksum proved; `None` where the log ends.
+    pub async fn event(&mut self) -> Result<Option<Vec<u8>>> {
         within("an event", self.next_patiently()).await
     }
 
-    async fn next_patiently(&mut self) -> Result<Option<Header>> {
+    async fn next_patiently(&mut self) -> Result<Option<Vec<u8>>> {
         loop {
             let (packet, taken) = self.packets.next(self.buffer.filled())?;
             let wanted = match packet {
                 Packet::Event(event) => {
-                    let header = self.framing.frame(event)?.header;
+                    self.framing.frame(event)?;
+                    let event = event.to_vec();
                     self.buffer.consume(taken);
-                    return Ok(Some(header));
+                    return Ok(Some(event));
                 }
                 Packet::Failed(told) => {
                     return Err(told.classify(&Doing::Streaming, &self.config, self.flavor));
