@@ -41,7 +41,7 @@ pub struct Survey {
     /// The end of the log at the time of the survey.
     pub head: Position,
     /// What the server is set to send of the captured tables (operations, row filters, column
-    /// lists), in a stable text.
+    /// lists), in a stable text of lines that each hold or do not.
     pub coverage: String,
     /// Whether the checkpoint's position can be continued.
     pub continuity: Continuity,
@@ -49,6 +49,23 @@ pub struct Survey {
     pub tables: Vec<TableDescription>,
     /// Everything that is not as it should be, all at once.
     pub findings: Vec<Finding>,
+}
+
+impl Survey {
+    /// What of an earlier coverage does not hold any more, line by line; `None` when all of it
+    /// does. What has come to be covered since then is no change: nothing was said of it before.
+    pub fn coverage_change(before: &str, now: &str) -> Option<String> {
+        let without = |text: &str, other: &str| {
+            let lines = text.lines().filter(|line| !other.lines().any(|same| same == *line));
+            lines.collect::<Vec<_>>().join("; ")
+        };
+        let (gone, come) = (without(before, now), without(now, before));
+        match (gone.is_empty(), come.is_empty()) {
+            (true, _) => None,
+            (false, true) => Some(format!("it does not cover {gone} any more")),
+            (false, false) => Some(format!("it was {gone}; it is {come}")),
+        }
+    }
 }
 
 /// How a stream stands towards its server, for metrics.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use connector_transport::{Check, TlsSettings, Words};
 
+pub use connector_transport::BadUrl;
 pub use connector_transport::Host;
-pub use url::BadUrl;
 
 /// What MySQL and its clients call the parts of TLS.
 pub(crate) const WORDS: Words = Words {

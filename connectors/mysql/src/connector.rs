@@ -47,7 +47,7 @@ impl MysqlConnector {
     async fn continuity(&self, facts: &Facts, last: Option<&ResumePoint>) -> Result<Continuity> {
         let Some(last) = last else { return Ok(Continuity::New) };
         let now = doctor::coverage(facts, &last.capture);
-        if let Some(reason) = doctor::change(&last.coverage, &now) {
+        if let Some(reason) = Survey::coverage_change(&last.coverage, &now) {
             return Ok(Continuity::Broken { reason, from: None });
         }
         let files = facts.log.files.as_deref().unwrap_or_default();

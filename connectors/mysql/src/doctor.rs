@@ -17,7 +17,7 @@ mod gather;
 mod grants;
 mod quote;
 
-pub use coverage::{change, coverage};
+pub use coverage::coverage;
 pub use facts::{Facts, server_facts};
 pub use findings::findings;
 pub use gather::{columns, gather, head};

@@ -23,9 +23,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use connector_api::{Batch, Capture, ChangeStream, Error, Head, Position, Result, ResumePoint};
+use connector_api::{Batch, Capture, ChangeStream, Head, Position, Result, ResumePoint};
+use connector_transport::ReaderTask;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 
 use crate::config::MysqlConfig;
 use crate::position::{Gtids, LogPosition};
@@ -44,11 +44,10 @@ struct Shared {
 
 /// The stream of one server's log.
 pub(crate) struct MysqlStream {
-    batches: mpsc::Receiver<Batch>,
+    task: ReaderTask,
     closing: watch::Sender<bool>,
     shared: Arc<Mutex<Shared>>,
     confirmed: LogPosition,
-    task: Option<JoinHandle<Result<()>>>,
 }
 
 /// What to read, and from where.
@@ -73,27 +72,15 @@ impl MysqlStream {
         let shared = Shared { server_end, last_contact: Instant::now() };
         let shared = Arc::new(Mutex::new(shared));
         let pump = Pump::new(reader, opening, config, (sender, closed, Arc::clone(&shared)))?;
-        let task = Some(tokio::spawn(pump.run()));
-        Ok(Self { batches, closing, shared, confirmed: start, task })
+        let task = ReaderTask::start(batches, pump.run());
+        Ok(Self { task, closing, shared, confirmed: start })
     }
 }
 
 #[async_trait]
 impl ChangeStream for MysqlStream {
     async fn read(&mut self) -> Result<Batch> {
-        if let Some(batch) = self.batches.recv().await {
-            return Ok(batch);
-        }
-        let Some(task) = &mut self.task else {
-            return Err(Error::bug("a stream is read after its end"));
-        };
-        let ended = task.await;
-        self.task = None;
-        match ended {
-            Ok(Ok(())) => Err(Error::transient("the stream has ended")),
-            Ok(Err(error)) => Err(error),
-            Err(panic) => Err(Error::bug("the task of the stream ended").because(panic)),
-        }
+        self.task.read().await
     }
 
     /// A server keeps its log for a time, and nobody's place in it.
@@ -113,21 +100,8 @@ impl ChangeStream for MysqlStream {
         }
     }
 
-    async fn close(mut self: Box<Self>) -> Result<()> {
+    async fn close(self: Box<Self>) -> Result<()> {
         self.closing.send_replace(true);
-        // What is still coming is not wanted any more; it comes again.
-        self.batches.close();
-        match self.task.take() {
-            Some(task) => task.await.unwrap_or(Ok(())),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for MysqlStream {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
+        self.task.ended().await
     }
 }

@@ -3,7 +3,7 @@
 mod columns;
 mod mistakes;
 
-use connector_api::{Capture, CaptureTable, Columns, Finding, Severity, TableName};
+use connector_api::{Capture, CaptureTable, Columns, Finding, Severity, Survey, TableName};
 use connector_mysql::MysqlConfig;
 use connector_mysql::doctor::{self, Facts};
 use connector_mysql::session::SqlClient;
@@ -237,7 +237,7 @@ async fn a_replica_that_keeps_no_log_of_what_it_takes_over_is_told() {
         let [.., off, filters] = &found[..] else { panic!("{found:#?}") };
         assert!(off.found.starts_with("OFF on a replica"), "{found:#?}");
         assert!(filters.found.contains("replicate_do_db = shop"), "{found:#?}");
-        let told = doctor::change(&alone, &doctor::coverage(&now, &wanted)).unwrap();
+        let told = Survey::coverage_change(&alone, &doctor::coverage(&now, &wanted)).unwrap();
         assert!(told.ends_with("replicated changes: left out of the log"), "{told}");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connector_transport::{Check, TlsSettings, Words};
 
-pub use url::BadUrl;
+pub use connector_transport::BadUrl;
 
 /// Where one host listens.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,11 +11,10 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use connector_api::{
-    Batch, BatchBuilder, Capture, ChangeStream, Error, Head, Position, Result, ResumePoint,
+    Batch, BatchBuilder, Capture, ChangeStream, Head, Position, Result, ResumePoint,
 };
-use connector_transport::{Backlog, ReadBuffer};
+use connector_transport::{Backlog, ReadBuffer, ReaderTask};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 
 use crate::config::PostgresConfig;
 use crate::decode::Decoder;
@@ -39,10 +38,9 @@ struct Wish {
 
 /// A replication stream of one slot.
 pub(crate) struct PostgresStream {
-    batches: mpsc::Receiver<Batch>,
+    task: ReaderTask,
     wishes: watch::Sender<Wish>,
     shared: Arc<Mutex<Shared>>,
-    task: Option<JoinHandle<Result<()>>>,
 }
 
 /// Where to read, and what.
@@ -85,27 +83,15 @@ impl PostgresStream {
             clock: Clock::new(),
             backlog: Backlog::new(),
         };
-        let task = Some(tokio::spawn(pump.run()));
-        Ok(Self { batches, wishes, shared, task })
+        let task = ReaderTask::start(batches, pump.run());
+        Ok(Self { task, wishes, shared })
     }
 }
 
 #[async_trait]
 impl ChangeStream for PostgresStream {
     async fn read(&mut self) -> Result<Batch> {
-        if let Some(batch) = self.batches.recv().await {
-            return Ok(batch);
-        }
-        let Some(task) = &mut self.task else {
-            return Err(Error::bug("a stream is read after its end"));
-        };
-        let ended = task.await;
-        self.task = None;
-        match ended {
-            Ok(Ok(())) => Err(Error::transient("the stream has ended")),
-            Ok(Err(error)) => Err(error),
-            Err(panic) => Err(Error::bug("the task of the stream ended").because(panic)),
-        }
+        self.task.read().await
     }
 
     fn confirm(&mut self, position: &Position) {
@@ -127,21 +113,8 @@ impl ChangeStream for PostgresStream {
         }
     }
 
-    async fn close(mut self: Box<Self>) -> Result<()> {
+    async fn close(self: Box<Self>) -> Result<()> {
         self.wishes.send_modify(|wish| wish.closing = true);
-        // What is still coming is not wanted any more; it comes again.
-        self.batches.close();
-        match self.task.take() {
-            Some(task) => task.await.unwrap_or(Ok(())),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for PostgresStream {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
+        self.task.ended().await
     }
 }

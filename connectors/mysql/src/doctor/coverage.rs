@@ -31,21 +31,6 @@ pub fn coverage(facts: &Facts, capture: &Capture) -> String {
     lines.join("\n")
 }
 
-/// What of an earlier coverage does not hold any more; `None` when all of it does. A database that
-/// has come to be covered since then is no change: nothing was said of it before.
-pub fn change(before: &str, now: &str) -> Option<String> {
-    let without = |text: &str, other: &str| {
-        let lines = text.lines().filter(|line| !other.lines().any(|same| same == *line));
-        lines.collect::<Vec<_>>().join("; ")
-    };
-    let (gone, come) = (without(before, now), without(now, before));
-    match (gone.is_empty(), come.is_empty()) {
-        (true, _) => None,
-        (false, true) => Some(format!("it does not cover {gone} any more")),
-        (false, false) => Some(format!("it was {gone}; it is {come}")),
-    }
-}
-
 /// Whether changes of a database's tables are written to the log.
 pub(super) fn logs(facts: &Facts, database: &str) -> bool {
     // Where there is a list of what to log, the one of what not to is not looked at.
@@ -83,6 +68,8 @@ fn is_of(pattern: &str, database: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use connector_api::Survey;
+
     use super::*;
 
     fn of(databases: &[&str], change: impl Fn(&mut Facts)) -> String {
@@ -130,8 +117,11 @@ mod tests {
         let before = of(&["shop"], |_| {});
         let after = of(&["shop"], |facts| facts.log.ignore_db = listed(&["tmp"]));
         let only = of(&["shop"], |facts| facts.log.do_db = listed(&["shop", "crm"]));
-        assert_eq!((change(&before, &after), change(&before, &only)), (None, None));
-        assert_eq!(change(&before, &of(&["shop", "crm"], |_| {})), None);
+        assert_eq!(
+            (Survey::coverage_change(&before, &after), Survey::coverage_change(&before, &only)),
+            (None, None)
+        );
+        assert_eq!(Survey::coverage_change(&before, &of(&["shop", "crm"], |_| {})), None);
     }
 
     #[test]
@@ -139,14 +129,14 @@ mod tests {
         let before = of(&["shop"], |_| {});
         let out = of(&["shop"], |facts| facts.log.ignore_db = listed(&["shop"]));
         let told = "it was database shop: logged; it is database shop: left out of the log";
-        assert_eq!(change(&before, &out).as_deref(), Some(told));
-        assert!(change(&out, &before).is_some());
+        assert_eq!(Survey::coverage_change(&before, &out).as_deref(), Some(told));
+        assert!(Survey::coverage_change(&out, &before).is_some());
         let filtered = of(&["shop"], |facts| {
             facts.replication.filters = ["replicate_do_db = crm".to_owned()].into();
         });
         let told = "it was replicated changes: logged; \
                     it is replicated changes: logged where replicate_do_db = crm";
-        assert_eq!(change(&before, &filtered).as_deref(), Some(told));
+        assert_eq!(Survey::coverage_change(&before, &filtered).as_deref(), Some(told));
         let replica = of(&["shop"], |facts| {
             facts.replication.is_replica = Some(true);
             facts.log.has_replicated = false;

@@ -1,6 +1,6 @@
-use connector_api::{Continuity, ResumePoint};
+use connector_api::{Continuity, ResumePoint, Survey};
 
-use super::coverage::{change, coverage};
+use super::coverage::coverage;
 use super::facts::{Facts, SlotFacts, System};
 use crate::config::PostgresConfig;
 use crate::position::{LogIdentity, Lsn};
@@ -54,7 +54,7 @@ fn prove(
         ));
     }
     let now = coverage(facts, &config.publication, &last.capture);
-    if let Some(change) = change(&last.coverage, &now) {
+    if let Some(change) = Survey::coverage_change(&last.coverage, &now) {
         return Err(format!("the publication has changed while away: {change}"));
     }
     if remembered.timeline == system.timeline {

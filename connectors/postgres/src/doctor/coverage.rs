@@ -32,23 +32,10 @@ pub(crate) fn coverage(facts: &Facts, publication: &str, capture: &Capture) -> S
     lines
 }
 
-/// What of an earlier coverage does not hold any more; `None` when all of it does. A table that
-/// has come to be covered since then is no change: nothing was said of it before.
-pub(super) fn change(before: &str, now: &str) -> Option<String> {
-    let without = |text: &str, other: &str| {
-        let lines = text.lines().filter(|line| !other.lines().any(|same| same == *line));
-        lines.collect::<Vec<_>>().join("; ")
-    };
-    let (gone, come) = (without(before, now), without(now, before));
-    match (gone.is_empty(), come.is_empty()) {
-        (true, _) => None,
-        (false, true) => Some(format!("it does not cover {gone} any more")),
-        (false, false) => Some(format!("it was {gone}; it is {come}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use connector_api::Survey;
+
     use connector_api::{CaptureTable, Columns, TableName};
 
     use super::super::facts::{PublicationFacts, PublishedTable};
@@ -98,16 +85,16 @@ mod tests {
     #[test]
     fn a_table_that_changed_left_or_came_back_is_a_change_and_a_new_one_is_not() {
         let before = of(vec![table("stock", "8 9.1")]);
-        assert_eq!(change(&before, &before), None);
+        assert_eq!(Survey::coverage_change(&before, &before), None);
         let more = of(vec![table("stock", "8 9.1"), table("stock_2", "10 11.1")]);
-        assert_eq!(change(&before, &more), None);
+        assert_eq!(Survey::coverage_change(&before, &more), None);
         assert_eq!(
-            change(&more, &before).as_deref(),
+            Survey::coverage_change(&more, &before).as_deref(),
             Some("it does not cover table public.stock_2 (10 11.1) any more")
         );
         let again = of(vec![table("stock", "8 12.4")]);
         assert_eq!(
-            change(&before, &again).as_deref(),
+            Survey::coverage_change(&before, &again).as_deref(),
             Some("it was table public.stock (8 9.1); it is table public.stock (8 12.4)")
         );
     }
