@@ -241,6 +241,8 @@ impl Decoder {
         let is_begun = self.enter(frame, out)?.is_begun;
         for name in self.known_tables() {
             let schema = self.shape(&name);
+            // It is changed also where the transaction ends otherwise than by a commit.
+            self.touch(&schema);
             self.unreadable(&schema, reason, out);
         }
         if is_begun { Ok(()) } else { self.commit(out) }

@@ -53,9 +53,11 @@ impl Lookup {
             let doing = Doing::Asking("the lookup of columns");
             sql_error(error, &doing, &self.config, flavor)
         })?;
-        if let Some(head) = head {
-            self.scan.extend(&self.config, here.clone(), &head).await?;
-        }
+        let Some(head) = head else {
+            // Nothing says what has happened to them since.
+            return Ok(HashMap::new());
+        };
+        self.scan.extend(&self.config, here.clone(), &head).await?;
         let judged = layouts.into_iter().map(|layout| {
             let answer = match self.scan.change_behind(&here, &layout.name) {
                 None => Ok(layout.clone()),

@@ -189,6 +189,14 @@ fn a_long_branch_is_passed_over_and_recalled_when_it_is_committed() {
 }
 
 #[test]
+fn an_incident_in_a_transaction_that_is_rolled_back_is_told_all_the_same() {
+    let mut log = Log::mysql();
+    log.gtid(5).begin().stock().add(Kind::INCIDENT, &[1, 0, 2, b'n', b'o']).query("ROLLBACK");
+    let lines = lines(&read(&log));
+    assert!(lines.iter().any(|line| line.contains("unreadable shop.orders")), "{lines:?}");
+}
+
+#[test]
 fn an_incident_makes_every_known_table_unreadable() {
     let mut log = Log::mysql();
     log.add(Kind::INCIDENT, &[1, 0, 2, b'n', b'o']);
