@@ -19,6 +19,7 @@ fuzz_target!(|data: &[u8]| {
         partial: None,
         capture: capture.clone(),
         coverage: String::new(),
+        layouts: Vec::new(),
     };
     let mut decoder = Decoder::new(&from, capture);
     let mut builder = BatchBuilder::new(&from.position);
