@@ -67,6 +67,8 @@ async fn rows_of(conn: &mut Conn, sql: &str) -> Result<Vec<Row>, ServerError> {
     while !result.is_empty() {
         result.for_each(|row| rows.push(row.unwrap_raw().into_iter().map(text).collect())).await?;
     }
+    // The error of a later statement looks like the end of the results.
+    result.drop_result().await?;
     Ok(rows)
 }
 
