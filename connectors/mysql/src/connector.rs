@@ -2,8 +2,8 @@ use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use connector_api::{
-    Capture, ChangeStream, Connector, Continuity, Error, Position, Result, ResumePoint, Severity,
-    Survey, TableLayout, TableName,
+    Capture, ChangeStream, Connector, Continuity, Error, Finding, Position, Result, ResumePoint,
+    Severity, Survey, TableLayout, TableName,
 };
 
 use crate::config::MysqlConfig;
@@ -144,6 +144,10 @@ impl Connector for MysqlConnector {
     async fn survey(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Survey> {
         let facts = self.facts(capture).await?;
         let findings = doctor::findings(&facts, &self.config, capture);
+        if !facts.server.is_supported() {
+            // Nothing else was asked: a table that was not looked for is not missing.
+            return Err(too_old(&findings));
+        }
         // What keeps the log from being read is told with everything else that is wrong.
         let is_readable = findings.iter().all(|finding| finding.severity != Severity::Blocker);
         let continuity = match is_readable {
@@ -226,6 +230,13 @@ impl Connector for MysqlConnector {
         let opening = Opening { from, capture, fold_case, same_file };
         Ok(Box::new(MysqlStream::open(reader, opening, &self.config)?))
     }
+}
+
+fn too_old(findings: &[Finding]) -> Error {
+    let told = findings.iter().map(|Finding { check, found, wanted, fix, .. }| {
+        Error::operator(format!("{check}: {found}; wanted: {wanted}"), fix)
+    });
+    Error::all(told).unwrap_or_else(|| Error::bug("a server is too old, and nothing says so"))
 }
 
 fn unreadable(error: crate::position::NotGtids) -> Error {

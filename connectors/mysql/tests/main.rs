@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod binlog;
+mod cascades;
 mod conformance;
 mod doctor;
 mod dump;

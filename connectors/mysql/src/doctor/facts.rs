@@ -278,3 +278,8 @@ mod tests {
         assert!(purged.position().is_empty());
     }
 }
+
+/// Whether what the catalog calls this has rows of its own, whose changes are in the log.
+pub(super) fn is_table(kind: &str) -> bool {
+    !kind.ends_with("VIEW") && kind != "SEQUENCE"
+}

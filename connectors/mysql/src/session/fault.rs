@@ -50,7 +50,15 @@ impl ServerMessage {
         };
         match self.fault(doing, &Remedies { config, flavor }) {
             Fault::Operator { fix } => Error::operator(what, fix),
-            Fault::Held { by } => Error::held(what, by),
+            // What servers say of it counts bytes, and never the same ones.
+            Fault::Held { by } => Error::held(
+                format!(
+                    "another reader of the log came with the server id {} and took this stream's \
+                     place ({code}): one of the two needs another server_id in its seller's file",
+                    config.server_id
+                ),
+                by,
+            ),
             Fault::Transient => Error::transient(what),
             Fault::Definite | Fault::Bug => Error::definite(what),
         }
@@ -62,7 +70,10 @@ impl ServerMessage {
             1045 if !matches!(doing, Doing::LoggingIn(_)) => remedies.grant(),
             1045 => remedies.password(),
             1698 => remedies.own_password(),
-            1044 => remedies.grant_select(),
+            1044 => format!(
+                "{} where there is no such database, name another one in the URL",
+                remedies.grant_select()
+            ),
             1049 => "name an existing database in the URL".to_owned(),
             1129 => {
                 "FLUSH HOSTS; (MySQL: TRUNCATE TABLE performance_schema.host_cache;)".to_owned()
@@ -146,14 +157,19 @@ impl Remedies<'_> {
             ),
             None => "add password = { file = \"...\" } or { env = \"...\" } to [source]".to_owned(),
         };
-        // Neither family tells this from a wrong password.
-        if self.config.tls.client.is_some() {
-            return fix;
+        // Neither family tells the rest from a wrong password.
+        let user = literal(&self.config.user);
+        let fix = format!(
+            "{fix}; the same is said to a user who may not come from this host (SELECT user, host \
+             FROM mysql.user WHERE user = {user})"
+        );
+        match self.config.tls.client {
+            Some(_) => fix,
+            None => format!(
+                "{fix}, or who has to come over TLS or show a certificate ({})",
+                self.encrypt()
+            ),
         }
-        format!(
-            "{fix}; where the user has to come over TLS or show a certificate, {}",
-            self.encrypt()
-        )
     }
 
     fn own_password(&self) -> String {
@@ -203,13 +219,26 @@ impl Remedies<'_> {
     }
 }
 
+/// Whether the remedy of an error at login is a plugin, which is another in each family.
+pub(super) fn names_a_plugin(code: u16) -> bool {
+    [1251, 1275, 1524, 1698, 1820, 1862, 2059].contains(&code)
+}
+
 /// A server that asks for a plugin we do not have.
 pub(super) fn unknown_plugin(name: &str, config: &MysqlConfig, flavor: Flavor) -> Error {
     let fix = Remedies { config, flavor }.identified("ALTER USER");
+    let first = match (name, flavor) {
+        // Nobody is to learn whom it knows.
+        ("sha256_password", Flavor::MySql) => {
+            "check the user's name and from where it may come, as MySQL asks this of users it does \
+             not know too; else"
+        }
+        _ => "give tailstock a user of its own, or",
+    };
     let shown: String = name.chars().filter(|char| !char.is_control()).take(64).collect();
     Error::operator(
         format!("the server wants {} to log in by {shown}, which tailstock cannot", config.user),
-        format!("give it a user of its own, or another way to log in: {fix}"),
+        format!("{first} give this one another way to log in: {fix}"),
     )
 }
 

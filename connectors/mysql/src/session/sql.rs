@@ -3,17 +3,19 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use connector_api::{Error, Result};
+use connector_api::{Error, Fault, Result};
 use connector_transport::{
-    Check, Host, TlsSettings, client_config, handshake_error, is_tls, not_offered,
+    Check, Host, TlsSettings, Wire, client_config, handshake_error, is_tls, not_offered,
 };
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{
     ClientIdentity, Conn, DriverError, IoError, Opts, OptsBuilder, SslOpts, TlsError,
 };
 
-use super::fault::unknown_plugin;
-use super::{Connection, Doing, LARGEST_PACKET, ServerMessage, first_of};
+use super::channel::Channel;
+use super::fault::{names_a_plugin, unknown_plugin};
+use super::greeting::Greeting;
+use super::{Connection, Doing, LARGEST_PACKET, ServerMessage, first_of, greet};
 use crate::config::{MysqlConfig, SslMode, WORDS};
 use crate::log::Flavor;
 
@@ -93,7 +95,10 @@ impl Connection for SqlClient {
             }
             other => other,
         };
-        let mut connection = connected.map_err(|error| explain(error, host, config))?;
+        let mut connection = match connected {
+            Ok(connection) => connection,
+            Err(error) => return Err(refusal(error, host, config).await),
+        };
         let failed = |error| sql_error(error, &Doing::LoggingIn(host), config, Flavor::MySql);
         let version: Option<String> =
             connection.query_first("SELECT VERSION()").await.map_err(failed)?;
@@ -159,13 +164,16 @@ fn ssl(tls: &TlsSettings) -> Result<SslOpts> {
 }
 
 /// Why nobody was let in.
-fn explain(error: mysql_async::Error, host: &Host, config: &MysqlConfig) -> Error {
+fn explain(error: mysql_async::Error, host: &Host, config: &MysqlConfig, flavor: Flavor) -> Error {
     match error {
         mysql_async::Error::Io(IoError::Tls(TlsError::Tls(error))) => {
             handshake_error(&io::Error::other(error), host, &WORDS)
         }
         mysql_async::Error::Io(IoError::Io(error)) if is_tls(&error) => {
             handshake_error(&error, host, &WORDS)
+        }
+        mysql_async::Error::Io(IoError::Io(error)) => {
+            Error::transient(format!("{host} cannot be reached: {error}"))
         }
         mysql_async::Error::Io(error) => {
             Error::transient(format!("{host} cannot be reached: {error}"))
@@ -174,16 +182,55 @@ fn explain(error: mysql_async::Error, host: &Host, config: &MysqlConfig) -> Erro
             not_offered(host, &WORDS)
         }
         mysql_async::Error::Driver(DriverError::UnknownAuthPlugin { name }) => {
-            unknown_plugin(&name, config, Flavor::MySql)
+            unknown_plugin(&name, config, flavor)
         }
         mysql_async::Error::Driver(DriverError::MysqlOldPasswordDisabled) => {
-            unknown_plugin("mysql_old_password", config, Flavor::MySql)
+            unknown_plugin("mysql_old_password", config, flavor)
         }
         mysql_async::Error::Driver(DriverError::CleartextPluginDisabled) => {
-            unknown_plugin("mysql_clear_password", config, Flavor::MySql)
+            unknown_plugin("mysql_clear_password", config, flavor)
         }
-        other => sql_error(other, &Doing::LoggingIn(host), config, Flavor::MySql),
+        other => sql_error(other, &Doing::LoggingIn(host), config, flavor),
     }
+}
+
+/// Why nobody was let in, in the words of the server's family, if it is one of a family at all. The
+/// library tells neither; asking is one more connection without a login, of which a server takes so
+/// many from a host, so that only those errors ask that differ by it.
+async fn refusal(error: mysql_async::Error, host: &Host, config: &MysqlConfig) -> Error {
+    let mut flavor = Flavor::MySql;
+    if depends_on_greeting(&error) {
+        match greeting(host, config).await {
+            Ok(greeting) => flavor = greeting.flavor,
+            Err(told) if *told.fault() != Fault::Transient => return told,
+            Err(_) => {}
+        }
+    }
+    explain(error, host, config, flavor)
+}
+
+fn depends_on_greeting(error: &mysql_async::Error) -> bool {
+    match error {
+        mysql_async::Error::Driver(error) => matches!(
+            error,
+            DriverError::UnknownAuthPlugin { .. }
+                | DriverError::MysqlOldPasswordDisabled
+                | DriverError::CleartextPluginDisabled
+        ),
+        mysql_async::Error::Server(error) => names_a_plugin(error.code),
+        // The library could not make sense of what came.
+        mysql_async::Error::Io(IoError::Io(error)) => {
+            error.raw_os_error().is_none() && !is_tls(error)
+        }
+        _ => false,
+    }
+}
+
+async fn greeting(host: &Host, config: &MysqlConfig) -> Result<Greeting> {
+    let wire = Wire::connect(host)
+        .await
+        .map_err(|error| Error::transient(format!("{host} cannot be reached: {error}")))?;
+    greet(&mut Channel::new(wire, host.clone()), config).await
 }
 
 /// An error of ordinary SQL.

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use connector_api::{Capture, CaptureTable, Columns, Severity, TableName};
 
 use super::{Report, remedy};
-use crate::doctor::facts::TableFacts;
+use crate::doctor::facts::{TableFacts, is_table};
 use crate::doctor::grants::Reach;
 use crate::doctor::quote::{identifier, qualified};
 
@@ -12,7 +12,7 @@ const TRANSACTIONAL: [&str; 5] = ["innodb", "rocksdb", "tokudb", "ndbcluster", "
 
 impl TableFacts {
     pub(super) fn is_table(&self) -> bool {
-        !self.kind.ends_with("VIEW") && self.kind != "SEQUENCE"
+        is_table(&self.kind)
     }
 
     fn has(&self, column: &str) -> bool {
@@ -116,12 +116,6 @@ impl Report<'_> {
     fn missing_table(&mut self, name: &TableName) {
         let check = format!("table {}", qualified(name));
         let account = &self.facts.account;
-        if account.grants.reach(name) == Reach::Nothing {
-            let found = format!("does not exist, or {} may not see it", account.name);
-            let fix = format!("GRANT SELECT ON {} TO {};", qualified(name), account.name);
-            self.blocker(&check, found, "SELECT on the table of the mapping", fix);
-            return;
-        }
         let plain = |name: &TableName| name.table.to_lowercase();
         let distance = |other: &TableName| strsim::osa_distance(&plain(other), &plain(name));
         let nearest = self
@@ -135,12 +129,16 @@ impl Report<'_> {
             Some((_, other)) => format!("; did you mean {}?", qualified(other)),
             None => String::new(),
         };
-        self.blocker(
-            &check,
-            "does not exist",
-            "the table of the mapping",
-            format!("check the spelling of table in the seller's file, database included{hint}"),
-        );
+        let spelling =
+            format!("check the spelling of table in the seller's file, database included{hint}");
+        if account.grants.reach(name) == Reach::Nothing {
+            let found = format!("does not exist, or {} may not see it", account.name);
+            let grant = format!("GRANT SELECT ON {} TO {};", qualified(name), account.name);
+            let fix = format!("{grant} where there is no such table, {spelling}");
+            self.blocker(&check, found, "SELECT on the table of the mapping", fix);
+            return;
+        }
+        self.blocker(&check, "does not exist", "the table of the mapping", spelling);
     }
 
     fn table(&mut self, table: &TableFacts, wanted: &Columns, capture: &Capture) {

@@ -8,7 +8,7 @@ use mysql_async::{Conn, Error, Params, Row, Value};
 
 use super::keys::{self, Keys};
 use super::text;
-use crate::doctor::facts::{Facts, TableFacts};
+use crate::doctor::facts::{Facts, TableFacts, is_table};
 use crate::doctor::grants::Reach;
 use crate::doctor::quote::like;
 
@@ -48,16 +48,28 @@ pub(super) async fn tables(
         if capture.columns_of(&name).is_none() {
             continue;
         }
+        let kind = text(row, 2).unwrap_or_default();
+        let is_named = capture.tables.iter().any(|wanted| wanted.name == name);
+        if !is_named && !is_for_patterns(&name, &kind) {
+            continue;
+        }
         let mut columns = columns.remove(&name).unwrap_or_default();
         columns.sort_unstable_by_key(|column| column.ordinal);
         columns.dedup_by_key(|column| column.ordinal);
         let parts = keys.get(&name).map(Vec::as_slice).unwrap_or_default();
         let mut table = table(facts, name.clone(), &columns, parts);
-        table.kind = text(row, 2).unwrap_or_default();
+        table.kind = kind;
         table.engine = text(row, 3).unwrap_or_default();
         tables.entry(name).or_insert(table);
     }
     Ok(tables.into_values().collect())
+}
+
+/// A pattern stands for what a shop keeps in tables: not for views, nor for what the server says of
+/// itself.
+fn is_for_patterns(name: &TableName, kind: &str) -> bool {
+    let of_server = ["information_schema", "mysql", "performance_schema", "sys"];
+    is_table(kind) && !of_server.iter().any(|schema| name.schema.eq_ignore_ascii_case(schema))
 }
 
 fn table(facts: &Facts, name: TableName, columns: &[Column], parts: &[keys::Part]) -> TableFacts {
