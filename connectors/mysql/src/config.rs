@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use connector_transport::{Check, TlsSettings, Words};
 
+use crate::position::LogFile;
 pub use connector_transport::Host;
 pub use url::BadUrl;
 
@@ -74,6 +75,8 @@ pub struct MysqlConfig {
     /// Marks the connections of all processes of one installation, of which only one is in charge
     /// at a time.
     pub installation: Option<String>,
+    /// The file with which a stream without a checkpoint begins; the end of the log when not given.
+    pub first_file: Option<LogFile>,
 }
 
 impl fmt::Debug for MysqlConfig {
@@ -86,6 +89,7 @@ impl fmt::Debug for MysqlConfig {
             .field("heartbeat", &self.heartbeat)
             .field("server_id", &self.server_id)
             .field("installation", &self.installation)
+            .field("first_file", &self.first_file)
             .finish_non_exhaustive()
     }
 }

@@ -68,6 +68,7 @@ impl MysqlConfig {
             heartbeat: parameters.heartbeat,
             server_id,
             installation: None,
+            first_file: None,
         })
     }
 }
