@@ -178,7 +178,7 @@ impl Family {
                 refuse(section, &SLOT, Family::Postgres, fix);
                 SourceKind::Mysql {
                     server_id: server_id(section),
-                    first_file: section.text(&FIRST_FILE).map(|text| text.text),
+                    first_file: first_file(section),
                 }
             }
         }
@@ -208,6 +208,17 @@ fn slot(section: &Section<'_>) -> Option<String> {
     let allowed = |char: char| matches!(char, 'a'..='z' | '0'..='9' | '_');
     if text.text.is_empty() || text.text.len() > 63 || !text.text.chars().all(allowed) {
         section.report(text.problem(SLOT.wanted, SLOT.example));
+    }
+    Some(text.text)
+}
+
+fn first_file(section: &Section<'_>) -> Option<String> {
+    let text = section.text(&FIRST_FILE)?;
+    let parts = text.text.rsplit_once('.');
+    let numbered = |digits: &str| matches!(digits.len(), 1..=8) && digits.parse::<u32>().is_ok();
+    if !parts.is_some_and(|(base, digits)| !base.is_empty() && numbered(digits)) {
+        section.report(text.problem(FIRST_FILE.wanted, FIRST_FILE.example));
+        return None;
     }
     Some(text.text)
 }

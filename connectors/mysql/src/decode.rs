@@ -51,6 +51,8 @@ pub struct Decoder {
     /// The shape that last went by each captured name.
     shapes: HashMap<TableName, Arc<TableSchema>>,
     group: Option<Group>,
+    /// The memory of a group's touched tables, from transaction to transaction.
+    touched: Vec<Arc<TableSchema>>,
     /// Distributed transactions between their phases.
     prepared: Vec<Prepared>,
     resumed: Option<Resumed>,
@@ -117,6 +119,7 @@ impl Decoder {
             tables: HashMap::new(),
             shapes: HashMap::new(),
             group: None,
+            touched: Vec::new(),
             prepared: Vec::new(),
             resumed,
             skip: 0,

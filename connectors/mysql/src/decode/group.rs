@@ -120,7 +120,7 @@ impl Decoder {
             start: self.place.start,
             committed_at_us: announced.committed_at_us.unwrap_or(seconds),
             is_begun: announced.begins,
-            touched: Vec::new(),
+            touched: std::mem::take(&mut self.touched),
             reshaped: Vec::new(),
         };
         let [txid, position] = &mut self.texts;
@@ -164,9 +164,12 @@ impl Decoder {
             self.tables.clear();
         }
         self.place.add(&group.name);
-        self.group = None;
+        if let Some(mut group) = self.group.take() {
+            group.touched.clear();
+            self.touched = group.touched;
+        }
         let [_, position] = &mut self.texts;
-        print(position, &self.place.here);
+        self.place.print(position);
         self.place.tell();
         out.room().commit(position);
         Ok(())
@@ -311,7 +314,7 @@ impl Decoder {
             return;
         }
         let [_, position] = &mut self.texts;
-        print(position, &self.place.here);
+        self.place.print(position);
         out.room().progress(position);
     }
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use connector_api::{Error, Position, Result};
 
 use super::file::LogFile;
-use super::gtid_set::GtidSet;
+use super::gtid_set::{GtidSet, GtidSetText};
 use super::mariadb::MariaPosition;
 
 /// The transactions before a place, as far as the server names them.
@@ -56,6 +56,21 @@ impl LogPosition {
         position.as_str().parse().map_err(not_ours)
     }
 
+    /// Prints it; its set of MySQL transactions need not be printed anew where its text is known.
+    pub(crate) fn write_to(
+        &self,
+        out: &mut dyn fmt::Write,
+        known: Option<&GtidSetText>,
+    ) -> fmt::Result {
+        write!(out, "{VERSION}/{}/{}/{}", self.file, self.offset, self.created)?;
+        match (&self.gtids, known) {
+            (Gtids::None, _) => Ok(()),
+            (Gtids::MySql(_), Some(text)) => write!(out, "/mysql={text}"),
+            (Gtids::MySql(set), None) => write!(out, "/mysql={set}"),
+            (Gtids::MariaDb(position), _) => write!(out, "/mariadb={position}"),
+        }
+    }
+
     /// Bytes of the log from here to `target`; of the last file alone where there are several.
     pub fn bytes_to(&self, target: &Self) -> u64 {
         match self.file == target.file {
@@ -83,12 +98,7 @@ impl LogPosition {
 /// `/mariadb=` with those before it.
 impl fmt::Display for LogPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{VERSION}/{}/{}/{}", self.file, self.offset, self.created)?;
-        match &self.gtids {
-            Gtids::None => Ok(()),
-            Gtids::MySql(set) => write!(f, "/mysql={set}"),
-            Gtids::MariaDb(position) => write!(f, "/mariadb={position}"),
-        }
+        self.write_to(f, None)
     }
 }
 
