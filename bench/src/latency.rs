@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::Offset;
@@ -11,16 +12,19 @@ use crate::shop::{Clock, Pace};
 /// Milliseconds from each commit in the shop to the moment its event could be read by a consumer of
 /// its own, under one-row transactions at a fixed rate, whatever the answer.
 pub(crate) fn measure(place: &Place, sink: Sink, pace: Pace) -> Vec<f64> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     let shop = &place.shop;
     let workspace = Workspace::new(place, sink, None);
     let ready = workspace.tailstock(&["run", "--until-current"]).status().unwrap();
     assert!(ready.success());
+    shop.await_no_reader();
     let mut run = workspace.tailstock(&["run"]).spawn().unwrap();
     shop.await_reader();
     let consumer = sink
         .is_kafka()
         .then(|| place.broker.consumer(&workspace.topic("stock.events.v1"), Offset::Beginning));
-    let writer = shop.write(pace);
+    let first = NEXT.fetch_add(pace.transactions(), Ordering::Relaxed);
+    let writer = shop.write(pace, first);
     let seen = match consumer {
         Some(consumer) => consume(&consumer, pace),
         None => watch(&workspace.store(), pace),
@@ -29,7 +33,9 @@ pub(crate) fn measure(place: &Place, sink: Sink, pace: Pace) -> Vec<f64> {
     let pid = rustix::process::Pid::from_raw(i32::try_from(run.id()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     run.wait().unwrap();
+    shop.await_no_reader();
     shop.forget_reader();
+    let sent = Sent { first, times: sent };
     let mut latencies = latencies(&seen, &sent, shop.clock());
     // The first seconds warm up.
     latencies.drain(..(2 * pace.rate as usize).min(latencies.len() / 2));
@@ -42,7 +48,7 @@ struct Seen {
     at: i64,
     committed_at: i64,
     /// The number of the transaction, which is the quantity it left.
-    number: usize,
+    number: u32,
 }
 
 impl Seen {
@@ -55,12 +61,18 @@ impl Seen {
     }
 }
 
+/// When the transactions from a number on were sent, microseconds since 1970.
+struct Sent {
+    first: u32,
+    times: Vec<i64>,
+}
+
 /// Milliseconds, in the order in which the events came.
-fn latencies(seen: &[Seen], sent: &[i64], clock: Clock) -> Vec<f64> {
+fn latencies(seen: &[Seen], sent: &Sent, clock: Clock) -> Vec<f64> {
     let since = |seen: &Seen| {
         let began = match clock {
             Clock::Server => seen.committed_at,
-            Clock::Writer => sent[seen.number],
+            Clock::Writer => sent.times[(seen.number - sent.first) as usize],
         };
         #[allow(clippy::cast_precision_loss, reason = "a latency fits a float's 52 bits")]
         let ms = (seen.at - began) as f64 / 1e3;
@@ -147,7 +159,7 @@ mod tests {
             br#"{"committed_at": "1970-01-01T00:00:01.000000Z", "quantity": {"on_hand": "2"}}"#;
         let seen = Seen::read(1_900_000, event);
         assert_eq!(seen, Seen { at: 1_900_000, committed_at: 1_000_000, number: 2 });
-        let sent = [0, 0, 1_897_500];
+        let sent = Sent { first: 1, times: vec![0, 1_897_500] };
         assert_eq!(latencies(&[seen], &sent, Clock::Server), [900.0]);
         assert_eq!(latencies(&[seen], &sent, Clock::Writer), [2.5]);
     }

@@ -48,13 +48,13 @@ impl Pace {
         self.rate * self.seconds
     }
 
-    /// Sends each at its own time: a slow answer does not slow the next one down. Returns when each
-    /// was sent, microseconds since 1970.
-    async fn keep(self, mut send: impl AsyncFnMut(Change)) -> Vec<i64> {
+    /// Sends each at its own time: a slow answer does not slow the next one down. They are numbered
+    /// from `first` on. Returns when each was sent, microseconds since 1970.
+    async fn keep(self, first: u32, mut send: impl AsyncFnMut(Change)) -> Vec<i64> {
         let mut tick = tokio::time::interval(Duration::from_secs(1) / self.rate);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
         let mut sent = Vec::new();
-        for number in 0..self.transactions() {
+        for number in first..first + self.transactions() {
             tick.tick().await;
             sent.push(jiff::Timestamp::now().as_microsecond());
             send(Change::nth(number)).await;
@@ -121,14 +121,18 @@ pub(crate) trait Shop {
     /// Waits until somebody reads the log.
     fn await_reader(&self);
 
-    /// Waits until nobody reads the log, and forgets who read it.
+    /// Waits until nobody reads the log.
+    fn await_no_reader(&self);
+
+    /// Forgets who read the log last.
     fn forget_reader(&self);
 
     /// One change of stock.
     fn change_one(&self);
 
-    /// Changes stock on a connection of its own; returns what [`Pace::keep`] does.
-    fn write(&self, pace: Pace) -> JoinHandle<Vec<i64>>;
+    /// Changes stock on a connection of its own, as [`Pace::keep`] says. A number that was given
+    /// before may change nothing, and then the log says nothing.
+    fn write(&self, pace: Pace, first: u32) -> JoinHandle<Vec<i64>>;
 
     fn clock(&self) -> Clock;
 }

@@ -36,6 +36,7 @@ pub(crate) fn measure(place: &Place, sink: Sink, times: u32) -> Begun {
         run.kill().unwrap();
         run.wait().unwrap();
     }
+    shop.await_no_reader();
     shop.forget_reader();
     begun
 }

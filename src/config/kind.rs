@@ -176,10 +176,7 @@ impl Family {
                 let fix = "remove it: MySQL and MariaDB have no slots; how long they keep their \
                            binlogs is a setting of the server";
                 refuse(section, &SLOT, Family::Postgres, fix);
-                SourceKind::Mysql {
-                    server_id: server_id(section),
-                    first_file: first_file(section),
-                }
+                SourceKind::Mysql { server_id: server_id(section), first_file: first_file(section) }
             }
         }
     }

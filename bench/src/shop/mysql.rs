@@ -154,8 +154,12 @@ impl Shop for MysqlShop {
     /// A file of the log can be read again.
     fn rewind(&self, _: &Backlog) {}
 
-    /// The server would notice only when it has something to send.
     fn left(&self) {
+        self.await_no_reader();
+    }
+
+    /// The server would notice only when it has something to send.
+    fn await_no_reader(&self) {
         for id in self.dumps() {
             // One that has gone by itself cannot be ended.
             drop(self.server.execute(&format!("KILL {id}")));
@@ -169,16 +173,15 @@ impl Shop for MysqlShop {
         self.wait_until(|dumps| !dumps.is_empty());
     }
 
-    fn forget_reader(&self) {
-        self.left();
-    }
+    /// A file of the log is kept for nobody.
+    fn forget_reader(&self) {}
 
     fn change_one(&self) {
         let sql = "UPDATE inventory SET quantity = quantity + 1 WHERE id = 1";
         self.server.execute(sql).unwrap();
     }
 
-    fn write(&self, pace: Pace) -> JoinHandle<Vec<i64>> {
+    fn write(&self, pace: Pace, first: u32) -> JoinHandle<Vec<i64>> {
         let url = self.server.url("root", self.server.database());
         writer(move || async move {
             let opts = mysql_async::Opts::from_url(&url).unwrap();
@@ -186,7 +189,7 @@ impl Shop for MysqlShop {
             let sql = "UPDATE inventory SET quantity = ? WHERE id = ?";
             let update = connection.prep(sql).await.unwrap();
             let sent = pace
-                .keep(async |Change { id, quantity }| {
+                .keep(first, async |Change { id, quantity }| {
                     connection.exec_drop(&update, (quantity, id)).await.unwrap();
                 })
                 .await;

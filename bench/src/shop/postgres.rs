@@ -117,8 +117,11 @@ impl Shop for PostgresShop {
         self.0.wait_until("SELECT bool_or(active) FROM pg_replication_slots", LIMIT).unwrap();
     }
 
-    fn forget_reader(&self) {
+    fn await_no_reader(&self) {
         self.0.wait_until("SELECT NOT bool_or(active) FROM pg_replication_slots", LIMIT).unwrap();
+    }
+
+    fn forget_reader(&self) {
         self.0.execute("SELECT pg_drop_replication_slot('bench_acme_main')").unwrap();
     }
 
@@ -126,14 +129,14 @@ impl Shop for PostgresShop {
         self.0.execute("UPDATE inventory SET quantity = quantity + 1 WHERE id = 1").unwrap();
     }
 
-    fn write(&self, pace: Pace) -> JoinHandle<Vec<i64>> {
+    fn write(&self, pace: Pace, first: u32) -> JoinHandle<Vec<i64>> {
         let url = self.0.url("postgres", "postgres");
         writer(move || async move {
             let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
             tokio::spawn(connection);
             let sql = "UPDATE inventory SET quantity = $2 WHERE id = $1";
             let update = client.prepare(sql).await.unwrap();
-            pace.keep(async |Change { id, quantity }| {
+            pace.keep(first, async |Change { id, quantity }| {
                 client.execute(&update, &[&id, &quantity]).await.unwrap();
             })
             .await
