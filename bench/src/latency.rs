@@ -1,3 +1,4 @@
+use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ pub(crate) fn measure(place: &Place, sink: Sink, pace: Pace) -> Vec<f64> {
     let ready = workspace.tailstock(&["run", "--until-current"]).status().unwrap();
     assert!(ready.success());
     shop.await_no_reader();
-    let mut run = workspace.tailstock(&["run"]).spawn().unwrap();
+    let mut run = Running(workspace.tailstock(&["run"]).spawn().unwrap());
     shop.await_reader();
     let consumer = sink
         .is_kafka()
@@ -30,9 +31,9 @@ pub(crate) fn measure(place: &Place, sink: Sink, pace: Pace) -> Vec<f64> {
         None => watch(&workspace.store(), pace),
     };
     let sent = writer.join().unwrap();
-    let pid = rustix::process::Pid::from_raw(i32::try_from(run.id()).unwrap()).unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(run.0.id()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    run.wait().unwrap();
+    run.0.wait().unwrap();
     shop.await_no_reader();
     shop.forget_reader();
     let sent = Sent { first, times: sent };
@@ -40,6 +41,17 @@ pub(crate) fn measure(place: &Place, sink: Sink, pace: Pace) -> Vec<f64> {
     // The first seconds warm up.
     latencies.drain(..(2 * pace.rate as usize).min(latencies.len() / 2));
     latencies
+}
+
+/// Ends the process when the bench stops where something is wrong.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended where all went well.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 /// An event, and when it could be read. Times are microseconds since 1970.
