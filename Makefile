@@ -6,7 +6,8 @@
 TAILSTOCK_TEST_SIZE ?= ci
 export TAILSTOCK_TEST_SIZE
 
-.PHONY: build prerequisites demo test test-full servers fuzz bench-postgres lint clean
+.PHONY: build prerequisites demo test test-full servers fuzz bench-postgres bench-mysql \
+	lint clean
 
 build: prerequisites
 	cargo build --release --locked
@@ -58,6 +59,10 @@ fuzz:
 bench-postgres: prerequisites
 	cargo build --quiet --release --locked --bin tailstock
 	cargo run --quiet --release --locked -p bench -- postgres $(BENCH_ARGUMENTS)
+
+bench-mysql: prerequisites
+	cargo build --quiet --release --locked --bin tailstock
+	cargo run --quiet --release --locked -p bench -- mysql $(BENCH_ARGUMENTS)
 
 lint: prerequisites
 	cargo fmt --all --check

@@ -1,22 +1,25 @@
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
 
 use crate::place::{Place, Sink, Workspace};
 use crate::report::Figures;
-use crate::shop::Backlog;
+use crate::shop::{Backlog, Shop};
 
 /// Who drains the backlog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contender {
-    PgRecvlogical,
+    /// The server's own client.
+    Peer,
     Tailstock(Sink),
 }
 
 impl Contender {
     /// The peer first.
     pub(crate) const ALL: [Contender; 6] = [
-        Contender::PgRecvlogical,
+        Contender::Peer,
         Contender::Tailstock(Sink::Discard),
         Contender::Tailstock(Sink::Sqlite),
         Contender::Tailstock(Sink::Kafka),
@@ -24,30 +27,21 @@ impl Contender {
         Contender::Tailstock(Sink::KafkaAtLeastOnce),
     ];
 
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(self, shop: &dyn Shop) -> &'static str {
         match self {
-            Contender::PgRecvlogical => "pg_recvlogical",
+            Contender::Peer => shop.peer(),
             Contender::Tailstock(sink) => sink.name(),
         }
     }
 
-    /// Runs one client as a whole process over a copy of the backlog's slot.
+    /// Runs one client as a whole process over the whole backlog.
     pub(crate) fn drain(self, place: &Place, backlog: &Backlog) -> Figures {
         let Place { shop, broker, .. } = place;
-        shop.copy(backlog);
-        let workspace = Workspace::new(place, self.sink(), Some("bench_copy"));
+        shop.rewind(backlog);
+        let workspace = Workspace::new(place, self.sink(), Some(backlog));
+        let written = memory_folder();
         let mut command = match self {
-            Contender::PgRecvlogical => {
-                let mut command = shop.server.bin("pg_recvlogical").unwrap();
-                // The same way in as tailstock's: a Unix socket costs the server less.
-                command.args(["--host", "127.0.0.1", "--dbname", "postgres"]);
-                command.args(["--slot", "bench_copy", "--start"]);
-                command.args(["--option", "proto_version=1"]);
-                command.args(["--option", "publication_names=bench"]);
-                command.args(["--file", "/dev/null", "--fsync-interval", "0", "--no-loop"]);
-                command.args(["--endpos", &backlog.end]);
-                command
-            }
+            Contender::Peer => shop.peer_command(backlog, written.path()),
             Contender::Tailstock(_) => workspace.tailstock(&["run", "--until-current"]),
         };
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
@@ -57,9 +51,9 @@ impl Contender {
         let seconds = started.elapsed().as_secs_f64();
         // The child is waited for below the standard library, to learn what it used.
         drop(child);
-        shop.drop_copy();
+        shop.left();
         if let Some(events) = workspace.events(broker) {
-            assert_eq!(events, backlog.rows, "events of {}", self.name());
+            assert_eq!(events, backlog.captured, "events of {}", self.name(shop.as_ref()));
         }
         #[allow(clippy::cast_precision_loss, reason = "row counts fit a float's 52 bits")]
         let rows_per_s = backlog.rows as f64 / seconds;
@@ -68,10 +62,23 @@ impl Contender {
 
     fn sink(self) -> Sink {
         match self {
-            Contender::PgRecvlogical => Sink::Discard,
+            Contender::Peer => Sink::Discard,
             Contender::Tailstock(sink) => sink,
         }
     }
+}
+
+/// For what a peer writes: in memory where the machine has such a place, and open to the account
+/// that the server's programs run as.
+fn memory_folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let folder = match memory.is_dir() {
+        true => tempfile::tempdir_in(memory),
+        false => tempfile::tempdir(),
+    };
+    let folder = folder.unwrap();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+    folder
 }
 
 /// What a process used.

@@ -1,5 +1,6 @@
 //! Side-by-side benches: every claim of speed is a ratio against a named peer in the same run.
-//! `cargo run --release -p bench -- postgres`, or `make bench-postgres`.
+//! `cargo run --release -p bench -- postgres`, or `make bench-postgres`; `mysql` for MySQL and
+//! MariaDB.
 #![allow(clippy::unwrap_used, reason = "a bench stops where something is wrong")]
 
 mod broker;
@@ -10,13 +11,14 @@ mod report;
 mod shop;
 mod start;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use broker::Broker;
 use contender::Contender;
 use place::{Place, Sink};
 use report::{Figures, Report};
-use shop::{Shop, Workload};
+use shop::{MysqlShop, Pace, PostgresShop, Shop, Workload};
+use testbed::MysqlVersion;
 
 #[derive(Parser)]
 struct Arguments {
@@ -27,71 +29,117 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Bench {
     /// pg_recvlogical and tailstock with every sink, on PostgreSQL 15 and Kafka 4.3
-    Postgres {
-        /// Interleaved rounds; the median counts
-        #[arg(long, default_value_t = 3)]
-        rounds: usize,
-        /// A tenth of the rows and a short open loop: to try the bench itself
-        #[arg(long)]
-        quick: bool,
-        /// What to run: w1, w2, latency, start, or one latency as latency-5000-kafka
-        #[arg(long, value_delimiter = ',', default_values = ["w1", "w2", "latency", "start"])]
-        only: Vec<String>,
-        /// Options besides the measured ones, for every run into Kafka: 'partitions = 1'
-        #[arg(long, default_value = "")]
-        kafka_options: String,
+    Postgres(Wanted),
+    /// mysqlbinlog --raw and tailstock with every sink, on MySQL, MariaDB and Kafka 4.3
+    Mysql {
+        /// The servers, one after the other: mysql-9.7, mariadb-10.5, mariadb-10.11, mariadb-11.8
+        #[arg(long, value_delimiter = ',', default_values = ["mysql-9.7", "mariadb-10.11"])]
+        servers: Vec<MysqlVersion>,
+        #[command(flatten)]
+        wanted: Wanted,
     },
+}
+
+#[derive(Args)]
+struct Wanted {
+    /// Interleaved rounds; the median counts
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// A tenth of the rows and a short open loop: to try the bench itself
+    #[arg(long)]
+    quick: bool,
+    /// What to run: w1, w2, latency, start, or one latency as latency-5000-kafka
+    #[arg(long, value_delimiter = ',', default_values = ["w1", "w2", "latency", "start"])]
+    only: Vec<String>,
+    /// Options besides the measured ones, for every run into Kafka: 'partitions = 1'
+    #[arg(long, default_value = "")]
+    kafka_options: String,
+}
+
+impl Wanted {
+    fn has(&self, name: &str) -> bool {
+        self.only.iter().any(|only| only == name)
+    }
 }
 
 /// The rate at which a broker that has just been started takes a minute to become as fast as it
 /// can.
 const WARM_UP: u32 = 5000;
 
+/// Those whose events somebody waits for.
+const SINKS: [Sink; 3] = [Sink::Sqlite, Sink::Kafka, Sink::KafkaAtLeastOnce];
+
 fn main() {
-    let Bench::Postgres { rounds, quick, only, kafka_options } = Arguments::parse().bench;
-    let size = if quick { 10 } else { 1 };
-    let place = Place { shop: Shop::start(), broker: Broker::start(), kafka_options };
-    let shop = &place.shop;
+    match Arguments::parse().bench {
+        Bench::Postgres(wanted) => bench(Box::new(PostgresShop::start()), &wanted),
+        Bench::Mysql { servers, wanted } => {
+            for version in servers {
+                println!("{version}");
+                bench(Box::new(MysqlShop::start(version)), &wanted);
+            }
+        }
+    }
+}
+
+fn bench(shop: Box<dyn Shop>, wanted: &Wanted) {
+    let broker = Broker::start();
+    let place = Place { shop, broker, kafka_options: wanted.kafka_options.clone() };
     let mut report = Report::default();
+    drains(&place, wanted, &mut report);
+    latencies(&place, wanted, &mut report);
+    for sink in SINKS.into_iter().filter(|_| wanted.has("start")) {
+        println!("start to first event of {} ...", sink.name());
+        let times = if wanted.quick { 3 } else { 11 };
+        report.add_start(sink, &start::measure(&place, sink, times));
+    }
+    println!("\n{report}");
+    report.write(&format!("target/bench/{}.json", place.shop.name()));
+}
+
+fn drains(place: &Place, wanted: &Wanted, report: &mut Report) {
+    let shop = place.shop.as_ref();
+    let size = if wanted.quick { 10 } else { 1 };
     let workloads = [
         Workload { name: "w1", transactions: 500_000 / size, rows_each: 1 },
         Workload { name: "w2", transactions: 10_000 / size, rows_each: 100 },
     ];
-    let wanted = |name: &str| only.iter().any(|only| only == name);
-    for workload in workloads.into_iter().filter(|workload| wanted(workload.name)) {
+    for workload in workloads.into_iter().filter(|workload| wanted.has(workload.name)) {
         println!("{}: {} rows ...", workload.name, workload.rows());
         let backlog = shop.backlog(&workload);
-        let mut rounds_of: [Vec<Figures>; 6] = Default::default();
-        for round in 1..=rounds {
+        let mut rounds_of: [Vec<Figures>; Contender::ALL.len()] = Default::default();
+        for round in 1..=wanted.rounds {
             for (contender, figures) in Contender::ALL.into_iter().zip(&mut rounds_of) {
-                let figure = contender.drain(&place, &backlog);
-                println!("  round {round}: {:<19} {figure}", contender.name());
+                let figure = contender.drain(place, &backlog);
+                println!("  round {round}: {:<19} {figure}", contender.name(shop));
                 figures.push(figure);
             }
         }
-        report.add_drain(workload.name, rounds_of.map(|figures| Figures::median(&figures)));
+        #[allow(clippy::cast_precision_loss, reason = "row counts fit a float's 52 bits")]
+        let captured_share = backlog.captured as f64 / backlog.rows as f64;
+        let medians: Vec<(&str, Figures)> = Contender::ALL
+            .into_iter()
+            .zip(&rounds_of)
+            .map(|(contender, figures)| (contender.name(shop), Figures::median(figures)))
+            .collect();
+        report.add_drain(workload.name, captured_share, &medians);
         shop.forget(&backlog);
     }
-    let seconds = if quick { 5 } else { 30 };
-    let sinks = [Sink::Sqlite, Sink::Kafka, Sink::KafkaAtLeastOnce];
+}
+
+fn latencies(place: &Place, wanted: &Wanted, report: &mut Report) {
+    let seconds = if wanted.quick { 5 } else { 30 };
     for rate in [500, 5000] {
+        let pace = Pace { rate, seconds };
         let asked = |sink: &Sink| {
-            let name = format!("latency-{rate}-{}", sink.name());
-            wanted("latency") || wanted(&name)
+            wanted.has("latency") || wanted.has(&format!("latency-{rate}-{}", sink.name()))
         };
-        for sink in sinks.into_iter().filter(asked) {
+        for sink in SINKS.into_iter().filter(asked) {
             if rate == WARM_UP && sink.is_kafka() {
                 println!("warming the broker up with {} ...", sink.name());
-                latency::measure(&place, sink, rate, seconds);
+                latency::measure(place, sink, pace);
             }
             println!("latency of {} at {rate} rows/s for {seconds} s ...", sink.name());
-            report.add_latency(sink, rate, &latency::measure(&place, sink, rate, seconds));
+            report.add_latency(sink, rate, &latency::measure(place, sink, pace));
         }
     }
-    for sink in sinks.into_iter().filter(|_| wanted("start")) {
-        println!("start to first event of {} ...", sink.name());
-        report.add_start(sink, &start::measure(&place, sink, if quick { 3 } else { 11 }));
-    }
-    println!("\n{report}");
-    report.write("target/bench/postgres.json");
 }

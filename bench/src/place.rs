@@ -3,11 +3,11 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::broker::Broker;
-use crate::shop::Shop;
+use crate::shop::{Backlog, Shop};
 
 /// The servers everybody is measured on.
 pub(crate) struct Place {
-    pub(crate) shop: Shop,
+    pub(crate) shop: Box<dyn Shop>,
     pub(crate) broker: Broker,
     /// Lines of the section `[sink]`, for every run into Kafka.
     pub(crate) kafka_options: String,
@@ -59,7 +59,8 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    pub(crate) fn new(place: &Place, sink: Sink, slot: Option<&str>) -> Self {
+    /// From the beginning of a backlog, or from now on.
+    pub(crate) fn new(place: &Place, sink: Sink, from: Option<&Backlog>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let folder = tempfile::tempdir().unwrap();
         let process = std::process::id();
@@ -79,11 +80,9 @@ impl Workspace {
              [http]\nlisten = \"\"\n",
             sink.options()
         );
-        let url = place.shop.server.url("postgres", "postgres");
-        let slot = slot.map_or(String::new(), |slot| format!("slot = \"{slot}\"\n"));
+        let (source, table) = (place.shop.source(from), place.shop.table());
         let seller = format!(
-            "seller = \"acme\"\n[source]\nkind = \"postgres\"\nurl = \"{url}?sslmode=disable\"\n\
-             publication = \"bench\"\n{slot}[[stock]]\ntable = \"public.inventory\"\n\
+            "seller = \"acme\"\n[source]\n{source}[[stock]]\ntable = \"{table}\"\n\
              item = \"id\"\nsku = \"sku\"\non_hand = \"quantity\"\n\
              available = \"quantity - reserved\"\n\
              coalesce = false\n"

@@ -33,6 +33,9 @@ impl fmt::Display for Figures {
 struct Line {
     workload: String,
     contender: &'static str,
+    /// The part of the rows that is captured; what is read and not captured counts as a row too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    captured_share: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows_per_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,13 +83,19 @@ impl Times {
 pub(crate) struct Report(Vec<Line>);
 
 impl Report {
-    /// Medians in the order of [`crate::contender::Contender::ALL`]; the first is the peer.
-    pub(crate) fn add_drain(&mut self, workload: &str, medians: [Figures; 6]) {
-        let peer = medians[0].rows_per_s;
-        for (contender, figures) in crate::contender::Contender::ALL.into_iter().zip(medians) {
+    /// The medians of each contender; the first is the peer.
+    pub(crate) fn add_drain(
+        &mut self,
+        workload: &str,
+        captured_share: f64,
+        medians: &[(&'static str, Figures)],
+    ) {
+        let peer = medians[0].1.rows_per_s;
+        for (contender, figures) in medians {
             self.0.push(Line {
                 workload: workload.to_owned(),
-                contender: contender.name(),
+                contender,
+                captured_share: Some((captured_share * 100.0).round() / 100.0),
                 rows_per_s: Some(figures.rows_per_s.round()),
                 ratio: Some((figures.rows_per_s / peer * 100.0).round() / 100.0),
                 cpu_s: Some(figures.cpu_s),
@@ -144,5 +153,45 @@ impl fmt::Display for Report {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(rows_per_s: f64) -> Figures {
+        Figures { rows_per_s, cpu_s: 1.5, peak_rss_mib: 20.4 }
+    }
+
+    #[test]
+    fn the_median_is_the_run_in_the_middle_by_speed() {
+        let runs = [figures(300.0), figures(100.0), figures(200.0)];
+        assert!((Figures::median(&runs).rows_per_s - 200.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_drain_is_compared_with_the_peer_of_the_same_run() {
+        let mut report = Report::default();
+        report.add_drain("w1", 0.8, &[("peer", figures(100.0)), ("discard", figures(251.0))]);
+        let written = serde_json::to_value(&report.0).unwrap();
+        assert_eq!(
+            written[1],
+            serde_json::json!({
+                "workload": "w1", "contender": "discard", "captured_share": 0.8,
+                "rows_per_s": 251.0, "ratio": 2.51, "cpu_s": 1.5, "peak_rss_mib": 20.0,
+            })
+        );
+    }
+
+    #[test]
+    fn percentiles_are_of_sorted_times_and_none_of_no_times() {
+        let times: Vec<f64> = (0..1000).rev().map(f64::from).collect();
+        let times = Times::of(&times);
+        assert_eq!(
+            [500, 990, 999, 1000].map(|at| times.at(at)),
+            [500.0, 990.0, 999.0, 999.0].map(Some)
+        );
+        assert_eq!(Times::of(&[]).at(500), None);
     }
 }

@@ -1,24 +1,16 @@
-use testbed::{PgVersion, Postgres, PostgresOptions};
+mod mysql;
+mod postgres;
 
-/// A table of 200,000 stock rows and procedures that change it.
-const TABLES: &str = "
-CREATE TABLE inventory (
-    id bigint PRIMARY KEY, seller int NOT NULL, sku text NOT NULL, warehouse text NOT NULL,
-    quantity int NOT NULL, reserved int NOT NULL DEFAULT 0,
-    updated_at timestamptz NOT NULL DEFAULT now());
-INSERT INTO inventory SELECT g, g % 500, 'SKU-' || lpad(g::text, 10, '0'), 'WH-' || (g % 12),
-    (g * 7919) % 1000 FROM generate_series(1, 200000) g;
-CREATE PUBLICATION bench FOR TABLE inventory;
-CREATE PROCEDURE change(transactions int, rows_each int) LANGUAGE plpgsql AS $$
-DECLARE first bigint;
-BEGIN
-    FOR i IN 1..transactions LOOP
-        first := 1 + (i::bigint * 7919 * rows_each) % (200000 - rows_each);
-        UPDATE inventory SET quantity = (quantity + i) % 1000, updated_at = clock_timestamp()
-            WHERE id >= first AND id < first + rows_each;
-        COMMIT;
-    END LOOP;
-END $$;";
+use std::path::Path;
+use std::process::Command;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub(crate) use mysql::MysqlShop;
+pub(crate) use postgres::PostgresShop;
+
+/// The stock rows of a shop.
+const STOCK_ROWS: u64 = 200_000;
 
 /// How many transactions of how many rows.
 pub(crate) struct Workload {
@@ -33,60 +25,140 @@ impl Workload {
     }
 }
 
-/// Changes that lie in the log behind a slot, and where they end.
+/// Changes that lie in the log behind a place, and where they end.
 pub(crate) struct Backlog {
-    pub(crate) slot: String,
+    /// What the server calls the place: a slot, a file of its log.
+    pub(crate) from: String,
     pub(crate) end: String,
+    /// All changes of rows.
     pub(crate) rows: u64,
+    /// Those of the table that is captured.
+    pub(crate) captured: u64,
 }
 
-/// The server that is measured, and its one table.
-pub(crate) struct Shop {
-    pub(crate) server: Postgres,
+/// One-row transactions at a fixed rate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) rate: u32,
+    pub(crate) seconds: u32,
 }
 
-impl Shop {
-    pub(crate) fn start() -> Self {
-        let options = PostgresOptions::default()
-            .setting("shared_buffers", "256MB")
-            .setting("max_wal_size", "8GB")
-            .setting("checkpoint_timeout", "1h")
-            .controlled();
-        let server = Postgres::start(PgVersion::V15, options).unwrap();
-        server.execute(TABLES).unwrap();
-        server.execute("VACUUM ANALYZE inventory").unwrap();
-        Self { server }
+impl Pace {
+    pub(crate) fn transactions(self) -> u32 {
+        self.rate * self.seconds
     }
 
-    /// Makes a backlog; every contender drains a copy of its slot.
-    pub(crate) fn backlog(&self, workload: &Workload) -> Backlog {
-        let slot = format!("base_{}", workload.name);
-        let make = format!("SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')");
-        self.server.execute(&make).unwrap();
-        let (transactions, rows_each) = (workload.transactions, workload.rows_each);
-        self.server.execute(&format!("CALL change({transactions}, {rows_each})")).unwrap();
-        let end = self.server.value("SELECT pg_current_wal_insert_lsn()").unwrap();
-        // Something behind the end, so that a client that stops at it gets to see it.
-        self.server.execute("SELECT pg_logical_emit_message(false, 'bench', 'end')").unwrap();
-        self.server.execute("SELECT pg_switch_wal()").unwrap();
-        Backlog { slot, end, rows: workload.rows() }
+    /// Sends each at its own time: a slow answer does not slow the next one down. They are numbered
+    /// from `first` on. Returns when each was sent, microseconds since 1970.
+    async fn keep(self, first: u32, mut send: impl AsyncFnMut(Change)) -> Vec<i64> {
+        let mut tick = tokio::time::interval(Duration::from_secs(1) / self.rate);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+        let mut sent = Vec::new();
+        for number in first..first + self.transactions() {
+            tick.tick().await;
+            sent.push(jiff::Timestamp::now().as_microsecond());
+            send(Change::nth(number)).await;
+        }
+        sent
     }
+}
 
-    pub(crate) fn copy(&self, backlog: &Backlog) {
-        let copy =
-            format!("SELECT pg_copy_logical_replication_slot('{}', 'bench_copy')", backlog.slot);
-        self.server.execute(&copy).unwrap();
+/// What one transaction of a writer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Change {
+    id: i64,
+    /// The transaction's number, by which its event is known again.
+    quantity: i32,
+}
+
+impl Change {
+    fn nth(number: u32) -> Self {
+        // All over the table.
+        let id = i64::try_from(1 + u64::from(number) * 7919 % STOCK_ROWS).unwrap();
+        Self { id, quantity: i32::try_from(number).unwrap() }
     }
+}
 
-    /// Waits until the client's server process has gone, and drops the copy.
-    pub(crate) fn drop_copy(&self) {
-        let free = "SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'bench_copy'";
-        self.server.wait_until(free, std::time::Duration::from_secs(20)).unwrap();
-        self.server.execute("SELECT pg_drop_replication_slot('bench_copy')").unwrap();
-    }
+/// By whose clock a transaction was committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// The log says it to the microsecond.
+    Server,
+    /// The log says whole seconds. What counts instead is when the writer sent the statement, which
+    /// is before the commit: such a latency includes the server's own work on the statement.
+    Writer,
+}
 
-    pub(crate) fn forget(&self, backlog: &Backlog) {
-        let drop = format!("SELECT pg_drop_replication_slot('{}')", backlog.slot);
-        self.server.execute(&drop).unwrap();
+/// The server that is measured, and its table of stock.
+pub(crate) trait Shop {
+    /// What the written file is called.
+    fn name(&self) -> &'static str;
+
+    /// The server's own client that reads the log.
+    fn peer(&self) -> &'static str;
+
+    /// Runs the peer over a whole backlog; what it writes to files goes to `folder`.
+    fn peer_command(&self, backlog: &Backlog, folder: &Path) -> Command;
+
+    /// The table of stock, as a mapping names it.
+    fn table(&self) -> &'static str;
+
+    /// Lines of the section `[source]`: from the beginning of a backlog, or from now on.
+    fn source(&self, from: Option<&Backlog>) -> String;
+
+    /// Makes a backlog.
+    fn backlog(&self, workload: &Workload) -> Backlog;
+
+    /// Before each reader of a backlog.
+    fn rewind(&self, backlog: &Backlog);
+
+    /// Behind each reader of a backlog: waits until it has gone.
+    fn left(&self);
+
+    /// The backlog is not needed any more.
+    fn forget(&self, backlog: &Backlog);
+
+    /// Waits until somebody reads the log.
+    fn await_reader(&self);
+
+    /// Waits until nobody reads the log.
+    fn await_no_reader(&self);
+
+    /// Forgets who read the log last.
+    fn forget_reader(&self);
+
+    /// One change of stock.
+    fn change_one(&self);
+
+    /// Changes stock on a connection of its own, as [`Pace::keep`] says. A number that was given
+    /// before may change nothing, and then the log says nothing.
+    fn write(&self, pace: Pace, first: u32) -> JoinHandle<Vec<i64>>;
+
+    fn clock(&self) -> Clock;
+}
+
+/// A thread with a runtime of its own: a writer must not take more than it needs from those who are
+/// measured.
+fn writer<F>(write: impl FnOnce() -> F + Send + 'static) -> JoinHandle<Vec<i64>>
+where
+    F: Future<Output = Vec<i64>>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    std::thread::spawn(move || runtime.block_on(write()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_changes_another_row_each_time_and_numbers_its_changes() {
+        let changes: Vec<Change> = (0..150_000).map(Change::nth).collect();
+        let mut ids: Vec<i64> = changes.iter().map(|change| change.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!((ids.len(), ids[0]), (150_000, 1));
+        assert!(*ids.last().unwrap() <= 200_000);
+        assert_eq!(changes[4711].quantity, 4711);
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn measure(place: &Place, sink: Sink, times: u32) -> Begun {
     let mut begun = Begun { first_event_ms: Vec::new(), idle_rss_mib: 0.0 };
     let mut events = Events::of(place, &workspace, sink);
     for time in 1..=times {
-        shop.server.execute("UPDATE inventory SET quantity = quantity + 1 WHERE id = 1").unwrap();
+        shop.change_one();
         let started = Instant::now();
         let mut run = workspace.tailstock(&["run"]).spawn().unwrap();
         events.wait_for(time);
@@ -36,10 +36,8 @@ pub(crate) fn measure(place: &Place, sink: Sink, times: u32) -> Begun {
         run.kill().unwrap();
         run.wait().unwrap();
     }
-    shop.server
-        .wait_until("SELECT NOT bool_or(active) FROM pg_replication_slots", Duration::from_secs(20))
-        .unwrap();
-    shop.server.execute("SELECT pg_drop_replication_slot('bench_acme_main')").unwrap();
+    shop.await_no_reader();
+    shop.forget_reader();
     begun
 }
 

@@ -21,6 +21,8 @@ pub enum SourceKind {
         /// What the server knows the reader by; `None` is a number that follows from installation,
         /// seller and source.
         server_id: Option<NonZeroU32>,
+        /// The binlog file with which a first start begins; `None` is the end of the log.
+        first_file: Option<String>,
     },
 }
 
@@ -37,9 +39,10 @@ impl SourceKind {
             (Self::Postgres { slot: Some(one), .. }, Self::Postgres { slot: Some(two), .. }) => {
                 (one == two).then_some(Met { key: "slot", what: "slot" })
             }
-            (Self::Mysql { server_id: Some(one) }, Self::Mysql { server_id: Some(two) }) => {
-                (one == two).then_some(Met { key: "server_id", what: "server id" })
-            }
+            (
+                Self::Mysql { server_id: Some(one), .. },
+                Self::Mysql { server_id: Some(two), .. },
+            ) => (one == two).then_some(Met { key: "server_id", what: "server id" }),
             _ => None,
         }
     }
@@ -89,6 +92,11 @@ const SERVER_ID: Key = Key {
     wanted: "a number from 1 to 4294967295 that no server and no other reader of that server has",
     example: "server_id = 1073741901, or leave it out",
 };
+const FIRST_FILE: Key = Key {
+    name: "first_file",
+    wanted: "the name of a binlog file, as SHOW BINARY LOGS lists it",
+    example: "first_file = \"binlog.000012\", or leave it out to begin at the end of the log",
+};
 
 const PUBLICATION_DEFAULT: &str = "tailstock";
 
@@ -128,7 +136,7 @@ impl Family {
             Family::Postgres => {
                 SourceKind::Postgres { publication: PUBLICATION_DEFAULT.to_owned(), slot: None }
             }
-            Family::Mysql => SourceKind::Mysql { server_id: None },
+            Family::Mysql => SourceKind::Mysql { server_id: None, first_file: None },
         }
     }
 
@@ -153,6 +161,9 @@ impl Family {
             Family::Postgres => {
                 let fix = "remove it: a PostgreSQL server knows a reader by its slot";
                 refuse(section, &SERVER_ID, Family::Mysql, fix);
+                let fix = "remove it: PostgreSQL keeps its log for a slot; an existing one can be \
+                           named as slot";
+                refuse(section, &FIRST_FILE, Family::Mysql, fix);
                 SourceKind::Postgres {
                     publication: publication(section).unwrap_or(PUBLICATION_DEFAULT.to_owned()),
                     slot: slot(section),
@@ -165,14 +176,14 @@ impl Family {
                 let fix = "remove it: MySQL and MariaDB have no slots; how long they keep their \
                            binlogs is a setting of the server";
                 refuse(section, &SLOT, Family::Postgres, fix);
-                SourceKind::Mysql { server_id: server_id(section) }
+                SourceKind::Mysql { server_id: server_id(section), first_file: first_file(section) }
             }
         }
     }
 
     /// Keeps settings whose kind is not known from being told as unknown keys.
     pub(super) fn settings_unread(section: &Section<'_>) {
-        [PUBLICATION, SLOT, SERVER_ID].iter().for_each(|key| section.pass_over(key));
+        [PUBLICATION, SLOT, SERVER_ID, FIRST_FILE].iter().for_each(|key| section.pass_over(key));
     }
 }
 
@@ -194,6 +205,17 @@ fn slot(section: &Section<'_>) -> Option<String> {
     let allowed = |char: char| matches!(char, 'a'..='z' | '0'..='9' | '_');
     if text.text.is_empty() || text.text.len() > 63 || !text.text.chars().all(allowed) {
         section.report(text.problem(SLOT.wanted, SLOT.example));
+    }
+    Some(text.text)
+}
+
+fn first_file(section: &Section<'_>) -> Option<String> {
+    let text = section.text(&FIRST_FILE)?;
+    let parts = text.text.rsplit_once('.');
+    let numbered = |digits: &str| matches!(digits.len(), 1..=8) && digits.parse::<u32>().is_ok();
+    if !parts.is_some_and(|(base, digits)| !base.is_empty() && numbered(digits)) {
+        section.report(text.problem(FIRST_FILE.wanted, FIRST_FILE.example));
+        return None;
     }
     Some(text.text)
 }

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use connector_api::{Connector, Error, Result};
+use connector_mysql::position::{LogFile, NotALogFile};
 use connector_mysql::{MysqlConfig, MysqlConnector, server_id, temporary_server_id};
 use connector_postgres::{PostgresConfig, PostgresConnector, Slot, slot_name};
 
@@ -49,8 +50,9 @@ pub fn connect(source: &SourceConfig, keep: &Keep) -> Result<Box<dyn Connector>>
             config.installation = installation(keep);
             Ok(Box::new(PostgresConnector::new(config)))
         }
-        SourceKind::Mysql { server_id } => {
+        SourceKind::Mysql { server_id, first_file } => {
             let mut config = mysql(source, keep, *server_id)?;
+            config.first_file = first_file.as_deref().map(log_file).transpose()?;
             config.password = password(source).or(config.password);
             config.installation = installation(keep);
             Ok(Box::new(MysqlConnector::new(config)))
@@ -84,6 +86,15 @@ fn mysql(source: &SourceConfig, keep: &Keep, given: Option<NonZeroU32>) -> Resul
     };
     let bad = |error: connector_mysql::BadUrl| Error::operator(error.what, error.fix);
     MysqlConfig::parse(&source.url, number).map_err(bad)
+}
+
+fn log_file(name: &str) -> Result<LogFile> {
+    name.parse().map_err(|error: NotALogFile| {
+        Error::operator(
+            format!("first_file: {error}"),
+            "name a file that SHOW BINARY LOGS lists, or leave first_file out",
+        )
+    })
 }
 
 fn password(source: &SourceConfig) -> Option<String> {

@@ -140,7 +140,7 @@ impl Decider<'_> {
                 self.gap(checkpoint, position, &reason)
             }
             (Decision::Adopt(position), _) => {
-                info!(%position, "adopting the slot that exists");
+                info!(%position, "first start: where the server or the configuration says");
                 self.first(position)
             }
             (_, _) => {

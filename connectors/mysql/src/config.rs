@@ -7,10 +7,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use connector_transport::{BadUrl, Host};
 use connector_transport::{Check, TlsSettings, Words};
 
-pub use connector_transport::BadUrl;
-pub use connector_transport::Host;
+use crate::position::LogFile;
 
 /// What MySQL and its clients call the parts of TLS.
 pub(crate) const WORDS: Words = Words {
@@ -74,6 +74,8 @@ pub struct MysqlConfig {
     /// Marks the connections of all processes of one installation, of which only one is in charge
     /// at a time.
     pub installation: Option<String>,
+    /// The file with which a stream without a checkpoint begins; the end of the log when not given.
+    pub first_file: Option<LogFile>,
 }
 
 impl fmt::Debug for MysqlConfig {
@@ -86,6 +88,7 @@ impl fmt::Debug for MysqlConfig {
             .field("heartbeat", &self.heartbeat)
             .field("server_id", &self.server_id)
             .field("installation", &self.installation)
+            .field("first_file", &self.first_file)
             .finish_non_exhaustive()
     }
 }

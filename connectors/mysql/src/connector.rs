@@ -45,7 +45,7 @@ impl MysqlConnector {
     /// Whether the log behind a checkpoint is whole. Two things about it stand only in the log:
     /// when the file of the checkpoint was begun, and what a MariaDB has purged.
     async fn continuity(&self, facts: &Facts, last: Option<&ResumePoint>) -> Result<Continuity> {
-        let Some(last) = last else { return Ok(Continuity::New) };
+        let Some(last) = last else { return self.beginning(facts).await };
         let now = doctor::coverage(facts, &last.capture);
         if let Some(reason) = Survey::coverage_change(&last.coverage, &now) {
             return Ok(Continuity::Broken { reason, from: None });
@@ -61,6 +61,25 @@ impl MysqlConnector {
         }
         let server = doctor::server_facts(facts, created, purged)?;
         Ok(continuity(Some(last), &server))
+    }
+
+    /// Without a checkpoint: with the file that somebody named.
+    async fn beginning(&self, facts: &Facts) -> Result<Continuity> {
+        const FIRST_EVENT: u64 = 4;
+        let Some(file) = &self.config.first_file else { return Ok(Continuity::New) };
+        let files = facts.log.files.as_deref().unwrap_or_default();
+        if !files.iter().any(|listed| listed.file == *file) {
+            return Err(Error::operator(
+                format!("first_file is {file}, which the server has not, or has purged"),
+                "name a file that SHOW BINARY LOGS lists, or leave first_file out to begin at the \
+                 end of the log",
+            ));
+        }
+        let created = self.head_of(file).await?.created;
+        // The head of the file says which transactions lie before it.
+        let (file, gtids) = (file.clone(), Gtids::None);
+        let place = LogPosition { file, offset: FIRST_EVENT, created, gtids, prepared: Vec::new() };
+        Ok(Continuity::Adopted(place.to_position()))
     }
 
     /// The columns of the captured tables at a place of the log, if that will not say them.

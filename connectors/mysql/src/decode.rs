@@ -53,6 +53,8 @@ pub struct Decoder {
     /// The shape that last went by each captured name.
     shapes: HashMap<TableName, Arc<TableSchema>>,
     group: Option<Group>,
+    /// The memory of a group's touched tables, from transaction to transaction.
+    touched: Vec<Arc<TableSchema>>,
     resumed: Option<Resumed>,
     /// Captured changes of the open transaction that are still to be passed over.
     skip: u32,
@@ -121,6 +123,7 @@ impl Decoder {
             tables: HashMap::new(),
             shapes: HashMap::new(),
             group: None,
+            touched: Vec::new(),
             resumed,
             skip: 0,
             scratch: Scratch::default(),

@@ -6,6 +6,7 @@ use std::fmt;
 pub use continuity::{GtidMode, History, ListedLog, NotAGtidMode, ServerFacts, continuity};
 pub use file::{LogFile, NotALogFile};
 pub use gtid_set::GtidSet;
+pub(crate) use gtid_set::GtidSetText;
 pub use identity::LogIdentity;
 pub use mariadb::{MariaGtid, MariaPosition, MariaState};
 pub use origin::{Gtid, Origin, Tag, Uuid};

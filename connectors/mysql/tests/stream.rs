@@ -1,9 +1,10 @@
 //! What a stream makes of real logs: shapes that change, files that go, statements as text.
 
 use connector_api::{Connector as _, Continuity, ResumePoint};
+use connector_mysql::MysqlConnector;
 use testbed::{MysqlOptions, MysqlVersion, all_mysql_versions};
 
-use crate::support::{Reader, Shop, within};
+use crate::support::{Reader, Shop, assert_error, within};
 
 fn bare() -> MysqlOptions {
     MysqlOptions::default().setting("binlog_row_metadata", "MINIMAL")
@@ -19,6 +20,38 @@ async fn continuity(shop: &Shop, point: &ResumePoint) -> Continuity {
     let connector = shop.connector();
     let survey = within("a survey", connector.survey(&capture, Some(point))).await.unwrap();
     survey.continuity
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_begins_with_the_file_that_is_named() {
+    for shop in each_shop(&MysqlOptions::default(), "a_first_start_begins_with_the_file") {
+        shop.sql("insert into stock values (1, 10, 'a'); flush binary logs");
+        let listed = shop.server.query("show binary logs").unwrap();
+        let file = listed.last().unwrap()[0].clone().unwrap();
+        shop.sql("insert into stock values (2, 20, 'b'); flush binary logs");
+        shop.sql("insert into stock values (3, 30, 'c')");
+        let mut config = shop.config();
+        config.first_file = Some(file.parse().unwrap());
+        let (connector, capture) = (MysqlConnector::new(config.clone()), shop.tables(&["stock"]));
+        let survey = within("a survey", connector.survey(&capture, None)).await.unwrap();
+        let Continuity::Adopted(position) = survey.continuity else {
+            panic!("{:?}", survey.continuity)
+        };
+        let (lineage, coverage) = (survey.lineage, survey.coverage);
+        let layouts = Vec::new();
+        let point = ResumePoint { lineage, position, partial: None, capture, coverage, layouts };
+        let mut reader = shop.resume(point).await;
+        let rows = ["insert stock #0 id=2 qty=20 note='b'", "insert stock #0 id=3 qty=30 note='c'"];
+        reader.expect(&rows).await;
+        let point = reader.close().await;
+        // The head of the file has said what came before.
+        let known = if shop.is_mariadb() { "/mariadb=" } else { "/mysql=" };
+        assert!(point.position.as_str().contains(known), "{}", point.position);
+        assert_eq!(continuity(&shop, &point).await, Continuity::Intact);
+        config.first_file = Some("binlog.009999".parse().unwrap());
+        let error = MysqlConnector::new(config).survey(&point.capture, None).await.unwrap_err();
+        assert_error(&error, "binlog.009999, which the server has not", Some("SHOW BINARY LOGS"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

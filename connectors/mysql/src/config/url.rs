@@ -45,6 +45,7 @@ impl MysqlConfig {
             heartbeat: parameters.heartbeat,
             server_id,
             installation: None,
+            first_file: None,
         })
     }
 }

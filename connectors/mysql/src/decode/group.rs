@@ -133,7 +133,7 @@ impl Decoder {
             start: self.place.start,
             committed_at_us: announced.committed_at_us.unwrap_or(seconds),
             is_begun: announced.begins,
-            touched: Vec::new(),
+            touched: std::mem::take(&mut self.touched),
             reshaped: Vec::new(),
             branch: if announced.prepares { Branch::PassedOver } else { Branch::None },
         };
@@ -178,9 +178,12 @@ impl Decoder {
             self.tables.clear();
         }
         self.place.add(&group.name);
-        self.group = None;
+        if let Some(mut group) = self.group.take() {
+            group.touched.clear();
+            self.touched = group.touched;
+        }
         let [_, position] = &mut self.texts;
-        print(position, &self.place.here);
+        self.place.print(position);
         self.place.tell();
         out.room().commit(position);
         Ok(())
@@ -282,7 +285,7 @@ impl Decoder {
             return;
         }
         let [_, position] = &mut self.texts;
-        print(position, &self.place.here);
+        self.place.print(position);
         out.room().progress(position);
     }
 }

@@ -2,13 +2,17 @@ use connector_api::{Error, Result};
 
 use super::group::Name;
 use crate::log::{Event, Header, Heartbeat, MariadbGtidList, Rotate};
-use crate::position::{GtidSet, Gtids, LogFile, LogPosition, MariaGtid, MariaPosition};
+use crate::position::{
+    GtidSet, GtidSetText, Gtids, LogFile, LogPosition, MariaGtid, MariaPosition,
+};
 
 /// Where in the log an event stands, and which transactions lie before it.
 #[derive(Debug)]
 pub(super) struct Place {
     /// Behind the last event of the log, with the transactions that are complete.
     pub(super) here: LogPosition,
+    /// Of the MySQL transactions before it.
+    known: Option<GtidSetText>,
     /// Where the event read last begins.
     pub(super) start: u64,
     /// Whether the transactions before this file are known, none of them included.
@@ -21,7 +25,8 @@ impl Place {
     pub(super) fn new(here: LogPosition) -> Self {
         let start = here.offset;
         let told = (here.file.clone(), start);
-        Self { here, start, knows_before: false, told }
+        let known = text_of(&here.gtids);
+        Self { here, known, start, knows_before: false, told }
     }
 
     /// Moves behind an event, if it is one of the log itself.
@@ -104,6 +109,7 @@ impl Place {
         self.knows_before = true;
         if !set.is_empty() {
             self.here.gtids = Gtids::MySql(set);
+            self.known = text_of(&self.here.gtids);
         }
         Ok(())
     }
@@ -122,15 +128,27 @@ impl Place {
     /// The transaction is complete.
     pub(super) fn add(&mut self, name: &Name) {
         match (name, &mut self.here.gtids) {
-            (Name::MySql(gtid), Gtids::MySql(set)) => set.add(*gtid),
+            (Name::MySql(gtid), Gtids::MySql(set)) => {
+                set.add(*gtid);
+                if let Some(known) = &mut self.known {
+                    known.added(*gtid, set);
+                }
+            }
             (Name::MySql(gtid), none @ Gtids::None) if self.knows_before => {
                 let mut set = GtidSet::default();
                 set.add(*gtid);
                 *none = Gtids::MySql(set);
+                self.known = text_of(none);
             }
             (Name::MariaDb(gtid), Gtids::MariaDb(position)) => position.add(*gtid),
             _ => {}
         }
+    }
+
+    /// Replaces `text` by the printed form of the place behind the last event.
+    pub(super) fn print(&self, text: &mut String) {
+        text.clear();
+        self.here.write_to(text, self.known.as_ref()).expect("a string takes everything");
     }
 
     /// Positions have 32 bits, and files may grow beyond them.
@@ -140,5 +158,12 @@ impl Place {
         // A stream that begins with an earlier file's events may go back, but not by half of it.
         let is_lower = wide.saturating_add(BITS / 2) < self.here.offset;
         if is_lower { wide.saturating_add(BITS) } else { wide }
+    }
+}
+
+fn text_of(gtids: &Gtids) -> Option<GtidSetText> {
+    match gtids {
+        Gtids::MySql(set) => Some(GtidSetText::of(set)),
+        Gtids::None | Gtids::MariaDb(_) => None,
     }
 }

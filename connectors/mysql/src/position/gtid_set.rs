@@ -8,6 +8,9 @@ use intervals::Intervals;
 
 mod binary;
 mod intervals;
+mod text;
+
+pub(crate) use text::GtidSetText;
 
 /// A set of MySQL transactions: per origin the ranges of its numbers, gaps kept.
 ///
@@ -38,6 +41,11 @@ impl GtidSet {
         self.origins.get(&gtid.origin).is_some_and(|ranges| ranges.contains(gtid.number))
     }
 
+    /// The range that the transaction is in, its end not included.
+    fn range_of(&self, gtid: &Gtid) -> Option<(u64, u64)> {
+        self.origins.get(&gtid.origin)?.range_of(gtid.number)
+    }
+
     /// Whether every transaction of this set is in `other` too: the server's `GTID_SUBSET`.
     pub fn is_subset(&self, other: &Self) -> bool {
         self.origins.iter().all(|(origin, ranges)| {
@@ -66,6 +74,36 @@ impl GtidSet {
         self.origins.iter().map(|(origin, ranges)| (*origin, ranges.as_slice()))
     }
 
+    /// Prints it, with `separator` between servers, and calls `behind` behind every range with its
+    /// origin and its end.
+    fn write_to<W: fmt::Write>(
+        &self,
+        out: &mut W,
+        separator: &str,
+        mut behind: impl FnMut(&W, Origin, u64),
+    ) -> fmt::Result {
+        let mut before: Option<Uuid> = None;
+        for (origin, ranges) in self.ranges() {
+            let Origin { uuid, tag } = origin;
+            if before != Some(uuid) {
+                let separator = if before.is_some() { separator } else { "" };
+                write!(out, "{separator}{uuid}")?;
+                before = Some(uuid);
+            }
+            if !tag.is_empty() {
+                write!(out, ":{}", tag.as_str())?;
+            }
+            for (start, end) in ranges {
+                write!(out, ":{start}")?;
+                if end - start > 1 {
+                    write!(out, "-{}", end - 1)?;
+                }
+                behind(out, origin, *end);
+            }
+        }
+        Ok(())
+    }
+
     /// Adds ranges of one origin in any order, none of them empty.
     fn extend(&mut self, origin: Origin, ranges: &[(u64, u64)]) {
         if !ranges.is_empty() {
@@ -79,24 +117,7 @@ impl GtidSet {
 impl fmt::Display for GtidSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let separator = if f.alternate() { ",\n" } else { "," };
-        let mut before: Option<Uuid> = None;
-        for (Origin { uuid, tag }, ranges) in self.ranges() {
-            if before != Some(uuid) {
-                let separator = if before.is_some() { separator } else { "" };
-                write!(f, "{separator}{uuid}")?;
-                before = Some(uuid);
-            }
-            if !tag.is_empty() {
-                write!(f, ":{}", tag.as_str())?;
-            }
-            for (start, end) in ranges {
-                write!(f, ":{start}")?;
-                if end - start > 1 {
-                    write!(f, "-{}", end - 1)?;
-                }
-            }
-        }
-        Ok(())
+        self.write_to(f, separator, |_, _, _| {})
     }
 }
 

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use connector_api::{Error, Position, Result};
 
 use super::file::LogFile;
-use super::gtid_set::GtidSet;
+use super::gtid_set::{GtidSet, GtidSetText};
 use super::mariadb::MariaPosition;
 use crate::statement::{Xid, unhex};
 
@@ -76,6 +76,25 @@ impl LogPosition {
         self.gtids == Gtids::None && self.prepared.is_empty()
     }
 
+    /// Prints it; its set of MySQL transactions need not be printed anew where its text is known.
+    pub(crate) fn write_to(
+        &self,
+        out: &mut dyn fmt::Write,
+        known: Option<&GtidSetText>,
+    ) -> fmt::Result {
+        write!(out, "{VERSION}/{}/{}/{}", self.file, self.offset, self.created)?;
+        match (&self.gtids, known) {
+            (Gtids::None, _) => {}
+            (Gtids::MySql(_), Some(text)) => write!(out, "/mysql={text}")?,
+            (Gtids::MySql(set), None) => write!(out, "/mysql={set}")?,
+            (Gtids::MariaDb(position), _) => write!(out, "/mariadb={position}")?,
+        }
+        for (nth, prepared) in self.prepared.iter().enumerate() {
+            write!(out, "{}{prepared}", if nth == 0 { "/xa=" } else { "," })?;
+        }
+        Ok(())
+    }
+
     /// Bytes of the log from here to `target`; of the last file alone where there are several.
     pub fn bytes_to(&self, target: &Self) -> u64 {
         match self.file == target.file {
@@ -103,16 +122,7 @@ impl LogPosition {
 /// with those before it, and `/xa=` with those that are prepared.
 impl fmt::Display for LogPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{VERSION}/{}/{}/{}", self.file, self.offset, self.created)?;
-        match &self.gtids {
-            Gtids::None => {}
-            Gtids::MySql(set) => write!(f, "/mysql={set}")?,
-            Gtids::MariaDb(position) => write!(f, "/mariadb={position}")?,
-        }
-        for (nth, prepared) in self.prepared.iter().enumerate() {
-            write!(f, "{}{prepared}", if nth == 0 { "/xa=" } else { "," })?;
-        }
-        Ok(())
+        self.write_to(f, None)
     }
 }
 

@@ -11,7 +11,7 @@ use super::scan::Mark;
 use super::{Opening, Shared};
 use crate::config::MysqlConfig;
 use crate::decode::{Catalog, Decoded, Decoder};
-use crate::log::{Event, Frame, Framing, Unpacker};
+use crate::log::{Event, Frame, Framing, Kind, Unpacker};
 use crate::position::LogPosition;
 
 /// Heartbeats that may be missing before a server counts as gone.
@@ -146,15 +146,16 @@ impl Pump {
             };
             let frame = self.framing.frame(bytes)?;
             is_new = true;
-            let event = frame.event()?;
-            if let Event::FormatDescription = event {
+            if frame.header.kind == Kind::FORMAT_DESCRIPTION {
                 begins_as_expected(&mut self.created, &frame)?;
             }
-            self.work.event(&frame).await?;
-            if let Event::TransactionPayload(payload) = event {
+            // The decoder reads the body: nobody else does, unless there is more in it.
+            if self.work.event(&frame).await? == Decoded::Packed
+                && let Event::TransactionPayload(payload) = frame.event()?
+            {
                 let mut inside = payload.events(&mut self.unpacker)?;
                 while let Some(frame) = inside.read_event()? {
-                    self.work.event(&frame).await?;
+                    let _ = self.work.event(&frame).await?;
                     if self.work.builder.is_full() {
                         self.work.hand_over().await?;
                     }
@@ -181,17 +182,34 @@ impl Pump {
 
 impl Work {
     /// Decodes one event; what fills more than a batch goes out at once.
-    async fn event(&mut self, frame: &Frame<'_>) -> Result<(), Stop> {
+    async fn event(&mut self, frame: &Frame<'_>) -> Result<Decoded, Stop> {
+        let decoded = self.decode(frame)?;
+        match decoded {
+            // All but a few.
+            Decoded::Whole | Decoded::Packed if self.full.is_empty() => Ok(decoded),
+            _ => self.finish(frame, decoded).await,
+        }
+    }
+
+    fn decode(&mut self, frame: &Frame<'_>) -> Result<Decoded> {
+        let full = &mut self.full;
+        self.decoder.event(frame, &mut self.builder, &mut |batch| full.push_back(batch))
+    }
+
+    /// Sends what is full, and finds out what the event lacks.
+    async fn finish(&mut self, frame: &Frame<'_>, first: Decoded) -> Result<Decoded, Stop> {
+        let mut decoded = first;
         loop {
-            let full = &mut self.full;
-            let mut keep = |batch| full.push_back(batch);
-            let decoded = self.decoder.event(frame, &mut self.builder, &mut keep)?;
             self.send_full().await?;
             match decoded {
-                Decoded::Whole | Decoded::Packed => return Ok(()),
+                Decoded::Whole | Decoded::Packed => return Ok(decoded),
                 Decoded::Lacks(table) => self.look_up(table).await?,
-                Decoded::Recalls(place) => return Box::pin(self.recall(&place)).await,
+                Decoded::Recalls(place) => {
+                    Box::pin(self.recall(&place)).await?;
+                    return Ok(Decoded::Whole);
+                }
             }
+            decoded = self.decode(frame)?;
         }
     }
 

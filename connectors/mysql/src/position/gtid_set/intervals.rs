@@ -53,6 +53,17 @@ impl Intervals {
         behind > 0 && self.0[behind - 1].1 >= end
     }
 
+    /// The range that a number is in.
+    pub(super) fn range_of(&self, number: u64) -> Option<(u64, u64)> {
+        // Nearly always the last one.
+        let behind = match self.0.last() {
+            Some(last) if last.0 <= number => self.0.len(),
+            _ => self.0.partition_point(|range| range.0 <= number),
+        };
+        let range = self.0[..behind].last()?;
+        (number < range.1).then_some(*range)
+    }
+
     pub(super) fn is_subset(&self, other: &Self) -> bool {
         self.0.iter().all(|(start, end)| other.holds(*start, *end))
     }

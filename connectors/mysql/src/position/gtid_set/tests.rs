@@ -72,6 +72,24 @@ proptest! {
     }
 
     #[test]
+    fn a_text_that_follows_its_set_says_what_the_set_does(
+        before in models(),
+        added in proptest::collection::vec((0..2_u8, 0..2_u8, 1..110_u64, 1..25_u64), 0..20),
+    ) {
+        let mut set = set(&before);
+        let mut text = GtidSetText::of(&set);
+        prop_assert_eq!(text.to_string(), set.to_string());
+        for (uuid, tag, first, count) in added {
+            for number in first..first + count {
+                let gtid = gtid((uuid, tag, number));
+                set.add(gtid);
+                text.added(gtid, &set);
+                prop_assert_eq!(text.to_string(), set.to_string());
+            }
+        }
+    }
+
+    #[test]
     fn the_order_of_adding_makes_no_difference(
         all in proptest::collection::vec((0..2_u8, 0..2_u8, 1..40_u64), 0..80),
     ) {
