@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use testbed::PgVersion;
 
-use crate::e2e::sessions::{Expected, SELLER, Sessions, TABLE, key, levels};
+use crate::e2e::sessions::{Expected, Sessions, create, key, levels, seller};
 use crate::support::{
     Random, Shop, State, Tailstock, Topics, Workspace, assert_exactly, by_key, eventually,
     is_full_size, shared_broker,
@@ -19,10 +19,10 @@ async fn a_suspended_owner_that_wakes_up_after_the_takeover_publishes_nothing_an
     let test = "a_suspended_owner_publishes_nothing";
     let Some(kafka) = shared_broker(test).await else { return };
     let Some(shop) = Shop::start(PgVersion::V15, test).await else { return };
-    shop.execute(TABLE).await;
+    create(&shop).await;
     let mut random = Random::from_environment(test);
     let topics = Topics::new(&kafka.bootstrap());
-    let workspace = Workspace::new(&topics.main_file(""), &shop.seller(SELLER));
+    let workspace = Workspace::new(&topics.main_file(""), &seller(&shop));
     let mut first = Tailstock::start(&workspace, &["run", "--until-current"]);
     assert!(first.wait(LIMIT).await.success(), "{}", first.log());
 
