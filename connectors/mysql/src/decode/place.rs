@@ -15,13 +15,20 @@ pub(super) struct Place {
     knows_before: bool,
     /// The furthest place that anybody was told of.
     told: (LogFile, u64),
+    /// Whether all that lies before this place has been read. A stream that was asked for by
+    /// transactions begins with the head of a file in which some of them stand.
+    is_reached: bool,
 }
 
 impl Place {
     pub(super) fn new(here: LogPosition) -> Self {
         let start = here.offset;
         let told = (here.file.clone(), start);
-        Self { here, start, knows_before: false, told }
+        Self { here, start, knows_before: false, told, is_reached: true }
+    }
+
+    pub(super) fn begins_behind_transactions(&mut self) {
+        self.is_reached = false;
     }
 
     /// Moves behind an event, if it is one of the log itself.
@@ -39,9 +46,11 @@ impl Place {
         LogPosition::coordinate(&self.here.file, self.start)
     }
 
-    /// Whether this place is further than any that was told. A stream that is asked for by GTIDs
-    /// begins with the head of an earlier file.
+    /// Whether this place is further than any that was told.
     pub(super) fn tell(&mut self) -> bool {
+        if !self.is_reached {
+            return false;
+        }
         let (file, offset) = &mut self.told;
         let before = LogPosition::coordinate(file, *offset);
         let now = LogPosition::coordinate(&self.here.file, self.here.offset);
@@ -77,7 +86,7 @@ impl Place {
         }
     }
 
-    /// Whether the server has read further than we knew.
+    /// Whether the server says how far it has read in this file.
     pub(super) fn heard(&mut self, heartbeat: &Heartbeat<'_>) -> bool {
         if heartbeat.file != self.here.file.as_str().as_bytes() {
             return false;
@@ -87,11 +96,12 @@ impl Place {
             Ok(position) => self.wide(u64::from(position)),
             Err(_) => heartbeat.position,
         };
-        let is_further = position > self.here.offset && self.here.created != 0;
-        if is_further {
-            self.here.offset = position;
+        if self.here.created == 0 {
+            return false;
         }
-        is_further
+        self.here.offset = position.max(self.here.offset);
+        self.is_reached = true;
+        true
     }
 
     pub(super) fn mysql_before(&mut self, set: &[u8]) -> Result<()> {
@@ -121,6 +131,7 @@ impl Place {
 
     /// The transaction is complete.
     pub(super) fn add(&mut self, name: &Name) {
+        self.is_reached = true;
         match (name, &mut self.here.gtids) {
             (Name::MySql(gtid), Gtids::MySql(set)) => set.add(*gtid),
             (Name::MySql(gtid), none @ Gtids::None) if self.knows_before => {
