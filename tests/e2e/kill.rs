@@ -51,10 +51,8 @@ async fn every_change_of_mysql_is_published_exactly_once_by_transaction_names() 
 async fn every_change_of_mysql_is_published_exactly_once_by_files_and_offsets() {
     let test = "every_change_of_mysql_is_published_exactly_once_by_files_and_offsets";
     // Files so small that the log is in many.
-    let engine = Engine::from(MysqlVersion::Mysql97)
-        .setting("gtid_mode", "OFF")
-        .setting("enforce_gtid_consistency", "OFF")
-        .setting("max_binlog_size", "65536");
+    let engine =
+        Engine::from(MysqlVersion::Mysql97).without_gtids().setting("max_binlog_size", "65536");
     every_change_is_published_exactly_once(engine, test).await;
 }
 

@@ -72,10 +72,7 @@ async fn a_mysql_that_restarts_rotates_and_purges_loses_and_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mysql_without_transaction_names_that_restarts_loses_and_doubles_nothing() {
     let test = "a_mysql_without_transaction_names_that_restarts";
-    let engine = Engine::from(MysqlVersion::Mysql97)
-        .restarted()
-        .setting("gtid_mode", "OFF")
-        .setting("enforce_gtid_consistency", "OFF");
+    let engine = Engine::from(MysqlVersion::Mysql97).restarted().without_gtids();
     restarts_lose_and_double_nothing(engine, test).await;
 }
 

@@ -40,6 +40,11 @@ impl Engine {
         }
     }
 
+    /// A MySQL whose transactions have no names: its log is files and offsets.
+    pub fn without_gtids(self) -> Self {
+        self.setting("gtid_mode", "OFF").setting("enforce_gtid_consistency", "OFF")
+    }
+
     /// The test stops and kills the server, which syncs what it is told.
     pub fn restarted(self) -> Self {
         match self {

@@ -215,6 +215,7 @@ impl Connector for MysqlConnector {
         };
         let same_file =
             listed.iter().any(named) && self.head_of(&place.file).await?.created == place.created;
+        session.claim().await?;
         let reader = match same_file {
             true => LogReader::from_place(session, &place.file, place.offset).await?,
             // The place is another server's, or its file is purged: the transactions tell where.

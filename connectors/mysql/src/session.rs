@@ -4,6 +4,7 @@
 mod answer;
 mod certificate;
 mod channel;
+mod claim;
 mod dump;
 mod fault;
 mod greeting;
