@@ -50,9 +50,8 @@ impl ServerMessage {
         };
         match self.fault(doing, &Remedies { config, flavor }) {
             Fault::Operator { fix } => Error::operator(what, fix),
-            Fault::Held { by } => Error::held(what, by),
             Fault::Transient => Error::transient(what),
-            Fault::Definite | Fault::Bug => Error::definite(what),
+            Fault::Definite | Fault::Held { .. } | Fault::Bug => Error::definite(what),
         }
     }
 
@@ -77,9 +76,9 @@ impl ServerMessage {
             }
             3159 => remedies.encrypt(),
             1381 => LOG_BIN.to_owned(),
-            1236 => return self.of_the_log(),
+            1236 => return self.of_the_log(remedies),
             // MariaDB has a number of its own for it.
-            4052 => return taken(),
+            4052 => remedies.number(),
             code if TRANSIENT.contains(&code) || self.state.starts_with("08") => {
                 return Fault::Transient;
             }
@@ -89,10 +88,10 @@ impl ServerMessage {
     }
 
     /// One number for everything that can be wrong with a dump.
-    fn of_the_log(&self) -> Fault {
+    fn of_the_log(&self, remedies: &Remedies<'_>) -> Fault {
         let says = |words: &[&str]| words.iter().any(|words| self.message.contains(words));
         if says(&["same server_uuid/server_id", "same server_id"]) {
-            return taken();
+            return Fault::Operator { fix: remedies.number() };
         }
         let fix = if says(&["log is not open"]) {
             LOG_BIN
@@ -112,10 +111,6 @@ impl ServerMessage {
     }
 }
 
-fn taken() -> Fault {
-    Fault::Held { by: "another dump with the same server id".to_owned() }
-}
-
 const LOG_BIN: &str = "set log_bin = binlog in the server's my.cnf, and restart it";
 
 /// Connections and their limits; resources; a server that comes or goes; statements that were ended
@@ -133,6 +128,16 @@ struct Remedies<'a> {
 }
 
 impl Remedies<'_> {
+    /// Another reader came under our number. To come again would end it, who may be the shop's own
+    /// replica, and then us again, for ever.
+    fn number(&self) -> String {
+        format!(
+            "give either this reader or the other one a number of its own: [source] server_id here, \
+             which is {} now, or server_id in the my.cnf of a replica",
+            self.config.server_id
+        )
+    }
+
     /// The user, as SQL has it. Its host is the server's to know.
     fn user(&self) -> String {
         format!("{}@'%'", literal(&self.config.user))
