@@ -63,8 +63,7 @@ async fn a_suspended_owner_that_wakes_up_after_the_takeover_publishes_nothing_an
     assert!(last.log().contains("shard 0 has been taken over by process"), "{}", last.log());
 }
 
-/// Two installations of one name into one cluster, whose numbers for a server are the same: the
-/// server would end the older reader whenever the other came.
+/// The server would end the older reader whenever the other came.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_installations_with_one_server_id_the_second_waits_for_the_first() {
     let test = "of_two_installations_with_one_server_id";
@@ -73,8 +72,11 @@ async fn of_two_installations_with_one_server_id_the_second_waits_for_the_first(
         let Some(shop) = Shop::start(version, test).await else { continue };
         create(&shop).await;
         let topics = [(); 2].map(|()| Topics::new(&kafka.bootstrap()));
-        let workspaces =
-            [0, 1].map(|n: usize| Workspace::new(&topics[n].main_file(""), &seller(&shop)));
+        let seller = seller(&shop).replacen("[[stock]]", "server_id = 4711\n[[stock]]", 1);
+        let workspaces = [0, 1].map(|n: usize| {
+            let main = topics[n].main_file("").replace("\"test\"", &format!("\"test{n}\""));
+            Workspace::new(&main, &seller)
+        });
         for workspace in &workspaces {
             let mut start = Tailstock::start(workspace, &["run", "--until-current"]);
             assert!(start.wait(LIMIT).await.success(), "{}", start.log());

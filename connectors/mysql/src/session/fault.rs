@@ -132,8 +132,8 @@ impl Remedies<'_> {
     /// replica, and then us again, for ever.
     fn number(&self) -> String {
         format!(
-            "give either this reader or the other one a number of its own: [source] server_id here, \
-             which is {} now, or server_id in the my.cnf of a replica",
+            "give either this reader or the other one a number of its own: [source] server_id \
+             here, which is {} now, or server_id in the my.cnf of a replica",
             self.config.server_id
         )
     }
