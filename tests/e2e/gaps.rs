@@ -48,10 +48,10 @@ async fn a_transaction_that_was_open_across_a_restart_is_not_skipped() {
         return;
     };
     let long = shop.connect().await;
-    long.batch_execute("BEGIN; INSERT INTO stock VALUES (1, 1)").await.unwrap();
+    long.execute("BEGIN; INSERT INTO stock VALUES (1, 1)").await;
     shop.execute("INSERT INTO stock VALUES (2, 2)").await;
     catch_up(&workspace).await;
-    long.batch_execute("INSERT INTO stock VALUES (3, 3); COMMIT").await.unwrap();
+    long.execute("INSERT INTO stock VALUES (3, 3); COMMIT").await;
     catch_up(&workspace).await;
     let keys: Vec<String> = published(&workspace).by_key().into_keys().collect();
     assert_eq!(keys, ["acme/main/1/_", "acme/main/2/_", "acme/main/3/_"]);

@@ -4,20 +4,19 @@
 
 use std::time::Duration;
 
-use testbed::PgVersion;
+use testbed::{MysqlVersion, PgVersion};
 
-use super::sessions::{SELLER, Sessions, TABLE, levels};
-use crate::support::{Published, Random, Shop, Tailstock, Workspace, is_full_size};
+use super::sessions::{Sessions, create, levels, seller};
+use crate::support::{Engine, Published, Random, Shop, Tailstock, Workspace, is_full_size};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_change_is_published_exactly_once_although_tailstock_is_killed_again_and_again() {
-    let test = "every_change_is_published_exactly_once";
-    let Some(shop) = Shop::start(PgVersion::V15, test).await else { return };
-    shop.execute(TABLE).await;
+async fn every_change_is_published_exactly_once(engine: Engine, test: &str) {
+    let Some(shop) = Shop::start(engine, test).await else { return };
+    create(&shop).await;
     let (rows, kills) = if is_full_size() { (50_000, 40) } else { (20_000, 8) };
     let mut random = Random::from_environment(test);
-    let workspace = Workspace::new(Workspace::MAIN, &shop.seller(SELLER));
-    Tailstock::start(&workspace, &["run", "--until-current"]).wait(Duration::from_secs(30)).await;
+    let workspace = Workspace::new(Workspace::MAIN, &seller(&shop));
+    let mut first = Tailstock::start(&workspace, &["run", "--until-current"]);
+    assert!(first.wait(Duration::from_secs(30)).await.success(), "{}", first.log());
 
     let sessions = Sessions::start(&shop, rows, &mut random).await;
     for _ in 0..kills {
@@ -32,4 +31,34 @@ async fn every_change_is_published_exactly_once_although_tailstock_is_killed_aga
     published.assert_exactly(&expected, &last.log());
     assert_eq!(published.levels(), levels(&shop).await, "folded levels equal what the shop says");
     assert_eq!(published.count("dlq"), 0);
+    assert_eq!(published.count("control"), 0, "nothing of it is a gap");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_change_is_published_exactly_once_although_tailstock_is_killed_again_and_again() {
+    let test = "every_change_is_published_exactly_once";
+    every_change_is_published_exactly_once(PgVersion::V15.into(), test).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_change_of_mysql_is_published_exactly_once_by_transaction_names() {
+    let test = "every_change_of_mysql_is_published_exactly_once_by_transaction_names";
+    let engine = Engine::from(MysqlVersion::Mysql97).setting("binlog_row_metadata", "FULL");
+    every_change_is_published_exactly_once(engine, test).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_change_of_mysql_is_published_exactly_once_by_files_and_offsets() {
+    let test = "every_change_of_mysql_is_published_exactly_once_by_files_and_offsets";
+    // Files so small that the log is in many.
+    let engine =
+        Engine::from(MysqlVersion::Mysql97).without_gtids().setting("max_binlog_size", "65536");
+    every_change_is_published_exactly_once(engine, test).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_change_of_mariadb_is_published_exactly_once() {
+    let test = "every_change_of_mariadb_is_published_exactly_once";
+    let engine = Engine::from(MysqlVersion::Mariadb118).setting("log_bin_compress_min_len", "10");
+    every_change_is_published_exactly_once(engine, test).await;
 }

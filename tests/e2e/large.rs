@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use testbed::PgVersion;
+use testbed::{MysqlVersion, PgVersion};
 
-use crate::support::{Published, Shop, Tailstock, Workspace, eventually, is_full_size};
+use crate::support::{Engine, Published, Shop, Tailstock, Workspace, eventually, is_full_size};
 
 const SELLER: &str = r#"
 [[stock]]
@@ -21,24 +21,30 @@ fn peak_rss_mib(pid: u32) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib / 1024)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_huge_transaction_passes_in_bounded_memory_and_resumes_in_its_middle() {
-    let test = "a_huge_transaction_passes_in_bounded_memory";
-    let Some(shop) = Shop::start(PgVersion::V15, test).await else { return };
-    shop.execute(
-        "CREATE TABLE stock (item bigint PRIMARY KEY, qty int, note text);
-         CREATE PUBLICATION tailstock FOR TABLE stock;",
-    )
-    .await;
+/// Items 1 to `rows`, each doubling of them a statement of one transaction.
+async fn insert(shop: &Shop, rows: u64) {
+    let mut sql = String::from("BEGIN; INSERT INTO stock VALUES (1, 1, repeat('x', 200));");
+    let mut there = 1;
+    while there < rows {
+        let next = (there * 2).min(rows);
+        sql += &format!(
+            "INSERT INTO stock SELECT item + {there}, (item + {there}) % 100, note FROM stock
+             WHERE item + {there} <= {next};"
+        );
+        there = next;
+    }
+    shop.execute(&format!("{sql} COMMIT")).await;
+}
+
+async fn a_huge_transaction_passes(engine: Engine, test: &str) {
+    let Some(shop) = Shop::start(engine, test).await else { return };
+    shop.create("stock", "item bigint PRIMARY KEY, qty int, note text").await;
     let rows: u64 = if is_full_size() { 1_000_000 } else { 150_000 };
     let workspace = Workspace::new(Workspace::MAIN, &shop.seller(SELLER));
     let mut first = Tailstock::start(&workspace, &["run", "--until-current"]);
     assert!(first.wait(Duration::from_secs(30)).await.success(), "{}", first.log());
 
-    shop.execute(&format!(
-        "INSERT INTO stock SELECT g, g % 100, repeat('x', 200) FROM generate_series(1, {rows}) g"
-    ))
-    .await;
+    insert(&shop, rows).await;
     let killed = Tailstock::start(&workspace, &["run"]);
     let published = Published::open(&workspace.path("stock.db"));
     eventually("the middle of the transaction", Duration::from_secs(60), async || {
@@ -65,4 +71,31 @@ async fn a_huge_transaction_passes_in_bounded_memory_and_resumes_in_its_middle()
     assert_eq!(published.count("events"), rows);
     assert_eq!(published.count("(SELECT DISTINCT id FROM events)"), rows);
     assert_eq!(published.count("levels"), rows);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_huge_transaction_passes_in_bounded_memory_and_resumes_in_its_middle() {
+    let test = "a_huge_transaction_passes_in_bounded_memory";
+    a_huge_transaction_passes(PgVersion::V15.into(), test).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_huge_transaction_of_mysql_passes_in_bounded_memory_and_resumes_in_its_middle() {
+    let test = "a_huge_transaction_of_mysql_passes_in_bounded_memory";
+    a_huge_transaction_passes(MysqlVersion::Mysql97.into(), test).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_huge_compressed_transaction_of_mysql_passes_in_bounded_memory() {
+    let test = "a_huge_compressed_transaction_of_mysql_passes_in_bounded_memory";
+    let engine =
+        Engine::from(MysqlVersion::Mysql97).setting("binlog_transaction_compression", "ON");
+    a_huge_transaction_passes(engine, test).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_huge_transaction_of_mariadb_passes_in_bounded_memory_and_resumes_in_its_middle() {
+    let test = "a_huge_transaction_of_mariadb_passes_in_bounded_memory";
+    let engine = Engine::from(MysqlVersion::Mariadb118).setting("log_bin_compress", "ON");
+    a_huge_transaction_passes(engine, test).await;
 }

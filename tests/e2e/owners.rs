@@ -3,19 +3,19 @@
 
 use std::time::Duration;
 
-use testbed::PgVersion;
+use testbed::{MysqlVersion, PgVersion};
 
-use crate::support::{Published, Shop, Tailstock, Workspace, eventually};
+use crate::support::{Engine, Published, Shop, Tailstock, Workspace, eventually};
 
 const SELLER: &str = "[[stock]]\ntable = \"public.stock\"\nitem = \"item\"\non_hand = \"qty\"\n";
 
 async fn shop(test: &str) -> Option<Shop> {
-    let shop = Shop::start(PgVersion::V15, test).await?;
-    shop.execute(
-        "CREATE TABLE stock (item bigint PRIMARY KEY, qty int);
-         CREATE PUBLICATION tailstock FOR TABLE stock;",
-    )
-    .await;
+    shop_on(PgVersion::V15.into(), test).await
+}
+
+async fn shop_on(engine: Engine, test: &str) -> Option<Shop> {
+    let shop = Shop::start(engine, test).await?;
+    shop.create("stock", "item bigint PRIMARY KEY, qty int").await;
     Some(shop)
 }
 
@@ -27,9 +27,8 @@ async fn published(workspace: &Workspace, events: u64) {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_second_process_waits_and_takes_over_when_the_first_is_killed() {
-    let Some(shop) = shop("the_second_process_waits").await else { return };
+async fn the_second_process_waits_and_takes_over(engine: Engine, test: &str) {
+    let Some(shop) = shop_on(engine, test).await else { return };
     let workspace = Workspace::new(Workspace::MAIN, &shop.seller(SELLER));
     let mut start = Tailstock::start(&workspace, &["run", "--until-current"]);
     assert!(start.wait(Duration::from_secs(30)).await.success(), "{}", start.log());
@@ -48,6 +47,50 @@ async fn the_second_process_waits_and_takes_over_when_the_first_is_killed() {
     published(&workspace, 2).await;
     assert_eq!(Published::open(&workspace.path("stock.db")).by_key().len(), 2);
     drop(second);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_second_process_waits_and_takes_over_when_the_first_is_killed() {
+    let test = "the_second_process_waits";
+    the_second_process_waits_and_takes_over(PgVersion::V15.into(), test).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_second_process_waits_and_takes_over_on_mysql() {
+    let test = "the_second_process_waits_and_takes_over_on_mysql";
+    the_second_process_waits_and_takes_over(MysqlVersion::Mysql97.into(), test).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_second_process_waits_and_takes_over_on_mariadb() {
+    let test = "the_second_process_waits_and_takes_over_on_mariadb";
+    the_second_process_waits_and_takes_over(MysqlVersion::Mariadb118.into(), test).await;
+}
+
+/// A server ends the older of two readers of one number; of two that both came again, each would
+/// end the other for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_stores_with_one_server_id_the_older_stops_and_says_what_to_do() {
+    let test = "of_two_stores_with_one_server_id";
+    for version in [MysqlVersion::Mysql97, MysqlVersion::Mariadb118] {
+        let Some(shop) = shop_on(version.into(), test).await else { continue };
+        let stores = [1, 2].map(|_| Workspace::new(Workspace::MAIN, &shop.seller(SELLER)));
+        for store in &stores {
+            let mut start = Tailstock::start(store, &["run", "--until-current"]);
+            assert!(start.wait(Duration::from_secs(30)).await.success(), "{}", start.log());
+        }
+        let mut first = Tailstock::start(&stores[0], &["run"]);
+        shop.execute("INSERT INTO stock VALUES (1, 1)").await;
+        published(&stores[0], 1).await;
+        let second = Tailstock::start(&stores[1], &["run"]);
+        let status = first.wait(Duration::from_secs(30)).await;
+        assert_eq!(status.code(), Some(4), "{}", first.log());
+        assert!(first.log().contains("a number of its own"), "{}", first.log());
+        shop.execute("INSERT INTO stock VALUES (2, 2)").await;
+        published(&stores[1], 2).await;
+        assert_eq!(Published::open(&stores[0].path("stock.db")).count("events"), 1);
+        assert!(!second.log().contains("trying again"), "{}", second.log());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

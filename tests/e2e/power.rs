@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use testbed::PgVersion;
 
-use crate::support::{Published, Random, Shop, State, Tailstock, Workspace, is_full_size};
+use crate::support::{
+    Connection, Published, Random, Shop, State, Tailstock, Workspace, is_full_size,
+};
 
 const SELLER: &str = "[[stock]]\ntable = \"public.stock\"\nitem = \"item\"\non_hand = \"qty\"\n";
 const ITEMS: u64 = 5;
@@ -107,12 +109,12 @@ async fn what_the_server_was_told_survives_a_power_cut() {
 }
 
 /// Sells one item after the other until told to stop; how many were sold.
-async fn sell(client: tokio_postgres::Client, stop: tokio::sync::watch::Receiver<bool>) -> u64 {
+async fn sell(client: Connection, stop: tokio::sync::watch::Receiver<bool>) -> u64 {
     let mut number = 0;
     while !*stop.borrow() {
         number += 1;
         let sql = format!("UPDATE stock SET qty = {number} WHERE item = {}", number % ITEMS);
-        client.batch_execute(&sql).await.unwrap();
+        client.execute(&sql).await;
     }
     number
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use testbed::PgVersion;
+use testbed::{MysqlVersion, PgVersion};
 
-use crate::support::{Published, Random, Shop, Tailstock, Workspace};
+use crate::support::{Engine, Published, Random, Shop, Tailstock, Workspace};
 
 const SELLER: &str = r#"
 [[stock]]
@@ -29,39 +29,44 @@ async fn run(workspace: &Workspace) {
     assert!(run.wait(Duration::from_secs(60)).await.success(), "{}", run.log());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replay_of_the_same_log_is_byte_identical() {
-    let test = "a_replay_of_the_same_log_is_byte_identical";
-    let Some(shop) = Shop::start(PgVersion::V15, test).await else { return };
-    shop.execute(
-        "CREATE TABLE stock (id serial PRIMARY KEY, sku text, qty numeric);
-         CREATE PUBLICATION tailstock FOR TABLE stock;",
-    )
-    .await;
-    shop.execute("SELECT pg_create_logical_replication_slot('first', 'pgoutput')").await;
-    shop.execute("SELECT pg_copy_logical_replication_slot('first', 'second')").await;
-    let mut random = Random::from_environment(test);
+/// The changes of a day.
+async fn change(shop: &Shop, random: &mut Random) {
     for _ in 0..60 {
         let (sku, quantity) = (random.below(20), random.below(1000));
-        let sql = match random.below(6) {
-            0 => format!("DELETE FROM stock WHERE id % 20 = {sku}"),
-            1 => format!("UPDATE stock SET sku = 'S{}' WHERE sku = 'S{sku}'", random.below(20)),
-            2 => format!("UPDATE stock SET qty = qty + 0.5 WHERE sku > 'S{sku}'"),
-            3 => format!(
-                "INSERT INTO stock (sku, qty) SELECT 'L' || g, g FROM generate_series(1, 9000) g;
-                 DELETE FROM stock WHERE sku LIKE 'L%' AND qty > {quantity}"
-            ),
+        let sql = match random.below(24) {
+            0..4 => format!("DELETE FROM stock WHERE id % 20 = {sku}"),
+            4..8 => format!("UPDATE stock SET sku = 'S{}' WHERE sku = 'S{sku}'", random.below(20)),
+            8..12 => format!("UPDATE stock SET qty = qty + 0.5 WHERE sku > 'S{sku}'"),
+            12 => {
+                let rows: Vec<String> = (1..=9000).map(|n| format!("('L{n}', {n})")).collect();
+                format!(
+                    "INSERT INTO stock (sku, qty) VALUES {};
+                     DELETE FROM stock WHERE sku LIKE 'L%' AND qty > {quantity}",
+                    rows.join(",")
+                )
+            }
             _ => format!("INSERT INTO stock (sku, qty) VALUES ('S{sku}', {quantity}.250)"),
         };
         shop.execute(&sql).await;
     }
-    let seller = |slot: &str| {
-        let with_slot = format!("slot = \"{slot}\"\n[[stock]]");
-        shop.seller(&SELLER.replace("[[stock]]", &with_slot))
-    };
-    let first = Workspace::new(Workspace::MAIN, &seller("first"));
+}
+
+async fn a_replay_is_byte_identical(engine: Engine, test: &str) {
+    let Some(shop) = Shop::start(engine, test).await else { return };
+    shop.create("stock", "id serial PRIMARY KEY, sku varchar(20), qty numeric(12, 3)").await;
+    let [first, second] = [1, 2].map(|number| {
+        let reader = match shop.is_mysql() {
+            false => format!("slot = \"reader_{number}\""),
+            true => format!("server_id = {number}"),
+        };
+        let stock = SELLER.replace("[[stock]]", &format!("{reader}\n[[stock]]"));
+        Workspace::new(Workspace::MAIN, &shop.seller(&stock))
+    });
     run(&first).await;
-    let second = Workspace::new(Workspace::MAIN, &seller("second"));
+    run(&second).await;
+    let mut random = Random::from_environment(test);
+    change(&shop, &mut random).await;
+    run(&first).await;
     for _ in 0..4 {
         let delay = Duration::from_millis(40 + random.below(200));
         Tailstock::start(&second, &["run"]).kill_after(delay).await;
@@ -76,4 +81,25 @@ async fn a_replay_of_the_same_log_is_byte_identical() {
         assert_eq!(first_other, None, "{key}");
         assert_eq!(values.len(), replayed.len(), "{key}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_of_the_same_log_is_byte_identical() {
+    let test = "a_replay_of_the_same_log_is_byte_identical";
+    a_replay_is_byte_identical(PgVersion::V15.into(), test).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_of_the_same_log_of_mysql_is_byte_identical() {
+    let test = "a_replay_of_the_same_log_of_mysql_is_byte_identical";
+    let engine =
+        Engine::from(MysqlVersion::Mysql97).setting("binlog_transaction_compression", "ON");
+    a_replay_is_byte_identical(engine, test).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_of_the_same_log_of_mariadb_is_byte_identical() {
+    let test = "a_replay_of_the_same_log_of_mariadb_is_byte_identical";
+    let engine = Engine::from(MysqlVersion::Mariadb118).setting("log_bin_compress", "ON");
+    a_replay_is_byte_identical(engine, test).await;
 }

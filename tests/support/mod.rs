@@ -3,15 +3,17 @@
 
 #[cfg(feature = "kafka")]
 mod broker;
+mod connection;
 mod process;
 mod published;
 mod shop;
 
 #[cfg(feature = "kafka")]
 pub use broker::{Record, Topics, own_cluster, shared_broker};
+pub use connection::Connection;
 pub use process::{Tailstock, Workspace};
 pub use published::{Event, Published, State, assert_exactly, by_key};
-pub use shop::Shop;
+pub use shop::{Engine, Shop, Stop};
 
 use std::time::{Duration, Instant};
 

@@ -63,6 +63,12 @@ impl Published {
         self.pairs("SELECT key, on_hand FROM levels")
     }
 
+    /// The checkpoint's place in the log, in the words of the source's connector.
+    pub fn position(&self) -> String {
+        let sql = "SELECT json_extract(value, '$.point.position') FROM checkpoints";
+        self.texts(sql).pop().expect("a checkpoint")
+    }
+
     /// Number of rows a query finds.
     pub fn count(&self, from: &str) -> u64 {
         let sql = format!("SELECT count(*) FROM {from}");

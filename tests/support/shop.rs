@@ -1,69 +1,190 @@
-use testbed::{PgVersion, Postgres, PostgresOptions};
-use tokio_postgres::{Client, NoTls};
+use testbed::{
+    Mysql, MysqlOptions, MysqlVersion, PgVersion, Postgres, PostgresOptions, ServerError, StopMode,
+};
+
+use super::connection::Connection;
+
+/// The server that a shop is on.
+#[derive(Debug, Clone)]
+pub enum Engine {
+    Postgres(PgVersion, PostgresOptions),
+    /// MySQL and MariaDB.
+    Mysql(MysqlVersion, MysqlOptions),
+}
+
+impl From<PgVersion> for Engine {
+    fn from(version: PgVersion) -> Self {
+        Self::Postgres(version, PostgresOptions::default())
+    }
+}
+
+impl From<MysqlVersion> for Engine {
+    /// One that syncs nothing and locks rows alone, as PostgreSQL's does.
+    fn from(version: MysqlVersion) -> Self {
+        let options = MysqlOptions::default()
+            .setting("sync_binlog", "0")
+            .setting("innodb_flush_log_at_trx_commit", "2")
+            .setting("transaction_isolation", "READ-COMMITTED");
+        Self::Mysql(version, options)
+    }
+}
+
+impl Engine {
+    /// A setting of the server.
+    pub fn setting(self, name: &str, value: &str) -> Self {
+        match self {
+            Self::Postgres(version, options) => {
+                Self::Postgres(version, options.setting(name, value))
+            }
+            Self::Mysql(version, options) => Self::Mysql(version, options.setting(name, value)),
+        }
+    }
+
+    /// A MySQL whose transactions have no names: its log is files and offsets.
+    pub fn without_gtids(self) -> Self {
+        self.setting("gtid_mode", "OFF").setting("enforce_gtid_consistency", "OFF")
+    }
+
+    /// The test stops and kills the server, which syncs what it is told.
+    pub fn restarted(self) -> Self {
+        match self {
+            Self::Postgres(version, options) => {
+                Self::Postgres(version, options.durable().controlled())
+            }
+            Self::Mysql(version, _) => Self::Mysql(version, MysqlOptions::default().controlled()),
+        }
+    }
+
+    fn start(self, test: &str) -> Option<Server> {
+        match self {
+            Self::Postgres(version, options) => {
+                testbed::postgres_or_skip(version, options, test).map(Server::Postgres)
+            }
+            Self::Mysql(version, options) => {
+                testbed::mysql_or_skip(version, &options, test).map(Server::Mysql)
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Server {
+    Postgres(Postgres),
+    Mysql(Mysql),
+}
+
+/// How a server ends.
+#[derive(Debug, Clone, Copy)]
+pub enum Stop {
+    /// As when it is asked to.
+    InOrder,
+    /// As when its machine dies.
+    Killed,
+}
+
+impl Server {
+    fn url(&self) -> String {
+        match self {
+            Self::Postgres(server) => server.url("postgres", "postgres"),
+            Self::Mysql(server) => server.url("root", server.database()),
+        }
+    }
+
+    fn restart(&self, stop: Stop) -> Result<(), ServerError> {
+        match (self, stop) {
+            (Self::Postgres(server), Stop::InOrder) => server.restart(StopMode::Fast),
+            (Self::Postgres(server), Stop::Killed) => server.restart(StopMode::Immediate),
+            (Self::Mysql(server), stop) => {
+                match stop {
+                    Stop::InOrder => server.stop()?,
+                    Stop::Killed => server.kill()?,
+                }
+                server.start_again()
+            }
+        }
+    }
+}
 
 /// A shop's database on a real server of its own.
 pub struct Shop {
-    server: Postgres,
-    client: Client,
+    server: Server,
+    connection: Connection,
 }
 
 impl Shop {
     /// `None` where the server cannot be had and the test is to be reported as skipped.
-    pub async fn start(version: PgVersion, test: &str) -> Option<Self> {
-        Self::start_with(version, test, PostgresOptions::default()).await
+    pub async fn start(engine: impl Into<Engine>, test: &str) -> Option<Self> {
+        let (engine, test) = (engine.into(), test.to_owned());
+        let server = tokio::task::spawn_blocking(move || engine.start(&test)).await.unwrap()?;
+        let connection = Connection::open(&server.url()).await;
+        Some(Self { server, connection })
     }
 
-    pub async fn start_with(
-        version: PgVersion,
-        test: &str,
-        options: PostgresOptions,
-    ) -> Option<Self> {
-        let test = test.to_owned();
-        let start = move || testbed::postgres_or_skip(version, options, &test);
-        let server = tokio::task::spawn_blocking(start).await.unwrap()?;
-        let client = connect(&server.url("postgres", "postgres")).await;
-        Some(Self { server, client })
+    /// Whether it is MySQL or MariaDB.
+    pub fn is_mysql(&self) -> bool {
+        matches!(self.server, Server::Mysql(_))
     }
 
-    pub fn server(&self) -> &Postgres {
-        &self.server
+    pub fn is_mariadb(&self) -> bool {
+        matches!(&self.server, Server::Mysql(server) if server.version().is_mariadb())
     }
 
+    pub fn port(&self) -> u16 {
+        match &self.server {
+            Server::Postgres(server) => server.port(),
+            Server::Mysql(server) => server.port(),
+        }
+    }
+
+    /// As a seller file names it.
     pub fn url(&self) -> String {
-        format!("{}?sslmode=disable", self.server.url("postgres", "postgres"))
+        let option = if self.is_mysql() { "ssl-mode=disabled" } else { "sslmode=disable" };
+        format!("{}?{option}", self.server.url())
     }
 
-    /// A seller file for this shop with these mappings.
+    /// A seller file for this shop with these mappings. In them, `public` is the schema of
+    /// [`Shop::create`] whatever the server calls it.
     pub fn seller(&self, stock: &str) -> String {
+        let (kind, stock) = match &self.server {
+            Server::Postgres(_) => ("postgres", stock.to_owned()),
+            Server::Mysql(server) => {
+                ("mysql", stock.replace("\"public.", &format!("\"{}.", server.database())))
+            }
+        };
         let url = self.url();
-        format!("seller = \"acme\"\n[source]\nkind = \"postgres\"\nurl = \"{url}\"\n{stock}")
+        format!("seller = \"acme\"\n[source]\nkind = \"{kind}\"\nurl = \"{url}\"\n{stock}")
     }
 
-    pub fn client(&self) -> &Client {
-        &self.client
+    /// A table whose changes are in the log.
+    pub async fn create(&self, table: &str, columns: &str) {
+        self.execute(&format!("CREATE TABLE {table} ({columns})")).await;
+        if !self.is_mysql() {
+            self.execute(&format!("CREATE PUBLICATION tailstock FOR TABLE {table}")).await;
+        }
     }
 
-    pub async fn connect(&self) -> Client {
-        connect(&self.server.url("postgres", "postgres")).await
+    pub async fn connect(&self) -> Connection {
+        Connection::open(&self.server.url()).await
     }
 
-    /// A new client after the server was restarted.
-    pub async fn reconnect(&mut self) {
-        self.client = self.connect().await;
+    /// Ends the server and starts it again.
+    pub async fn restart(&mut self, stop: Stop) {
+        tokio::task::block_in_place(|| self.server.restart(stop)).unwrap();
+        self.connection = self.connect().await;
     }
 
+    /// Statements, one or many.
     pub async fn execute(&self, sql: &str) {
-        self.client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        self.connection.execute(sql).await;
+    }
+
+    /// The rows of a query as text, `None` for NULL.
+    pub async fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        self.connection.rows(sql).await
     }
 
     /// One text.
     pub async fn text(&self, sql: &str) -> String {
-        self.client.query_one(sql, &[]).await.unwrap().get(0)
+        self.rows(sql).await.swap_remove(0).swap_remove(0).expect("a value")
     }
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }

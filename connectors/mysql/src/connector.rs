@@ -237,6 +237,7 @@ impl Connector for MysqlConnector {
         let fold_case = fold_case.is_some_and(|names| names != "0");
         let same_file = session.lists(&place.file).await?
             && self.head_of(&place.file).await?.created == place.created;
+        session.claim().await?;
         let reader = match same_file {
             true => LogReader::from_place(session, &place.file, place.offset).await?,
             // The place is another server's, or its file is purged: the transactions tell where.

@@ -132,6 +132,12 @@ impl Decoder {
         })
     }
 
+    /// The stream was asked for by the transactions it begins behind: what the server passes over
+    /// lies behind the heads of files that come first.
+    pub fn begins_behind_transactions(&mut self) {
+        self.place.begins_behind_transactions();
+    }
+
     /// Says which columns a table has that [`Decoded::Lacks`] asked for, or why nobody can.
     pub fn answer(
         &mut self,
@@ -195,13 +201,22 @@ impl Decoder {
                 }
                 Ok(())
             }
-            Event::PreviousGtids(set) => self.place.mysql_before(set),
+            Event::PreviousGtids(set) => {
+                self.place.mysql_before(set)?;
+                self.progress(out);
+                Ok(())
+            }
             Event::MariadbGtidList(list) => {
                 self.place.mariadb_before(&list);
+                self.progress(out);
                 Ok(())
             }
             Event::TransactionPayload(_) => return Ok(Decoded::Packed),
-            Event::Stop | Event::Ignored(_) => Ok(()),
+            // Behind it the log may end: whoever waits for that must be told.
+            Event::Stop | Event::Ignored(_) => {
+                self.progress(out);
+                Ok(())
+            }
             Event::StartEncryption => Ok(()),
             Event::Unknown(kind) => Err(Error::definite(format!(
                 "the server sent a {kind}, which is not known and may not be passed over: rows \

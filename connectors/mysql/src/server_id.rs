@@ -26,13 +26,16 @@ const TEMPORARY_COUNT: u64 = 1 << 29;
 /// one in 200,000 has such a pair. It shows as two sources whose streams end again and again, and
 /// is mended by a `server_id` of its own for one of them.
 pub fn server_id(process: &str, seller: &str, source: &str) -> u32 {
-    // FNV-1a: the number must not change with a library.
-    let original = format!("{process}\0{seller}\0{source}");
-    let hash = original.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = digest(&format!("{process}\0{seller}\0{source}"));
     // The last byte has reached the lower half alone.
     within(DURABLE, DURABLE_COUNT, hash ^ (hash >> 32))
+}
+
+/// FNV-1a: what it gives must not change with a library.
+pub(crate) fn digest(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// A server id for a reader that keeps nothing: 2147483648 to 2684354559, another one each time.

@@ -3,6 +3,7 @@
 
 mod answer;
 mod channel;
+mod claim;
 mod dump;
 mod fault;
 mod greeting;

@@ -122,7 +122,7 @@ async fn of_two_dumps_with_one_server_id_the_older_ends() {
             }
         };
         let origin = server.origin();
-        assert!(matches!(told.fault(), Fault::Held { .. }), "{origin}: {told:?}");
+        assert!(matches!(told.fault(), Fault::Operator { .. }), "{origin}: {told:?}");
         newer.next().await.unwrap();
         // Another one disturbs nobody.
         let other = MysqlConfig { server_id: 4712, ..config };

@@ -213,7 +213,7 @@ async fn a_reader_of_the_same_number_takes_over_and_the_older_one_says_so() {
         shop.sql("insert into stock values (1, 10, 'a')");
         newer.expect(&["insert stock #0 id=1 qty=10 note='a'"]).await;
         let error = older.failure().await;
-        assert!(matches!(error.fault(), connector_api::Fault::Held { .. }), "{error:?}");
+        assert!(matches!(error.fault(), connector_api::Fault::Operator { .. }), "{error:?}");
         newer.close().await;
     }
 }

@@ -8,12 +8,12 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rustix::process::Signal;
-use testbed::{Kafka, KafkaOptions, PgVersion, PostgresOptions};
+use testbed::{Kafka, KafkaOptions, PgVersion};
 
-use crate::e2e::sessions::{Expected, SELLER, Sessions, TABLE, levels};
+use crate::e2e::sessions::{Expected, Sessions, create, levels, seller};
 use crate::support::{
-    Random, Shop, Tailstock, Topics, Workspace, assert_exactly, by_key, eventually, own_cluster,
-    shared_broker,
+    Engine, Random, Shop, Tailstock, Topics, Workspace, assert_exactly, by_key, eventually,
+    own_cluster, shared_broker,
 };
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -30,11 +30,11 @@ struct Scene {
 impl Scene {
     async fn start(kafka: &Kafka, options: &str, test: &str) -> Option<Self> {
         // A client that is not heard of for this long is thrown out.
-        let server = PostgresOptions::default().setting("wal_sender_timeout", "3s");
-        let shop = Shop::start_with(PgVersion::V15, test, server).await?;
-        shop.execute(TABLE).await;
+        let engine = Engine::from(PgVersion::V15).setting("wal_sender_timeout", "3s");
+        let shop = Shop::start(engine, test).await?;
+        create(&shop).await;
         let topics = Topics::new(&kafka.bootstrap());
-        let workspace = Workspace::new(&topics.main_file(options), &shop.seller(SELLER));
+        let workspace = Workspace::new(&topics.main_file(options), &seller(&shop));
         let mut first = Tailstock::start(&workspace, &["run", "--until-current"]);
         assert!(first.wait(LIMIT).await.success(), "{}", first.log());
         let run = Tailstock::start(&workspace, &["run"]);

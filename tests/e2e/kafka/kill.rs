@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use testbed::{Kafka, KafkaOptions, PgVersion};
+use testbed::{Kafka, KafkaOptions, MysqlVersion, PgVersion};
 
-use crate::e2e::sessions::{Expected, SELLER, Sessions, TABLE, levels};
+use crate::e2e::sessions::{Expected, Sessions, create, levels, seller};
 use crate::support::{
-    Event, Random, Shop, Tailstock, Topics, Workspace, assert_exactly, by_key, is_full_size,
-    own_cluster, shared_broker,
+    Engine, Event, Random, Shop, Tailstock, Topics, Workspace, assert_exactly, by_key,
+    is_full_size, own_cluster, shared_broker,
 };
 
 /// A shop at work that is followed into topics of its own.
@@ -23,10 +23,14 @@ struct Scene {
 
 impl Scene {
     async fn new(kafka: &Kafka, options: &str, test: &str) -> Option<Self> {
-        let shop = Shop::start(PgVersion::V15, test).await?;
-        shop.execute(TABLE).await;
+        Self::on(PgVersion::V15.into(), kafka, options, test).await
+    }
+
+    async fn on(engine: Engine, kafka: &Kafka, options: &str, test: &str) -> Option<Self> {
+        let shop = Shop::start(engine, test).await?;
+        create(&shop).await;
         let topics = Topics::new(&kafka.bootstrap());
-        let workspace = Workspace::new(&topics.main_file(options), &shop.seller(SELLER));
+        let workspace = Workspace::new(&topics.main_file(options), &seller(&shop));
         let mut first = Tailstock::start(&workspace, &["run", "--until-current"]);
         assert!(first.wait(Duration::from_secs(60)).await.success(), "{}", first.log());
         Some(Self { shop, topics, workspace, random: Random::from_environment(test) })
@@ -82,6 +86,27 @@ async fn into_kafka_every_change_is_published_exactly_once_although_tailstock_is
     let test = "into_kafka_every_change_is_published_exactly_once";
     let Some(kafka) = shared_broker(test).await else { return };
     let Some(mut scene) = Scene::new(kafka, "", test).await else { return };
+    let expected = scene.kill(kills(), async |_| ()).await;
+    scene.assert_exactly_once(&expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn into_kafka_every_change_of_mysql_is_published_exactly_once_although_tailstock_is_killed() {
+    let test = "into_kafka_every_change_of_mysql_is_published_exactly_once";
+    let Some(kafka) = shared_broker(test).await else { return };
+    let engine = Engine::from(MysqlVersion::Mysql97);
+    let Some(mut scene) = Scene::on(engine, kafka, "", test).await else { return };
+    let expected = scene.kill(kills(), async |_| ()).await;
+    scene.assert_exactly_once(&expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn into_kafka_every_change_of_mariadb_is_published_exactly_once_although_tailstock_is_killed()
+{
+    let test = "into_kafka_every_change_of_mariadb_is_published_exactly_once";
+    let Some(kafka) = shared_broker(test).await else { return };
+    let engine = Engine::from(MysqlVersion::Mariadb118).setting("binlog_row_metadata", "FULL");
+    let Some(mut scene) = Scene::on(engine, kafka, "", test).await else { return };
     let expected = scene.kill(kills(), async |_| ()).await;
     scene.assert_exactly_once(&expected).await;
 }

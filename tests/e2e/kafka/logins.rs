@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::process::Signal;
 use testbed::{KafkaOptions, PgVersion};
 
-use crate::e2e::sessions::{Expected, SELLER, Sessions, TABLE, levels};
+use crate::e2e::sessions::{Expected, Sessions, create, levels, seller};
 use crate::support::{
     Random, Shop, Tailstock, Topics, Workspace, assert_exactly, by_key, eventually, own_cluster,
 };
@@ -57,7 +57,7 @@ async fn tls_and_a_scram_login_that_is_asked_for_again_every_two_seconds() {
         .setting("listener.name.secure.scram-sha-512.connections.max.reauth.ms", "2000");
     let Some(kafka) = own_cluster(options, test).await else { return };
     let Some(shop) = Shop::start(PgVersion::V15, test).await else { return };
-    shop.execute(TABLE).await;
+    create(&shop).await;
     let topics = Topics::new(&kafka.bootstrap());
     let main = topics.main_file(
         "[sink.properties]\n\"security.protocol\" = \"sasl_ssl\"\n\
@@ -65,7 +65,7 @@ async fn tls_and_a_scram_login_that_is_asked_for_again_every_two_seconds() {
          \"sasl.password\" = { file = \"password\" }\n\"ssl.ca.location\" = \"authority\"\n",
     );
     let main = main.replace(&kafka.bootstrap(), &kafka.secure_bootstrap());
-    let workspace = Workspace::new(&main, &shop.seller(SELLER));
+    let workspace = Workspace::new(&main, &seller(&shop));
     std::fs::write(workspace.path("password"), "sesame\n").unwrap();
     std::fs::write(workspace.path("authority"), signed.cert.pem()).unwrap();
     let mut first = Tailstock::start(&workspace, &["run", "--until-current"]);
@@ -109,15 +109,15 @@ async fn a_bearer_token_is_read_again_before_it_expires_and_waited_for_after_tha
         .setting("listener.name.secure.oauthbearer.connections.max.reauth.ms", "3600000");
     let Some(kafka) = own_cluster(options, test).await else { return };
     let Some(shop) = Shop::start(PgVersion::V15, test).await else { return };
-    shop.execute(TABLE).await;
+    create(&shop).await;
     let topics = Topics::new(&kafka.bootstrap());
-    let open = Workspace::new(&topics.main_file(""), &shop.seller(SELLER));
+    let open = Workspace::new(&topics.main_file(""), &seller(&shop));
     let main = topics.main_file(
         "oauth_token = { file = \"token\" }\n[sink.properties]\n\
          \"security.protocol\" = \"sasl_plaintext\"\n\"sasl.mechanism\" = \"OAUTHBEARER\"\n",
     );
     let main = main.replace(&kafka.bootstrap(), &kafka.secure_bootstrap());
-    let workspace = Workspace::new(&main, &shop.seller(SELLER));
+    let workspace = Workspace::new(&main, &seller(&shop));
     let token = workspace.path("token");
     write_token(&token, Duration::from_secs(3600));
     let mut refused = Tailstock::start(&workspace, &["run", "--until-current"]);

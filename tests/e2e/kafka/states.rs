@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rustix::process::Signal;
 use testbed::{Kafka, KafkaOptions, PgVersion};
 
-use crate::e2e::sessions::{SELLER, TABLE};
+use crate::e2e::sessions::{create, seller};
 use crate::support::{Shop, Tailstock, Topics, Workspace, eventually, own_cluster, shared_broker};
 
 /// How long a cluster may leave us in the dark before it is told.
@@ -25,12 +25,12 @@ struct Scene {
 impl Scene {
     async fn new(test: &str) -> Option<Self> {
         let shop = Shop::start(PgVersion::V15, test).await?;
-        shop.execute(TABLE).await;
+        create(&shop).await;
         Some(Self { shop })
     }
 
     fn workspace(&self, main: &str) -> Workspace {
-        let workspace = Workspace::new(main, &self.shop.seller(SELLER));
+        let workspace = Workspace::new(main, &seller(&self.shop));
         std::fs::write(workspace.path("wrong"), "hunter2\n").unwrap();
         std::fs::write(workspace.path("right"), "open sesame\n").unwrap();
         workspace
@@ -138,7 +138,7 @@ async fn a_cluster_that_is_not_there_is_told_once_and_waited_for() {
     scene.tells_and_goes_on("nothing_listens", &nobody, async || ()).await;
     let nowhere = Topics::new("kafka.invalid:9092").main_file("");
     scene.tells_and_goes_on("host_name_unknown", &nowhere, async || ()).await;
-    let postgres = format!("127.0.0.1:{}", scene.shop.server().port());
+    let postgres = format!("127.0.0.1:{}", scene.shop.port());
     let postgres = Topics::new(&postgres).main_file("");
     scene.tells_and_goes_on("port_of_another_program", &postgres, async || ()).await;
 }

@@ -75,7 +75,7 @@ impl ShopServer {
 fn plain(path: &Path) -> File {
     let text = std::fs::read_to_string(path).unwrap();
     let mut file = tempfile::tempfile().unwrap();
-    for line in text.lines().filter(|line| line.len() < 3 || line.trim_matches('-') != "") {
+    for line in text.lines().filter(|line| line.len() < 3 || !line.trim_matches('-').is_empty()) {
         writeln!(file, "{line}").unwrap();
     }
     file.rewind().unwrap();

@@ -19,6 +19,9 @@ pub(super) struct Place {
     knows_before: bool,
     /// The furthest place that anybody was told of.
     told: (LogFile, u64),
+    /// Whether all that lies before this place has been read. A stream that was asked for by
+    /// transactions begins with the head of a file in which some of them stand.
+    is_reached: bool,
 }
 
 impl Place {
@@ -26,7 +29,11 @@ impl Place {
         let start = here.offset;
         let told = (here.file.clone(), start);
         let known = text_of(&here.gtids);
-        Self { here, known, start, knows_before: false, told }
+        Self { here, known, start, knows_before: false, told, is_reached: true }
+    }
+
+    pub(super) fn begins_behind_transactions(&mut self) {
+        self.is_reached = false;
     }
 
     /// Moves behind an event, if it is one of the log itself.
@@ -44,9 +51,11 @@ impl Place {
         LogPosition::coordinate(&self.here.file, self.start)
     }
 
-    /// Whether this place is further than any that was told. A stream that is asked for by GTIDs
-    /// begins with the head of an earlier file.
+    /// Whether this place is further than any that was told.
     pub(super) fn tell(&mut self) -> bool {
+        if !self.is_reached {
+            return false;
+        }
         let (file, offset) = &mut self.told;
         let before = LogPosition::coordinate(file, *offset);
         let now = LogPosition::coordinate(&self.here.file, self.here.offset);
@@ -82,7 +91,7 @@ impl Place {
         }
     }
 
-    /// Whether the server has read further than we knew.
+    /// Whether the server says how far it has read in this file.
     pub(super) fn heard(&mut self, heartbeat: &Heartbeat<'_>) -> bool {
         if heartbeat.file != self.here.file.as_str().as_bytes() {
             return false;
@@ -92,11 +101,12 @@ impl Place {
             Ok(position) => self.wide(u64::from(position)),
             Err(_) => heartbeat.position,
         };
-        let is_further = position > self.here.offset && self.here.created != 0;
-        if is_further {
-            self.here.offset = position;
+        if self.here.created == 0 {
+            return false;
         }
-        is_further
+        self.here.offset = position.max(self.here.offset);
+        self.is_reached = true;
+        true
     }
 
     pub(super) fn mysql_before(&mut self, set: &[u8]) -> Result<()> {
@@ -127,6 +137,7 @@ impl Place {
 
     /// The transaction is complete.
     pub(super) fn add(&mut self, name: &Name) {
+        self.is_reached = true;
         match (name, &mut self.here.gtids) {
             (Name::MySql(gtid), Gtids::MySql(set)) => {
                 set.add(*gtid);

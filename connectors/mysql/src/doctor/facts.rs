@@ -232,6 +232,11 @@ pub fn server_facts(
     Ok(ServerFacts { identity, logs, created, history })
 }
 
+/// Whether what the catalog calls this has rows of its own, whose changes are in the log.
+pub(super) fn is_table(kind: &str) -> bool {
+    !kind.ends_with("VIEW") && kind != "SEQUENCE"
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -277,9 +282,4 @@ mod tests {
         };
         assert!(purged.position().is_empty());
     }
-}
-
-/// Whether what the catalog calls this has rows of its own, whose changes are in the log.
-pub(super) fn is_table(kind: &str) -> bool {
-    !kind.ends_with("VIEW") && kind != "SEQUENCE"
 }

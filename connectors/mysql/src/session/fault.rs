@@ -46,21 +46,18 @@ impl ServerMessage {
         let what = match doing {
             Doing::LoggingIn(host) => format!("logging in to {host} as {user}: {message} ({code})"),
             Doing::Asking(sql) => format!("{}: {message} ({code})", command(sql)),
+            // What servers say of it counts bytes, and never the same ones.
+            Doing::Streaming if self.names_a_taken_number() => format!(
+                "another reader of the log came with the server id {} and took this stream's \
+                 place ({code})",
+                config.server_id
+            ),
             Doing::Streaming => format!("streaming: {message} ({code})"),
         };
         match self.fault(doing, &Remedies { config, flavor }) {
             Fault::Operator { fix } => Error::operator(what, fix),
-            // What servers say of it counts bytes, and never the same ones.
-            Fault::Held { by } => Error::held(
-                format!(
-                    "another reader of the log came with the server id {} and took this stream's \
-                     place ({code}): one of the two needs another server_id in its seller's file",
-                    config.server_id
-                ),
-                by,
-            ),
             Fault::Transient => Error::transient(what),
-            Fault::Definite | Fault::Bug => Error::definite(what),
+            Fault::Definite | Fault::Held { .. } | Fault::Bug => Error::definite(what),
         }
     }
 
@@ -88,9 +85,8 @@ impl ServerMessage {
             }
             3159 => remedies.encrypt(),
             1381 => LOG_BIN.to_owned(),
+            _ if self.names_a_taken_number() => remedies.number(),
             1236 => return self.of_the_log(),
-            // MariaDB has a number of its own for it.
-            4052 => return taken(),
             code if TRANSIENT.contains(&code) || self.state.starts_with("08") => {
                 return Fault::Transient;
             }
@@ -99,12 +95,16 @@ impl ServerMessage {
         Fault::Operator { fix }
     }
 
+    /// Whether another dump came with our number. MariaDB has a code of its own for it.
+    fn names_a_taken_number(&self) -> bool {
+        let words = ["same server_uuid/server_id", "same server_id"];
+        let says = || words.iter().any(|words| self.message.contains(words));
+        self.code == 4052 || (self.code == 1236 && says())
+    }
+
     /// One number for everything that can be wrong with a dump.
     fn of_the_log(&self) -> Fault {
         let says = |words: &[&str]| words.iter().any(|words| self.message.contains(words));
-        if says(&["same server_uuid/server_id", "same server_id"]) {
-            return taken();
-        }
         let fix = if says(&["log is not open"]) {
             LOG_BIN
         } else if says(&["server_id was not set", "server id was not set"]) {
@@ -121,10 +121,6 @@ impl ServerMessage {
         };
         Fault::Operator { fix: fix.to_owned() }
     }
-}
-
-fn taken() -> Fault {
-    Fault::Held { by: "another dump with the same server id".to_owned() }
 }
 
 const LOG_BIN: &str = "set log_bin = binlog in the server's my.cnf, and restart it";
@@ -144,6 +140,16 @@ struct Remedies<'a> {
 }
 
 impl Remedies<'_> {
+    /// Another reader came under our number. To come again would end it, who may be the shop's own
+    /// replica, and then us again, for ever.
+    fn number(&self) -> String {
+        format!(
+            "give either this reader or the other one a number of its own: [source] server_id \
+             here, which is {} now, or server_id in the my.cnf of a replica",
+            self.config.server_id
+        )
+    }
+
     /// The user, as SQL has it. Its host is the server's to know.
     fn user(&self) -> String {
         format!("{}@'%'", literal(&self.config.user))

@@ -76,9 +76,13 @@ impl Pump {
         let Opening { from, capture, fold_case, same_file } = opening;
         let start = LogPosition::from_position(&from.position)?;
         let catalog = Catalog::new(&from.layouts, fold_case);
+        let mut decoder = Decoder::new(&from, capture.clone(), catalog)?;
+        if !same_file {
+            decoder.begins_behind_transactions();
+        }
         let work = Work {
             builder: BatchBuilder::new(&from.position),
-            decoder: Decoder::new(&from, capture.clone(), catalog)?,
+            decoder,
             full: VecDeque::new(),
             beside: config.beside(),
             lookup: Lookup::new(config, capture, fold_case),

@@ -60,10 +60,10 @@ fn a_remedy_is_in_the_words_of_the_family() {
 #[test]
 fn the_one_number_of_a_dump_is_told_apart_by_its_words() {
     let of = |message| told(1236, message, &Doing::Streaming).fault().clone();
-    let held = of("A replica with the same server_uuid/server_id as this replica has connected");
-    assert!(matches!(held, Fault::Held { .. }));
+    let taken = of("A replica with the same server_uuid/server_id as this replica has connected");
+    assert!(matches!(taken, Fault::Operator { .. }));
     let of_mariadb = told(4052, "no", &Doing::Streaming);
-    assert!(matches!(of_mariadb.fault(), Fault::Held { .. }));
+    assert!(matches!(of_mariadb.fault(), Fault::Operator { .. }));
     assert_eq!(of("Could not find first log file name in binary log index file"), Fault::Transient);
     assert_eq!(of("Client requested source to start from position > file size"), Fault::Transient);
     let behind = "Client requested master to start replication from impossible position";
