@@ -90,7 +90,9 @@ impl Server {
             let made = |name: &str| workspace.path(name).exists();
             assert!(!made("stock.db") && !made("stock.db.lock"), "{name} left a file");
         }
-        compare(&format!("{}_{name}", self.family), &told);
+        // A MySQL server asks users it does not know for what it pleases, so as to tell nobody.
+        let decoy = if told.contains("sha256_password") { "_asked_for_another_plugin" } else { "" };
+        compare(&format!("{}_{name}{decoy}", self.family), &told);
     }
 }
 
