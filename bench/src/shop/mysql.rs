@@ -77,19 +77,21 @@ impl MysqlShop {
         Self { server, version }
     }
 
-    /// The connections that read the log.
-    fn dumps(&self) -> Vec<String> {
+    /// The connections that read the log, in a state that has these words.
+    fn dumps(&self, state: &str) -> Vec<String> {
         let listed = self.server.query("SHOW PROCESSLIST").unwrap();
-        let is_dump = |row: &&Vec<Option<String>>| {
-            row[4].as_deref().is_some_and(|command| command.starts_with("Binlog Dump"))
+        let [id, command, state_at] = [0, 4, 6];
+        let is_one = |row: &&Vec<Option<String>>| {
+            row[command].as_deref().is_some_and(|command| command.starts_with("Binlog Dump"))
+                && row[state_at].as_deref().unwrap_or_default().contains(state)
         };
-        listed.iter().filter(is_dump).filter_map(|row| row[0].clone()).collect()
+        listed.iter().filter(is_one).filter_map(|row| row[id].clone()).collect()
     }
 
-    fn wait_until(&self, condition: impl Fn(&[String]) -> bool) {
+    fn wait_until(&self, state: &str, condition: impl Fn(&[String]) -> bool) {
         let started = Instant::now();
-        while !condition(&self.dumps()) {
-            assert!(started.elapsed() < LIMIT, "readers of the log: {:?}", self.dumps());
+        while !condition(&self.dumps(state)) {
+            assert!(started.elapsed() < LIMIT, "readers of the log: {:?}", self.dumps(""));
         }
     }
 }
@@ -160,17 +162,18 @@ impl Shop for MysqlShop {
 
     /// The server would notice only when it has something to send.
     fn await_no_reader(&self) {
-        for id in self.dumps() {
+        for id in self.dumps("") {
             // One that has gone by itself cannot be ended.
             drop(self.server.execute(&format!("KILL {id}")));
         }
-        self.wait_until(<[String]>::is_empty);
+        self.wait_until("", <[String]>::is_empty);
     }
 
     fn forget(&self, _: &Backlog) {}
 
+    /// One that has caught up: others only look at the head of a file.
     fn await_reader(&self) {
-        self.wait_until(|dumps| !dumps.is_empty());
+        self.wait_until("has sent all binlog", |dumps| !dumps.is_empty());
     }
 
     /// A file of the log is kept for nobody.
