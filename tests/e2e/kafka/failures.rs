@@ -12,8 +12,8 @@ use testbed::{Kafka, KafkaOptions, PgVersion, PostgresOptions};
 
 use crate::e2e::sessions::{Expected, SELLER, Sessions, TABLE, levels};
 use crate::support::{
-    Random, Shop, Tailstock, Topics, Workspace, assert_exactly, by_key, eventually, own_cluster,
-    shared_broker,
+    Random, Shop, State, Tailstock, Topics, Workspace, assert_exactly, by_key, eventually,
+    own_cluster, shared_broker,
 };
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -82,6 +82,42 @@ async fn a_broker_that_answers_nobody_for_a_while_delays_and_the_shop_is_answere
     let expected = sessions.join().await;
     assert_eq!(scene.walsender().await, walsender, "{}", scene.run.log());
     scene.assert_exactly_once(&expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_comes_back_and_knows_of_no_broker_is_asked_again() {
+    let test = "a_broker_that_knows_of_no_broker";
+    // Paused for longer than this it finds itself among the dead.
+    let options = KafkaOptions::default()
+        .controlled()
+        .setting("broker.session.timeout.ms", "3000")
+        .setting("broker.heartbeat.interval.ms", "1000");
+    let Some(kafka) = own_cluster(options, test).await else { return };
+    // Asked for all the time, so that it is asked the moment it comes back.
+    let often = "[sink.properties]\n\"topic.metadata.refresh.interval.ms\" = 100\n";
+    let Some(mut scene) = Scene::start(&kafka, often, test).await else { return };
+    let sessions = Sessions::start(&scene.shop, 4000, &mut scene.random).await;
+    for _ in 0..3 {
+        kafka.pause(0);
+        pass(Duration::from_secs(5)).await;
+        kafka.resume(0);
+        scene.shop.execute("INSERT INTO stock VALUES (1, 'w9', 'A', 1)").await;
+        eventually("what changes is published", LIMIT, async || {
+            let found = scene.topics.events();
+            let last = found.iter().rfind(|event| event.key.ends_with("/w9"));
+            last.is_some_and(|event| matches!(event.state, State::Level { .. })).then_some(())
+        })
+        .await;
+        scene.shop.execute("DELETE FROM stock WHERE warehouse = 'w9'").await;
+    }
+    let expected = sessions.join().await;
+    scene.run.signal(Signal::TERM);
+    assert!(scene.run.wait(LIMIT).await.success(), "{}", scene.run.log());
+    let mut last = Tailstock::start(&scene.workspace, &["run", "--until-current"]);
+    assert!(last.wait(LIMIT).await.success(), "{}", last.log());
+    let mut found = by_key(scene.topics.events());
+    found.retain(|key, _| key.ends_with("/w1"));
+    assert_exactly(&found, &expected, &last.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
