@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::KafkaOptions;
-use super::client::Told;
+use super::client::{PATIENCE, Told};
 use super::records::{Plan, Record};
 use super::stored::{self, Contents};
 use super::topics::{Topic, Topics};
@@ -85,7 +85,7 @@ pub(super) fn shut_out(
 ) -> Result<Owned> {
     // Before anybody is shut out: whoever takes the shard from us writes behind it, however long this
     // process is suspended in the middle.
-    let (_, later_from) = stored::ends_of(options, asking, Topic::Checkpoints)?;
+    let later_from = end_of_checkpoints(options, asking)?;
     let id = |turn| Outlet::transactional(options, topics, &transactional_id(options, shard, turn));
     // Each takes half a second where an earlier owner has left a transaction open.
     let [first, second] = std::thread::scope(|scope| {
@@ -95,6 +95,19 @@ pub(super) fn shut_out(
     let ids = [first?, second?];
     let (options, topics) = (Arc::clone(options), Arc::clone(topics));
     Ok(Owned { options, topics, shard, owner: Owner::new(), later_from, ids })
+}
+
+/// A topic that has just been created may be without a leader for a moment.
+fn end_of_checkpoints(options: &KafkaOptions, asking: &BaseConsumer<Told>) -> Result<i64> {
+    let begun = Instant::now();
+    loop {
+        match stored::ends_of(options, asking, Topic::Checkpoints) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) if *error.fault() == Fault::Transient && begun.elapsed() < PATIENCE => {}
+            Err(error) => return Err(error),
+        }
+        super::nap(Duration::from_millis(20));
+    }
 }
 
 /// Other topics on the same cluster are another installation's, which nobody here may shut out. No

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rustix::process::Signal;
 use testbed::{Kafka, KafkaOptions, PgVersion, PostgresOptions};
 
@@ -84,6 +85,14 @@ async fn a_broker_that_answers_nobody_for_a_while_delays_and_the_shop_is_answere
     scene.assert_exactly_once(&expected).await;
 }
 
+/// Whether a client that has just been made can read events.
+fn leads(kafka: &Kafka, topics: &Topics) -> Option<()> {
+    let new = ClientConfig::new().set("bootstrap.servers", kafka.bootstrap()).create();
+    let client: BaseConsumer = new.unwrap();
+    let name = topics.name("stock.events.v1");
+    client.fetch_watermarks(&name, 0, Duration::from_secs(2)).is_ok().then_some(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_comes_back_and_knows_of_no_broker_is_asked_again() {
     let test = "a_broker_that_knows_of_no_broker";
@@ -101,6 +110,7 @@ async fn a_broker_that_comes_back_and_knows_of_no_broker_is_asked_again() {
         kafka.pause(0);
         pass(Duration::from_secs(5)).await;
         kafka.resume(0);
+        eventually("the broker is back", LIMIT, async || leads(&kafka, &scene.topics)).await;
         scene.shop.execute("INSERT INTO stock VALUES (1, 'w9', 'A', 1)").await;
         eventually("what changes is published", LIMIT, async || {
             let found = scene.topics.events();
