@@ -1,8 +1,9 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connector_api::{Error, Result};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
 use super::KafkaOptions;
@@ -44,16 +45,16 @@ const NAP: Duration = Duration::from_micros(200);
 /// with them and 3.9 ms without, at 5,000 events/s without transactions.
 const WAKE_UPS: u32 = 4;
 
-/// What is waited for, and told of when it takes long: once, and once more when only then it is
-/// known why.
+/// What is waited for, and told of when it takes long: once, and once more for every reason that
+/// comes to light only then.
 struct Waiting {
     since: Instant,
-    told: Option<String>,
+    told: BTreeSet<String>,
 }
 
 impl Waiting {
     fn begin() -> Self {
-        Self { since: Instant::now(), told: None }
+        Self { since: Instant::now(), told: BTreeSet::new() }
     }
 
     fn is_long(&self) -> bool {
@@ -61,12 +62,8 @@ impl Waiting {
     }
 
     fn is_news(&mut self, reason: &str) -> bool {
-        let unsaid = |told: &str| told.is_empty() && !reason.is_empty();
-        let is_news = self.is_long() && self.told.as_deref().is_none_or(unsaid);
-        if is_news {
-            self.told = Some(reason.to_owned());
-        }
-        is_news
+        let says_something = !reason.is_empty() || self.told.is_empty();
+        self.is_long() && says_something && self.told.insert(fault::plain(reason))
     }
 
     /// Whether to ask once more for the end of a transaction: the cluster ends one only when every
@@ -158,6 +155,9 @@ impl Outlet {
         let begun = Instant::now();
         self.producer.begin_transaction().map_err(|error| self.ended("beginning", &error))?;
         if let Err(error) = self.write(records) {
+            if self.is_lost() {
+                return Err(Undone::Unknown(error));
+            }
             let stale = self.is_stale();
             return Err(match self.abort(error) {
                 // What the topics are has to be looked at again, or this would fail for ever.
@@ -183,7 +183,7 @@ impl Outlet {
                     return Err(self.abort(self.told("committing", &error)));
                 }
                 Err(KafkaError::Transaction(error))
-                    if error.is_retriable() && ending.goes_on(&error.string()) => {}
+                    if self.may_retry(&error) && ending.goes_on(&error.string()) => {}
                 Err(error) => return Err(self.ended("committing", &error)),
             }
         }
@@ -210,6 +210,9 @@ impl Outlet {
                 let _ = self.producer.flush(Duration::ZERO);
             }
             if waiting.is_long() {
+                if told.has_lost_brokers() {
+                    return Err(lost());
+                }
                 let reason = told.error().map(|(_, reason)| reason).unwrap_or_default();
                 if waiting.is_news(&reason) {
                     let what = "the cluster acknowledges nothing; waiting until it does";
@@ -281,7 +284,7 @@ impl Outlet {
             match self.producer.abort_transaction(CALL) {
                 Ok(()) => return Undone::Aborted(why),
                 Err(KafkaError::Transaction(error))
-                    if error.is_retriable() && ending.goes_on(&why.to_string()) => {}
+                    if self.may_retry(&error) && ending.goes_on(&why.to_string()) => {}
                 Err(error) => return self.ended("taking back a transaction", &error),
             }
         }
@@ -300,9 +303,17 @@ impl Outlet {
         failure.is_some_and(|failure| fault::is_of_topics(failure.code))
     }
 
-    /// Whether the library has met an error after which this producer does nothing more.
+    /// Whether the library is in a state in which this producer does nothing more.
     pub(super) fn is_finished(&self) -> bool {
-        self.producer.client().fatal_error().is_some()
+        self.is_lost() || self.producer.client().fatal_error().is_some()
+    }
+
+    fn is_lost(&self) -> bool {
+        self.producer.client().context().has_lost_brokers()
+    }
+
+    fn may_retry(&self, error: &RDKafkaError) -> bool {
+        error.is_retriable() && !self.is_lost()
     }
 
     fn is_fenced(&self) -> bool {
@@ -315,5 +326,24 @@ impl Outlet {
 
     fn classified(&self, what: &str, code: Code, reason: &str) -> Error {
         fault::classify(Doing { what, options: &self.options }, code, reason)
+    }
+}
+
+fn lost() -> Error {
+    Error::transient("the library has forgotten every broker; they are looked for anew")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_long_is_told_once_and_once_more_for_every_other_reason() {
+        let mut waiting = Waiting::begin();
+        assert!(!waiting.is_news("hung up (after 1ms)"), "it has not taken long");
+        waiting.since = Instant::now().checked_sub(2 * LONG).expect("the machine runs that long");
+        let reasons = ["", "", "hung up (after 2ms)", "", "hung up (after 3ms)", "refused", ""];
+        let news = reasons.map(|reason| waiting.is_news(reason));
+        assert_eq!(news, [true, false, true, false, false, true, false]);
     }
 }
