@@ -94,8 +94,8 @@ const SERVER_ID: Key = Key {
 };
 const FIRST_FILE: Key = Key {
     name: "first_file",
-    wanted: "the name of a binlog file, as SHOW BINARY LOGS lists it",
-    example: "first_file = \"binlog.000012\", or leave it out to begin at the end of the log",
+    wanted: "the name of a file of the log, as SHOW BINARY LOGS lists it",
+    example: "first_file = \"mysql-bin.000012\", or leave it out to begin at the end of the log",
 };
 
 const PUBLICATION_DEFAULT: &str = "tailstock";

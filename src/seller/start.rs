@@ -133,27 +133,29 @@ impl Decider<'_> {
                 self.resumed(checkpoint)
             }
             (Decision::Gap { reason, from }, Some(checkpoint)) => {
-                let position = match from {
-                    Some(position) => position,
+                let to = match from {
+                    Some(position) => self.at(position),
                     None => self.establish().await?,
                 };
-                self.gap(checkpoint, position, &reason)
+                self.gap(checkpoint, to, &reason)
             }
             (Decision::Adopt(position), _) => {
-                info!(%position, "first start: where the server or the configuration says");
-                self.first(position)
+                info!(%position, "adopting the place that exists");
+                self.first(self.at(position))
             }
             (_, _) => {
-                let position = self.establish().await?;
+                let point = self.establish().await?;
+                let position = &point.position;
                 info!(%position, "first start: at the current end of the log");
-                self.first(position)
+                self.first(point)
             }
         };
         Ok((checkpoint, self.control))
     }
 
-    async fn establish(&self) -> Result<Position> {
-        Ok(self.connector.establish(&self.capture).await?.position)
+    async fn establish(&self) -> Result<ResumePoint> {
+        let made = self.connector.establish(&self.capture).await?;
+        Ok(ResumePoint { layouts: made.layouts, ..self.at(made.position) })
     }
 
     fn at(&self, position: Position) -> ResumePoint {
@@ -167,8 +169,8 @@ impl Decider<'_> {
         }
     }
 
-    fn first(&self, position: Position) -> Checkpoint {
-        Checkpoint::first(self.who.0, self.who.1, self.at(position), self.mapping.clone())
+    fn first(&self, point: ResumePoint) -> Checkpoint {
+        Checkpoint::first(self.who.0, self.who.1, point, self.mapping.clone())
     }
 
     /// An open transaction is finished under the capture its changes were counted under.
@@ -180,9 +182,10 @@ impl Decider<'_> {
         checkpoint
     }
 
-    fn gap(&mut self, mut checkpoint: Checkpoint, to: Position, reason: &str) -> Checkpoint {
+    fn gap(&mut self, mut checkpoint: Checkpoint, to: ResumePoint, reason: &str) -> Checkpoint {
         let from = checkpoint.point.position.clone();
-        checkpoint.begin_epoch(self.at(to.clone()));
+        checkpoint.begin_epoch(to);
+        let to = checkpoint.point.position.clone();
         checkpoint.mapping = self.mapping.clone();
         for table in &self.capture.tables {
             checkpoint.dirty_tables.insert(table.name.to_string(), reason.to_owned());

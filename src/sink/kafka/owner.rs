@@ -83,8 +83,8 @@ pub(super) fn shut_out(
     shard: Shard,
     asking: &BaseConsumer<Told>,
 ) -> Result<Owned> {
-    // Before anybody is shut out: whoever takes the shard from us writes behind it, however long this
-    // process is suspended in the middle.
+    // Before anybody is shut out: whoever takes the shard from us writes behind it, however long
+    // this process is suspended in the middle.
     let later_from = end_of_checkpoints(options, asking)?;
     let id = |turn| Outlet::transactional(options, topics, &transactional_id(options, shard, turn));
     // Each takes half a second where an earlier owner has left a transaction open.

@@ -106,7 +106,8 @@ mod tests {
         let told = |errors: u64| {
             format!(
                 r#"{{"brokers": {{"kafka:9092/1": {{"nodename": "kafka:9092",
-                "source": "learned", "rtt": {{"avg": 1500, "cnt": 3}}, "disconnects": {errors}, "req_timeouts": 0,
+                "source": "learned", "rtt": {{"avg": 1500, "cnt": 3}},
+                "disconnects": {errors}, "req_timeouts": 0,
                 "txerrs": 0, "rxerrs": 0, "txretries": 1}}}}}}"#
             )
         };
