@@ -52,7 +52,7 @@ pub(super) fn checkpoints(
 
 #[cfg(feature = "kafka")]
 fn options(config: &Config, kafka: &KafkaConfig, board: &StatusBoard) -> KafkaOptions {
-    KafkaOptions { name: config.name.clone(), config: kafka.clone(), metrics: board.brokers() }
+    KafkaOptions::new(config.name.clone(), kafka.clone(), board.brokers())
 }
 
 #[cfg(not(all(feature = "kafka", feature = "sqlite")))]

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::progress::Lifecycle;
 use crate::seller;
 use crate::shard::{self, Shard, Stopped};
-use crate::sink::{self, Opened, Sink};
+use crate::sink::{self, OpenError, Opened, Sink};
 use crate::telemetry::Telemetry;
 
 pub use supervisor::Outcome;
@@ -60,7 +60,8 @@ pub async fn run(
                     Err(Stopped::Reopen(error)) => error,
                 }
             }
-            Err(error) => error,
+            Err(OpenError::Fenced(error)) => return Err(error),
+            Err(OpenError::Failed(error)) => error,
         };
         let Some(delay) = patience.after(&error, Instant::now()) else { return Err(error) };
         for seller in &config.sellers {

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use connector_api::Result;
 
-use super::{Commit, CommitError, Committed, Opened, Shard, ShardState, ShardWriter, Sink, Stored};
+use super::{
+    Commit, CommitError, Committed, OpenError, Opened, Shard, ShardState, ShardWriter, Sink, Stored,
+};
 use crate::stock::{SellerId, SourceName};
 
 /// Throws events away and keeps checkpoints in memory: for sizing a source.
@@ -20,7 +22,7 @@ impl Sink for Discard {
         Ok(false)
     }
 
-    async fn open(&self, _: Shard) -> Result<Opened> {
+    async fn open(&self, _: Shard) -> Result<Opened, OpenError> {
         Ok(Opened { writer: Box::new(self.clone()), state: Arc::new(self.clone()), store: None })
     }
 }

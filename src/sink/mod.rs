@@ -174,6 +174,27 @@ impl From<CommitError> for Error {
     }
 }
 
+/// Why a shard was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Whether to try again is for the error's fault to say. [`connector_api::Fault::Held`] when
+    /// another process works and cannot be fenced.
+    #[error(transparent)]
+    Failed(#[from] Error),
+    /// Another owner has taken it meanwhile. Trying again would take it back.
+    #[error("another owner has taken over: {0}")]
+    Fenced(Error),
+}
+
+impl From<CommitError> for OpenError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::NotCommitted(error) | CommitError::Unknown(error) => Self::Failed(error),
+            CommitError::Fenced(error) => Self::Fenced(error),
+        }
+    }
+}
+
 /// How far a commit has come.
 #[derive(Debug)]
 pub enum Committed {
@@ -211,9 +232,8 @@ pub trait Sink: Send + Sync {
     /// Whether nothing has ever been stored here.
     async fn is_new(&self) -> Result<bool>;
 
-    /// Takes the shard: from here on no earlier owner can commit. [`connector_api::Fault::Held`]
-    /// when another process works and cannot be fenced.
-    async fn open(&self, shard: Shard) -> Result<Opened>;
+    /// Takes the shard: from here on no earlier owner can commit.
+    async fn open(&self, shard: Shard) -> Result<Opened, OpenError>;
 }
 
 /// What is stored, as of the last commit.

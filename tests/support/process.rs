@@ -105,6 +105,12 @@ impl Tailstock {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Fails with its log if it has ended.
+    pub fn assert_runs(&mut self) {
+        let ended = self.child.try_wait().unwrap();
+        assert!(ended.is_none(), "it ended by itself: {ended:?}\n{}", self.log());
+    }
+
     /// The exit status, within `deadline`.
     pub async fn wait(&mut self, deadline: Duration) -> ExitStatus {
         match tokio::time::timeout(deadline, self.child.wait()).await {

@@ -25,6 +25,9 @@ pub(super) struct Told {
     acknowledged: AtomicUsize,
     statistics: Statistics,
     token: Option<std::path::PathBuf>,
+    /// Why the token that is due cannot be had. The library tells of it once; what follows from it,
+    /// and would hide it, it tells again and again.
+    no_token: Mutex<Option<String>>,
 }
 
 /// A record that was not written.
@@ -42,17 +45,24 @@ impl Told {
             acknowledged: AtomicUsize::new(0),
             statistics: Statistics::new(options.metrics.clone()),
             token: options.config.oauth_token.clone(),
+            no_token: Mutex::default(),
         }
     }
 
-    /// The last error.
+    /// The last error, or what it follows from.
     pub(super) fn error(&self) -> Option<(Code, String)> {
-        self.error.lock().expect("no holder panics").clone()
+        self.no_token().or_else(|| self.error.lock().expect("no holder panics").clone())
     }
 
-    /// Takes the last error.
+    /// Takes the last error. That there is no token is said until there is one.
     pub(super) fn take_error(&self) -> Option<(Code, String)> {
-        self.error.lock().expect("no holder panics").take()
+        let last = self.error.lock().expect("no holder panics").take();
+        self.no_token().or(last)
+    }
+
+    fn no_token(&self) -> Option<(Code, String)> {
+        let reason = self.no_token.lock().expect("no holder panics").clone();
+        reason.map(|reason| (Code::Authentication, reason))
     }
 
     /// Forgets the delivery reports of an earlier batch.
@@ -111,7 +121,9 @@ impl ClientContext for Told {
         &self,
         _: Option<&str>,
     ) -> std::result::Result<OAuthToken, Box<dyn std::error::Error>> {
-        token::read(self.token.as_deref()).map_err(Into::into)
+        let token = token::read(self.token.as_deref());
+        *self.no_token.lock().expect("no holder panics") = token.as_ref().err().cloned();
+        token.map_err(Into::into)
     }
 }
 

@@ -32,9 +32,11 @@ pub(super) fn classify(doing: Doing<'_>, code: Code, reason: &str) -> Error {
         format!("kafka-acls.sh --bootstrap-server {brokers} --add --allow-principal User:NAME {of}")
     };
     match code {
+        Code::Authentication | Code::SaslAuthenticationFailed if options.has_been_let_in() => {
+            Error::transient(format!("{told} (it was let in before and tries again; {LOGIN})"))
+        }
         Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
-            let fix = "check security.protocol and the sasl.* properties in [sink.properties]";
-            Error::operator(told, fix)
+            Error::operator(told, LOGIN)
         }
         Code::SSL => Error::operator(
             told,
@@ -103,6 +105,8 @@ pub(super) fn is_of_topics(code: Code) -> bool {
     )
 }
 
+const LOGIN: &str = "check security.protocol and the sasl.* properties in [sink.properties]";
+
 /// A broker that wants to be talked to in another way says nothing of it.
 const HUNG_UP: &str = "whoever is there hangs up; a broker that wants TLS or a login does so when \
                        it is asked without (security.protocol in [sink.properties]), and so does \
@@ -124,7 +128,7 @@ fn hung_up(code: Code, reason: &str) -> bool {
 
 /// What the library says, without the thread it says it from and without the time it took, which
 /// would make the same words new each time.
-fn plain(reason: &str) -> String {
+pub(super) fn plain(reason: &str) -> String {
     let reason = match reason.split_once("]: ") {
         Some((thread, rest)) if thread.starts_with("[thrd:") => rest,
         _ => reason,

@@ -32,6 +32,7 @@ mod transaction;
 mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use connector_api::{Error, Result};
@@ -41,7 +42,7 @@ use client::Told;
 pub use client::check_property;
 use topics::Topic;
 
-use super::{Opened, Shard, Sink};
+use super::{OpenError, Opened, Shard, Sink};
 use crate::config::KafkaConfig;
 use crate::stock::{SellerId, SourceName};
 use crate::telemetry::BrokerMetrics;
@@ -50,14 +51,24 @@ use crate::telemetry::BrokerMetrics;
 #[derive(Debug, Clone)]
 pub struct KafkaOptions {
     /// Names transactional ids and the owner of a shard.
-    pub name: String,
-    /// The cluster.
-    pub config: KafkaConfig,
-    /// Where it is counted how its brokers answer.
-    pub metrics: BrokerMetrics,
+    name: String,
+    config: KafkaConfig,
+    metrics: BrokerMetrics,
+    /// Whether this process has had a shard.
+    has_been_let_in: Arc<AtomicBool>,
 }
 
 impl KafkaOptions {
+    /// The options of an installation of this name. How brokers answer is counted in `metrics`.
+    pub fn new(name: String, config: KafkaConfig, metrics: BrokerMetrics) -> Self {
+        Self { name, config, metrics, has_been_let_in: Arc::default() }
+    }
+
+    /// Whether a login that fails has been good before: it has expired, and is waited for.
+    fn has_been_let_in(&self) -> bool {
+        self.has_been_let_in.load(Ordering::Relaxed)
+    }
+
     fn topic(&self, topic: Topic) -> String {
         format!("{}{}", self.config.topic_prefix, topic.name())
     }
@@ -99,20 +110,21 @@ impl Sink for Kafka {
         .await
     }
 
-    async fn open(&self, shard: Shard) -> Result<Opened> {
+    async fn open(&self, shard: Shard) -> Result<Opened, OpenError> {
         let options = Arc::clone(&self.options);
         blocking(move || open(&options, shard)).await
     }
 }
 
 /// Takes the shard, and only then reads what is stored: nobody else can add to it any more.
-fn open(options: &Arc<KafkaOptions>, shard: Shard) -> Result<Opened> {
+fn open(options: &Arc<KafkaOptions>, shard: Shard) -> Result<Opened, OpenError> {
     let consumer = consumer(options, Isolation::Uncommitted)?;
     let topics = Arc::new(topics::prepare(options, &consumer)?);
     let store = store(options, &consumer, shard);
-    let mut owned = owner::take(options, &topics, shard)?;
+    let mut owned = owner::take(options, &topics, shard, &consumer)?;
     let (state, recorded) = stored::State::read(options)?;
     owned.record_partitions(recorded.as_ref())?;
+    options.has_been_let_in.store(true, Ordering::Relaxed);
     let writer = writer::start(owned)?;
     Ok(Opened { writer, state: Arc::new(state), store: Some(store) })
 }
@@ -149,9 +161,9 @@ fn consumer(options: &KafkaOptions, isolation: Isolation) -> Result<BaseConsumer
 }
 
 /// Does what blocks where it holds up nothing else.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
+async fn blocking<T: Send + 'static, E: From<Error> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|panic| Error::bug("talking to Kafka panicked").because(panic))?

@@ -3,16 +3,18 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connector_api::{Error, Result};
+use connector_api::{Error, Fault, Result};
+use rdkafka::consumer::BaseConsumer;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::KafkaOptions;
+use super::client::{PATIENCE, Told};
 use super::records::{Plan, Record};
 use super::stored::{self, Contents};
 use super::topics::{Topic, Topics};
 use super::transaction::{Outlet, Undone};
-use crate::sink::{CommitError, Shard};
+use crate::sink::{CommitError, OpenError, Shard};
 use crate::telemetry::now_us;
 
 /// How the keys of what is not a source's begin; no source's key contains the character.
@@ -23,6 +25,8 @@ const PARTITIONS: &str = "partitions";
 const FORMAT: u32 = 1;
 /// How long a later owner may take from fencing an earlier one to saying who it is.
 const INTRODUCTION: Duration = Duration::from_secs(5);
+/// How long it is tried to read who that is.
+const UNREAD: Duration = Duration::from_secs(90);
 
 /// Who has taken a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +58,8 @@ pub(super) struct Owned {
     pub(super) topics: Arc<Topics>,
     shard: Shard,
     owner: Owner,
+    /// Where in the checkpoints' topic the record of a later owner can stand at the earliest.
+    later_from: i64,
     /// Used strictly in turn.
     ids: [Outlet; 2],
 }
@@ -63,11 +69,24 @@ pub(super) fn take(
     options: &Arc<KafkaOptions>,
     topics: &Arc<Topics>,
     shard: Shard,
+    asking: &BaseConsumer<Told>,
+) -> Result<Owned, OpenError> {
+    let mut owned = shut_out(options, topics, shard, asking)?;
+    owned.renew()?;
+    Ok(owned)
+}
+
+/// Shuts every earlier owner out.
+pub(super) fn shut_out(
+    options: &Arc<KafkaOptions>,
+    topics: &Arc<Topics>,
+    shard: Shard,
+    asking: &BaseConsumer<Told>,
 ) -> Result<Owned> {
-    let id = |turn: &str| {
-        let id = format!("{}-{}-{turn}", options.name, shard.0);
-        Outlet::transactional(options, topics, &id)
-    };
+    // Before anybody is shut out: whoever takes the shard from us writes behind it, however long
+    // this process is suspended in the middle.
+    let later_from = end_of_checkpoints(options, asking)?;
+    let id = |turn| Outlet::transactional(options, topics, &transactional_id(options, shard, turn));
     // Each takes half a second where an earlier owner has left a transaction open.
     let [first, second] = std::thread::scope(|scope| {
         let both = ["a", "b"].map(|turn| scope.spawn(move || id(turn)));
@@ -75,9 +94,31 @@ pub(super) fn take(
     });
     let ids = [first?, second?];
     let (options, topics) = (Arc::clone(options), Arc::clone(topics));
-    let mut owned = Owned { options, topics, shard, owner: Owner::new(), ids };
-    owned.renew()?;
-    Ok(owned)
+    Ok(Owned { options, topics, shard, owner: Owner::new(), later_from, ids })
+}
+
+/// A topic that has just been created may be without a leader for a moment.
+fn end_of_checkpoints(options: &KafkaOptions, asking: &BaseConsumer<Told>) -> Result<i64> {
+    let begun = Instant::now();
+    loop {
+        match stored::ends_of(options, asking, Topic::Checkpoints) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) if *error.fault() == Fault::Transient && begun.elapsed() < PATIENCE => {}
+            Err(error) => return Err(error),
+        }
+        super::nap(Duration::from_millis(20));
+    }
+}
+
+/// Other topics on the same cluster are another installation's, which nobody here may shut out. No
+/// name and no prefix contains the `@`.
+fn transactional_id(options: &KafkaOptions, shard: Shard, turn: &str) -> String {
+    let KafkaOptions { name, config, .. } = options;
+    let id = format!("{name}-{}-{turn}", shard.0);
+    match config.topic_prefix.as_str() {
+        "" => id,
+        prefix => format!("{id}@{prefix}"),
+    }
 }
 
 impl Owned {
@@ -86,7 +127,7 @@ impl Owned {
     pub(super) fn record_partitions(
         &mut self,
         recorded: Option<&BTreeMap<String, i32>>,
-    ) -> Result<()> {
+    ) -> Result<(), OpenError> {
         let counts = self.topics.counts();
         let accepted = self.options.config.partitions;
         let moved = |(name, before): (&String, &i32)| {
@@ -107,7 +148,7 @@ impl Owned {
         };
         let errors: Vec<Error> = recorded.into_iter().flatten().filter_map(moved).collect();
         if let Some(error) = Error::all(errors) {
-            return Err(error);
+            return Err(error.into());
         }
         if recorded == Some(&counts) {
             return Ok(());
@@ -159,30 +200,42 @@ impl Owned {
             Undone::Unknown(error) => return CommitError::Unknown(error),
             Undone::Fenced(error) => error,
         };
-        let deadline = Instant::now() + INTRODUCTION;
+        let begun = Instant::now();
         loop {
-            match self.other_owner() {
-                Ok(Some(other)) => {
-                    let who = format!("process {} on {}", other.process, other.host);
+            match self.later_owner() {
+                Ok(Some(later)) => {
+                    let who = format!("process {} on {}", later.process, later.host);
                     let what = format!("shard {} has been taken over by {who}", self.shard.0);
                     return CommitError::Fenced(Error::held(what, who));
                 }
-                Ok(None) if Instant::now() < deadline => {}
+                Ok(None) if begun.elapsed() < INTRODUCTION => {}
                 Ok(None) => {
-                    warn!("a transaction outlived its time limit; the shard is taken again");
+                    let ids = transactional_id(&self.options, self.shard, "*");
+                    warn!(
+                        ids,
+                        "a transaction outlived its time limit, or something else uses the \
+                         transactional ids; the shard is taken again"
+                    );
                     return CommitError::Unknown(error);
                 }
+                // Whoever cannot read who has the shard must not take it from them.
+                Err(unread) if *unread.fault() == Fault::Transient && begun.elapsed() < UNREAD => {}
                 Err(unread) => return CommitError::Unknown(unread),
             }
             super::nap(Duration::from_millis(100));
         }
     }
 
-    fn other_owner(&self) -> Result<Option<Owner>> {
+    /// Who has taken the shard since. What stands before [`Owned::later_from`] is of earlier
+    /// owners, who have been shut out; this process may be one of them.
+    fn later_owner(&self) -> Result<Option<Owner>> {
         let contents = stored::read(&self.options, &[Topic::Checkpoints])?;
         let key = owner_key(&self.options.name, self.shard);
-        let owner = contents.owners.get(&key[PREFIX.len()..]).cloned();
-        Ok(owner.filter(|owner| owner.token != self.owner.token))
+        let owner = contents.owners.get(&key[PREFIX.len()..]);
+        let is_later = |(place, owner): &&(i64, Owner)| {
+            *place >= self.later_from && owner.token != self.owner.token
+        };
+        Ok(owner.filter(is_later).map(|(_, owner)| owner.clone()))
     }
 }
 
@@ -190,10 +243,11 @@ fn owner_key(name: &str, shard: Shard) -> String {
     format!("{PREFIX}{OWNER}{name}/{}", shard.0)
 }
 
-/// Takes in a record of `topic` that is not a source's; `key` is what stands behind [`PREFIX`].
+/// Takes in a record that is not a source's, from this place in a topic; `key` is what stands
+/// behind [`PREFIX`].
 pub(super) fn apply(
     contents: &mut Contents,
-    topic: &str,
+    (topic, place): (&str, i64),
     key: &str,
     value: Option<&str>,
 ) -> Result<()> {
@@ -210,7 +264,7 @@ pub(super) fn apply(
         }
         (key, Some(value)) if key.starts_with(OWNER) => {
             let owner = serde_json::from_str(value).map_err(damaged)?;
-            contents.owners.insert(key.to_owned(), owner);
+            contents.owners.insert(key.to_owned(), (place, owner));
         }
         // What a later version keeps beside these is no concern of this one.
         _ => {}

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use connector_api::{Error, Result};
-use rdkafka::consumer::Consumer as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::ask;
+use super::client::{Told, ask};
 use super::fault::{Doing, of_error};
 use super::owner::{self, Owner};
 use super::topics::Topic;
@@ -29,7 +29,8 @@ type Source = (SellerId, SourceName);
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     sources: HashMap<Source, Remembered>,
-    pub(super) owners: HashMap<String, Owner>,
+    /// By key, with the place of the record.
+    pub(super) owners: HashMap<String, (i64, Owner)>,
     pub(super) partitions: Option<BTreeMap<String, i32>>,
 }
 
@@ -57,7 +58,7 @@ impl Contents {
         let key = text(key).map_err(|()| foreign())?;
         let value = value.map(text).transpose().map_err(|()| foreign())?;
         if let Some(private) = key.strip_prefix(owner::PREFIX) {
-            return owner::apply(self, name, private, value.as_deref());
+            return owner::apply(self, (name, record.offset()), private, value.as_deref());
         }
         let mut parts = key.split('/').map(key::decode);
         let mut part = || parts.next().flatten().ok_or_else(foreign);
@@ -80,6 +81,17 @@ fn foreign(topic: &str, key: &[u8]) -> Error {
     )
 }
 
+/// The first record there is of a topic, and where the next one will stand whatever is committed.
+pub(super) fn ends_of(
+    options: &KafkaOptions,
+    asking: &BaseConsumer<Told>,
+    topic: Topic,
+) -> Result<(i64, i64)> {
+    let doing = Doing { what: "reading what is stored", options };
+    let name = options.topic(topic);
+    ask(asking, doing, |wait| asking.fetch_watermarks(&name, PARTITION, wait))
+}
+
 /// Reads topics from their beginning to their end, as far as it is committed. The end is asked for
 /// without regard to transactions: a commit that has succeeded may still be on its way to readers.
 pub(super) fn read(options: &KafkaOptions, topics: &[Topic]) -> Result<Contents> {
@@ -91,8 +103,7 @@ pub(super) fn read(options: &KafkaOptions, topics: &[Topic]) -> Result<Contents>
     let mut list = TopicPartitionList::new();
     for topic in topics {
         let name = options.topic(*topic);
-        let (low, high) =
-            ask(&asking, doing, |wait| asking.fetch_watermarks(&name, PARTITION, wait))?;
+        let (low, high) = ends_of(options, &asking, *topic)?;
         if high > low {
             list.add_partition_offset(&name, PARTITION, Offset::Offset(low))
                 .map_err(|error| of_error(doing, &error))?;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use connector_api::Fault;
 use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message as _;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use testbed::KafkaOptions as BrokerOptions;
 
 use super::owner::Owned;
@@ -29,8 +30,12 @@ fn options(test: &str) -> Option<Arc<KafkaOptions>> {
     static BROKER: OnceLock<Option<testbed::Kafka>> = OnceLock::new();
     let start = || testbed::kafka_or_skip(&BrokerOptions::default(), test);
     let kafka = BROKER.get_or_init(start).as_ref()?;
+    Some(Arc::new(options_of(test, kafka.bootstrap())))
+}
+
+fn options_of(test: &str, brokers: String) -> KafkaOptions {
     let config = KafkaConfig {
-        brokers: kafka.bootstrap(),
+        brokers,
         delivery: Delivery::ExactlyOnce,
         levels: true,
         headers: Headers::None,
@@ -40,11 +45,7 @@ fn options(test: &str) -> Option<Arc<KafkaOptions>> {
         oauth_token: None,
         properties: Vec::new(),
     };
-    Some(Arc::new(KafkaOptions {
-        name: test.to_owned(),
-        config,
-        metrics: StatusBoard::default().brokers(),
-    }))
+    KafkaOptions::new(test.to_owned(), config, StatusBoard::default().brokers())
 }
 
 fn with_property(options: &KafkaOptions, name: &str, value: &str) -> Arc<KafkaOptions> {
@@ -54,9 +55,16 @@ fn with_property(options: &KafkaOptions, name: &str, value: &str) -> Arc<KafkaOp
 }
 
 fn take(options: &Arc<KafkaOptions>) -> Owned {
+    let mut owned = shut_out(options);
+    owned.renew().unwrap();
+    owned
+}
+
+/// The first half of taking a shard.
+fn shut_out(options: &Arc<KafkaOptions>) -> Owned {
     let consumer = consumer(options, Isolation::Uncommitted).unwrap();
     let topics = Arc::new(topics::prepare(options, &consumer).unwrap());
-    owner::take(options, &topics, Shard(0)).unwrap()
+    owner::shut_out(options, &topics, Shard(0), &consumer).unwrap()
 }
 
 /// Calls that wait for the library's own threads need a runtime around them.
@@ -247,6 +255,78 @@ fn an_owner_that_is_fenced_stores_nothing_although_its_flush_succeeds() {
         let events = committed(&options, Topic::Events);
         assert_eq!(events.len(), 2, "{events:?}");
         assert!(events.iter().all(|(_, value)| !value.as_ref().unwrap().contains("late")));
+    });
+}
+
+#[test]
+fn a_login_that_fails_is_for_a_person_and_one_that_has_expired_is_waited_for() {
+    let options = options_of("a_login_that_fails", String::new());
+    let doing = fault::Doing { what: "asking for its topics", options: &options };
+    let error = || fault::classify(doing, Code::Authentication, "no");
+    assert!(matches!(error().fault(), Fault::Operator { .. }), "{}", error());
+    options.has_been_let_in.store(true, Ordering::Relaxed);
+    assert!(matches!(error().fault(), Fault::Transient), "{}", error());
+    assert!(error().to_string().contains("sasl.*"), "{}", error());
+}
+
+#[test]
+fn that_there_is_no_token_is_said_rather_than_what_follows_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    let mut options = options_of("no_token", String::new());
+    options.config.oauth_token = Some(file.clone());
+    let told = Told::new(&options);
+    assert!(told.generate_oauth_token(None).is_err());
+    let hung_up = KafkaError::Global(Code::BrokerTransportFailure);
+    ClientContext::error(&told, hung_up.clone(), "Disconnected");
+    for said in [told.error(), told.take_error(), told.take_error()] {
+        let (code, reason) = said.unwrap();
+        assert_eq!(code, Code::Authentication);
+        assert!(reason.contains("the token's file"), "{reason}");
+    }
+    std::fs::write(&file, "opaque").unwrap();
+    assert!(told.generate_oauth_token(None).is_ok());
+    assert_eq!(told.error(), None);
+    ClientContext::error(&told, hung_up, "Disconnected");
+    assert_eq!(told.take_error().unwrap().1, "Disconnected");
+}
+
+#[test]
+fn installations_with_topics_of_their_own_do_not_shut_each_other_out() {
+    let Some(options) = options("topics_of_their_own") else { return };
+    on_runtime(move || {
+        let mut other = KafkaOptions::clone(&options);
+        other.config.topic_prefix = "topics_of_the_other.".to_owned();
+        let mut both = [take(&options), take(&Arc::new(other))];
+        for _ in 0..2 {
+            for owned in &mut both {
+                commit_all(owned, &commit(vec![part("1", 1, Some(1), "A")])).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn whoever_is_shut_out_while_it_takes_the_shard_is_told_by_whom() {
+    let Some(options) = options("shut_out_while_it_takes") else { return };
+    on_runtime(move || {
+        let mut first = shut_out(&options);
+        let _second = take(&options);
+        let outcome = first.renew();
+        assert!(matches!(outcome, Err(CommitError::Fenced(_))), "{outcome:?}");
+    });
+}
+
+#[test]
+fn whoever_had_the_shard_before_is_not_taken_for_a_later_owner() {
+    let Some(options) = options("had_the_shard_before") else { return };
+    on_runtime(move || {
+        drop(take(&options));
+        let mut owned = shut_out(&options);
+        // Fences without a name.
+        let _nobody = shut_out(&options);
+        let outcome = owned.renew();
+        assert!(matches!(outcome, Err(CommitError::Unknown(_))), "{outcome:?}");
     });
 }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,16 +45,16 @@ const NAP: Duration = Duration::from_micros(200);
 /// with them and 3.9 ms without, at 5,000 events/s without transactions.
 const WAKE_UPS: u32 = 4;
 
-/// What is waited for, and told of when it takes long: once, and once more when only then it is
-/// known why.
+/// What is waited for, and told of when it takes long: once, and once more for every reason that
+/// comes to light only then.
 struct Waiting {
     since: Instant,
-    told: Option<String>,
+    told: BTreeSet<String>,
 }
 
 impl Waiting {
     fn begin() -> Self {
-        Self { since: Instant::now(), told: None }
+        Self { since: Instant::now(), told: BTreeSet::new() }
     }
 
     fn is_long(&self) -> bool {
@@ -61,12 +62,8 @@ impl Waiting {
     }
 
     fn is_news(&mut self, reason: &str) -> bool {
-        let unsaid = |told: &str| told.is_empty() && !reason.is_empty();
-        let is_news = self.is_long() && self.told.as_deref().is_none_or(unsaid);
-        if is_news {
-            self.told = Some(reason.to_owned());
-        }
-        is_news
+        let says_something = !reason.is_empty() || self.told.is_empty();
+        self.is_long() && says_something && self.told.insert(fault::plain(reason))
     }
 
     /// Whether to ask once more for the end of a transaction: the cluster ends one only when every
@@ -315,5 +312,20 @@ impl Outlet {
 
     fn classified(&self, what: &str, code: Code, reason: &str) -> Error {
         fault::classify(Doing { what, options: &self.options }, code, reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_long_is_told_once_and_once_more_for_every_other_reason() {
+        let mut waiting = Waiting::begin();
+        assert!(!waiting.is_news("hung up (after 1ms)"), "it has not taken long");
+        waiting.since = Instant::now().checked_sub(2 * LONG).expect("the machine runs that long");
+        let reasons = ["", "", "hung up (after 2ms)", "", "hung up (after 3ms)", "refused", ""];
+        let news = reasons.map(|reason| waiting.is_news(reason));
+        assert_eq!(news, [true, false, true, false, false, true, false]);
     }
 }

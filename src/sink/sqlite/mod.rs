@@ -34,7 +34,8 @@ use rusqlite::OpenFlags;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Commit, CommitError, Committed, Opened, RowEntry, Shard, ShardState, ShardWriter, Sink, Stored,
+    Commit, CommitError, Committed, OpenError, Opened, RowEntry, Shard, ShardState, ShardWriter,
+    Sink, Stored,
 };
 use crate::stock::{SellerId, SourceName};
 
@@ -67,7 +68,7 @@ impl Sink for Sqlite {
         Ok(!self.options.path.exists())
     }
 
-    async fn open(&self, _: Shard) -> Result<Opened> {
+    async fn open(&self, _: Shard) -> Result<Opened, OpenError> {
         let (options, lock) = (self.options.clone(), Arc::clone(&self.lock));
         let path = options.path.clone();
         let (ready, opened) = oneshot::channel();

@@ -90,8 +90,8 @@ pub(super) async fn writer(path: &Path) -> Box<dyn ShardWriter> {
 
 async fn refused(path: &Path) -> Error {
     match sink(path).open(Shard(0)).await {
-        Ok(_) => panic!("it opened"),
-        Err(error) => error,
+        Err(OpenError::Failed(error)) => error,
+        _ => panic!("it opened, or was fenced"),
     }
 }
 

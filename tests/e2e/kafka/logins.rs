@@ -128,7 +128,7 @@ async fn a_bearer_token_is_read_again_before_it_expires_and_waited_for_after_tha
     assert!(first.wait(LIMIT).await.success(), "{}", first.log());
 
     write_token(&token, Duration::from_secs(6));
-    let run = Tailstock::start(&workspace, &["run"]);
+    let mut run = Tailstock::start(&workspace, &["run"]);
     let mut random = Random::from_environment(test);
     let sessions = Sessions::start(&shop, 4000, &mut random).await;
     let mut tick = tokio::time::interval(Duration::from_secs(2));
@@ -139,6 +139,7 @@ async fn a_bearer_token_is_read_again_before_it_expires_and_waited_for_after_tha
     let expected = sessions.join().await;
     eventually("it is told that the token has expired", LIMIT, async || {
         change(&shop).await;
+        run.assert_runs();
         run.log().contains("has expired").then_some(())
     })
     .await;

@@ -63,7 +63,8 @@ async fn a_damaged_file_needs_a_person_and_is_not_written_to() {
     bytes[8192..].fill(0xa5);
     std::fs::write(&path, &bytes).unwrap();
     let error = match sink(&path).open(Shard(0)).await {
-        Err(error) => error,
+        Err(OpenError::Failed(error)) => error,
+        Err(error) => panic!("{error}"),
         Ok(Opened { mut writer, .. }) => match writer.commit(commit("A", 1, 5)).await {
             Err(CommitError::NotCommitted(error) | CommitError::Unknown(error)) => error,
             other => panic!("{other:?}"),

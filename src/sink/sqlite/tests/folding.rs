@@ -143,7 +143,7 @@ async fn taken_over(path: &Path) -> (Sqlite, Box<dyn ShardWriter>) {
     loop {
         match sink.open(Shard(0)).await {
             Ok(Opened { writer, .. }) => return (sink, writer),
-            Err(error) if matches!(error.fault(), Fault::Held { .. }) => {
+            Err(OpenError::Failed(error)) if matches!(error.fault(), Fault::Held { .. }) => {
                 tokio::task::yield_now().await;
             }
             Err(error) => panic!("{error}"),
