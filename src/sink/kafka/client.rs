@@ -65,11 +65,6 @@ impl Told {
         reason.map(|reason| (Code::Authentication, reason))
     }
 
-    /// See [`Statistics::has_lost_brokers`].
-    pub(super) fn has_lost_brokers(&self) -> bool {
-        self.statistics.has_lost_brokers()
-    }
-
     /// Forgets the delivery reports of an earlier batch.
     pub(super) fn expect_reports(&self) {
         self.acknowledged.store(0, Ordering::Relaxed);

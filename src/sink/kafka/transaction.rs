@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connector_api::{Error, Result};
-use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
 use super::KafkaOptions;
@@ -155,7 +155,7 @@ impl Outlet {
         let begun = Instant::now();
         self.producer.begin_transaction().map_err(|error| self.ended("beginning", &error))?;
         if let Err(error) = self.write(records) {
-            if self.is_lost() {
+            if self.has_waited_in_vain() {
                 return Err(Undone::Unknown(error));
             }
             let stale = self.is_stale();
@@ -183,7 +183,7 @@ impl Outlet {
                     return Err(self.abort(self.told("committing", &error)));
                 }
                 Err(KafkaError::Transaction(error))
-                    if self.may_retry(&error) && ending.goes_on(&error.string()) => {}
+                    if error.is_retriable() && ending.goes_on(&error.string()) => {}
                 Err(error) => return Err(self.ended("committing", &error)),
             }
         }
@@ -210,9 +210,6 @@ impl Outlet {
                 let _ = self.producer.flush(Duration::ZERO);
             }
             if waiting.is_long() {
-                if told.has_lost_brokers() {
-                    return Err(lost());
-                }
                 let reason = told.error().map(|(_, reason)| reason).unwrap_or_default();
                 if waiting.is_news(&reason) {
                     let what = "the cluster acknowledges nothing; waiting until it does";
@@ -284,7 +281,7 @@ impl Outlet {
             match self.producer.abort_transaction(CALL) {
                 Ok(()) => return Undone::Aborted(why),
                 Err(KafkaError::Transaction(error))
-                    if self.may_retry(&error) && ending.goes_on(&why.to_string()) => {}
+                    if error.is_retriable() && ending.goes_on(&why.to_string()) => {}
                 Err(error) => return self.ended("taking back a transaction", &error),
             }
         }
@@ -303,17 +300,17 @@ impl Outlet {
         failure.is_some_and(|failure| fault::is_of_topics(failure.code))
     }
 
-    /// Whether the library is in a state in which this producer does nothing more.
+    /// Whether records were not acknowledged for as long as a transaction may last. The library
+    /// may have forgotten every broker where one that came back answered that there is none
+    /// (librdkafka issue 5301), and then waits for ever; a producer that is made anew does not.
+    fn has_waited_in_vain(&self) -> bool {
+        let failure = self.producer.client().context().failure();
+        failure.is_some_and(|failure| failure.code == Code::MessageTimedOut)
+    }
+
+    /// Whether the library has met an error after which this producer does nothing more.
     pub(super) fn is_finished(&self) -> bool {
-        self.is_lost() || self.producer.client().fatal_error().is_some()
-    }
-
-    fn is_lost(&self) -> bool {
-        self.producer.client().context().has_lost_brokers()
-    }
-
-    fn may_retry(&self, error: &RDKafkaError) -> bool {
-        error.is_retriable() && !self.is_lost()
+        self.producer.client().fatal_error().is_some()
     }
 
     fn is_fenced(&self) -> bool {
@@ -327,10 +324,6 @@ impl Outlet {
     fn classified(&self, what: &str, code: Code, reason: &str) -> Error {
         fault::classify(Doing { what, options: &self.options }, code, reason)
     }
-}
-
-fn lost() -> Error {
-    Error::transient("the library has forgotten every broker; they are looked for anew")
 }
 
 #[cfg(test)]

@@ -7,13 +7,12 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rustix::process::Signal;
 use testbed::{Kafka, KafkaOptions, PgVersion};
 
 use crate::e2e::sessions::{Expected, Sessions, create, levels, seller};
 use crate::support::{
-    Engine, Random, Shop, State, Tailstock, Topics, Workspace, assert_exactly, by_key, eventually,
+    Engine, Random, Shop, Tailstock, Topics, Workspace, assert_exactly, by_key, eventually,
     own_cluster, shared_broker,
 };
 
@@ -83,51 +82,6 @@ async fn a_broker_that_answers_nobody_for_a_while_delays_and_the_shop_is_answere
     let expected = sessions.join().await;
     assert_eq!(scene.walsender().await, walsender, "{}", scene.run.log());
     scene.assert_exactly_once(&expected).await;
-}
-
-/// Whether a client that has just been made can read events.
-fn leads(kafka: &Kafka, topics: &Topics) -> Option<()> {
-    let new = ClientConfig::new().set("bootstrap.servers", kafka.bootstrap()).create();
-    let client: BaseConsumer = new.unwrap();
-    let name = topics.name("stock.events.v1");
-    client.fetch_watermarks(&name, 0, Duration::from_secs(2)).is_ok().then_some(())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_comes_back_and_knows_of_no_broker_is_asked_again() {
-    let test = "a_broker_that_knows_of_no_broker";
-    // Paused for longer than this it finds itself among the dead.
-    let options = KafkaOptions::default()
-        .controlled()
-        .setting("broker.session.timeout.ms", "3000")
-        .setting("broker.heartbeat.interval.ms", "1000");
-    let Some(kafka) = own_cluster(options, test).await else { return };
-    // Asked for all the time, so that it is asked the moment it comes back.
-    let often = "[sink.properties]\n\"topic.metadata.refresh.interval.ms\" = 100\n";
-    let Some(mut scene) = Scene::start(&kafka, often, test).await else { return };
-    let sessions = Sessions::start(&scene.shop, 4000, &mut scene.random).await;
-    for _ in 0..3 {
-        kafka.pause(0);
-        pass(Duration::from_secs(5)).await;
-        kafka.resume(0);
-        eventually("the broker is back", LIMIT, async || leads(&kafka, &scene.topics)).await;
-        scene.shop.execute("INSERT INTO stock VALUES (1, 'w9', 'A', 1)").await;
-        eventually("what changes is published", LIMIT, async || {
-            let found = scene.topics.events();
-            let last = found.iter().rfind(|event| event.key.ends_with("/w9"));
-            last.is_some_and(|event| matches!(event.state, State::Level { .. })).then_some(())
-        })
-        .await;
-        scene.shop.execute("DELETE FROM stock WHERE warehouse = 'w9'").await;
-    }
-    let expected = sessions.join().await;
-    scene.run.signal(Signal::TERM);
-    assert!(scene.run.wait(LIMIT).await.success(), "{}", scene.run.log());
-    let mut last = Tailstock::start(&scene.workspace, &["run", "--until-current"]);
-    assert!(last.wait(LIMIT).await.success(), "{}", last.log());
-    let mut found = by_key(scene.topics.events());
-    found.retain(|key, _| key.ends_with("/w1"));
-    assert_exactly(&found, &expected, &last.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
