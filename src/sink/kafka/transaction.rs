@@ -76,6 +76,9 @@ impl Waiting {
     }
 }
 
+/// A transaction that nobody answered for this long is over.
+const LONGEST: Duration = Duration::from_secs(55);
+
 impl Outlet {
     /// A producer under this transactional id, which ends what an earlier one has begun.
     pub(super) fn transactional(
@@ -155,7 +158,7 @@ impl Outlet {
         let begun = Instant::now();
         self.producer.begin_transaction().map_err(|error| self.ended("beginning", &error))?;
         if let Err(error) = self.write(records) {
-            if self.has_waited_in_vain() {
+            if self.has_waited_in_vain(begun.elapsed()) {
                 return Err(Undone::Unknown(error));
             }
             let stale = self.is_stale();
@@ -303,9 +306,10 @@ impl Outlet {
     /// Whether records were not acknowledged for as long as a transaction may last. The library
     /// may have forgotten every broker where one that came back answered that there is none
     /// (librdkafka issue 5301), and then waits for ever; a producer that is made anew does not.
-    fn has_waited_in_vain(&self) -> bool {
+    fn has_waited_in_vain(&self, elapsed: Duration) -> bool {
         let failure = self.producer.client().context().failure();
-        failure.is_some_and(|failure| failure.code == Code::MessageTimedOut)
+        let is_unanswered = failure.is_some_and(|it| it.code == Code::MessageTimedOut);
+        is_unanswered && elapsed >= LONGEST
     }
 
     /// Whether the library has met an error after which this producer does nothing more.
