@@ -237,6 +237,8 @@ impl Connector for MysqlConnector {
         let fold_case = fold_case.is_some_and(|names| names != "0");
         let same_file = session.lists(&place.file).await?
             && self.head_of(&place.file).await?.created == place.created;
+        let connection = session.value("SELECT CONNECTION_ID()").await?;
+        let connection = connection.and_then(|number| number.parse().ok());
         session.claim().await?;
         let reader = match same_file {
             true => LogReader::from_place(session, &place.file, place.offset).await?,
@@ -247,7 +249,7 @@ impl Connector for MysqlConnector {
                 LogReader::behind(session, &place.gtids).await?
             }
         };
-        let opening = Opening { from, capture, fold_case, same_file };
+        let opening = Opening { from, capture, fold_case, same_file, connection };
         Ok(Box::new(MysqlStream::open(reader, opening, &self.config)?))
     }
 }

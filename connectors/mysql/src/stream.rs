@@ -20,19 +20,24 @@ mod recall;
 mod scan;
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use connector_api::{Batch, Capture, ChangeStream, Head, Position, Result, ResumePoint};
 use connector_transport::ReaderTask;
+use mysql_async::prelude::Queryable as _;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::MysqlConfig;
 use crate::position::{Gtids, LogPosition};
+use crate::session::SqlClient;
 pub(crate) use lookup::Lookup;
 use pump::Pump;
 pub(crate) use reader::{FileHead, LogReader, head_of};
 pub(crate) use scan::Mark;
+
+/// Time to tell the server that a stream has ended.
+const LEAVE_TIME: Duration = Duration::from_secs(2);
 
 /// What the task and the stream both know.
 #[derive(Debug)]
@@ -48,6 +53,7 @@ pub(crate) struct MysqlStream {
     closing: watch::Sender<bool>,
     shared: Arc<Mutex<Shared>>,
     confirmed: LogPosition,
+    dump: Dump,
 }
 
 /// What to read, and from where.
@@ -60,12 +66,39 @@ pub(crate) struct Opening {
     pub(crate) fold_case: bool,
     /// Whether it begins in the file of the checkpoint, and not with the transactions behind it.
     pub(crate) same_file: bool,
+    /// What the server calls the connection.
+    pub(crate) connection: Option<u64>,
+}
+
+/// The other end of a stream.
+struct Dump {
+    connection: Option<u64>,
+    config: MysqlConfig,
+}
+
+impl Dump {
+    /// A server does not notice that a reader has gone before it has something to send, and keeps
+    /// what the reader has claimed.
+    async fn end(self) {
+        let Some(connection) = self.connection else { return };
+        let Ok(mut client) = SqlClient::connect(&self.config).await else { return };
+        let is_ours = format!(
+            "SELECT 1 FROM information_schema.PROCESSLIST
+             WHERE ID = {connection} AND COMMAND LIKE 'Binlog Dump%'"
+        );
+        if let Ok(Some(1)) = client.query_first::<i64, _>(is_ours).await {
+            // It may have gone in between.
+            let _ = client.query_drop(format!("KILL {connection}")).await;
+        }
+        client.close().await;
+    }
 }
 
 impl MysqlStream {
     /// Starts streaming what `reader` reads.
     pub(crate) fn open(reader: LogReader, opening: Opening, config: &MysqlConfig) -> Result<Self> {
         let start = LogPosition::from_position(&opening.from.position)?;
+        let connection = opening.connection;
         let (sender, batches) = mpsc::channel(1);
         let (closing, closed) = watch::channel(false);
         let server_end = LogPosition { gtids: Gtids::None, prepared: Vec::new(), ..start.clone() };
@@ -73,7 +106,8 @@ impl MysqlStream {
         let shared = Arc::new(Mutex::new(shared));
         let pump = Pump::new(reader, opening, config, (sender, closed, Arc::clone(&shared)))?;
         let task = ReaderTask::start(batches, pump.run());
-        Ok(Self { task, closing, shared, confirmed: start })
+        let dump = Dump { connection, config: config.clone() };
+        Ok(Self { task, closing, shared, confirmed: start, dump })
     }
 }
 
@@ -101,7 +135,10 @@ impl ChangeStream for MysqlStream {
     }
 
     async fn close(self: Box<Self>) -> Result<()> {
-        self.closing.send_replace(true);
-        self.task.ended().await
+        let Self { task, closing, dump, .. } = *self;
+        closing.send_replace(true);
+        task.ended().await?;
+        let _ = tokio::time::timeout(LEAVE_TIME, dump.end()).await;
+        Ok(())
     }
 }

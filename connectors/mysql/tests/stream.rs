@@ -1,7 +1,9 @@
 //! What a stream makes of real logs: shapes that change, files that go, statements as text.
 
+use std::time::Duration;
+
 use connector_api::{Connector as _, Continuity, ResumePoint};
-use connector_mysql::MysqlConnector;
+use connector_mysql::{MysqlConfig, MysqlConnector};
 use testbed::{MysqlOptions, MysqlVersion, all_mysql_versions};
 
 use crate::support::{Reader, Shop, assert_error, within};
@@ -334,5 +336,19 @@ async fn a_distributed_transaction_whose_log_is_purged_leaves_no_table_unmarked(
         assert!(line.starts_with("unreadable stock #0"), "{line}");
         reader.expect(&["insert stock #0 id=4 qty=40 note='d'"]).await;
         reader.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_closed_leaves_no_dump_on_the_server() {
+    for shop in each_shop(&bare(), "a_stream_that_is_closed") {
+        // The server itself would notice when it next has something to send.
+        let config = MysqlConfig { heartbeat: Duration::from_secs(300), ..shop.config() };
+        let connector = MysqlConnector::new(config);
+        Reader::start(&connector, shop.tables(&["stock"])).await.close().await;
+        shop.wait_until(
+            "select count(*) = 0 from information_schema.processlist \
+             where command like 'Binlog Dump%'",
+        );
     }
 }

@@ -73,7 +73,7 @@ impl Pump {
         config: &MysqlConfig,
         (batches, closed, shared): Ends,
     ) -> Result<Self> {
-        let Opening { from, capture, fold_case, same_file } = opening;
+        let Opening { from, capture, fold_case, same_file, .. } = opening;
         let start = LogPosition::from_position(&from.position)?;
         let catalog = Catalog::new(&from.layouts, fold_case);
         let mut decoder = Decoder::new(&from, capture.clone(), catalog)?;
