@@ -6,16 +6,13 @@ use connector_api::{Batch, BatchBuilder, Error, Result, TableName};
 use tokio::sync::{mpsc, watch};
 
 use super::lookup::Lookup;
-use super::reader::{Arrived, LogReader};
+use super::reader::{Arrived, HEARTBEATS_MISSED, LogReader};
 use super::scan::Mark;
 use super::{Opening, Shared};
 use crate::config::MysqlConfig;
 use crate::decode::{Catalog, Decoded, Decoder};
 use crate::log::{Event, Frame, Framing, Kind, Unpacker};
 use crate::position::LogPosition;
-
-/// Heartbeats that may be missing before a server counts as gone.
-const HEARTBEATS_MISSED: u32 = 3;
 
 /// Whoever the task works for has gone.
 pub(super) struct Closed;

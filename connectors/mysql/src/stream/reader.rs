@@ -10,6 +10,9 @@ use crate::log::{Event, Flavor, Framing};
 use crate::position::{Gtids, LogFile, MariaGtid, MariaState};
 use crate::session::{Doing, DumpFrom, Session};
 
+/// Heartbeats that may be missing before a server counts as gone.
+pub(super) const HEARTBEATS_MISSED: u32 = 3;
+
 /// The events of a log as they arrive.
 #[derive(Debug)]
 pub(crate) struct LogReader {
@@ -113,6 +116,16 @@ impl LogReader {
     /// What was handed out is not needed any more.
     fn release(&mut self) {
         self.buffer.consume(std::mem::take(&mut self.taken));
+    }
+
+    /// The same of a log that is read as far as it goes: its server has no reason to be silent.
+    pub(crate) async fn more_in_time(&mut self) -> Result<()> {
+        let limit = self.config.heartbeat * HEARTBEATS_MISSED;
+        let arrived = tokio::time::timeout(limit, self.more()).await;
+        arrived.unwrap_or_else(|_| {
+            let seconds = limit.as_secs();
+            Err(Error::transient(format!("the server has been silent for {seconds} s")))
+        })
     }
 
     /// Waits until something has arrived, and takes it in. Cancel-safe.

@@ -28,7 +28,7 @@ impl Work {
         loop {
             let bytes = match reader.arrived()? {
                 None => {
-                    reader.more().await?;
+                    reader.more_in_time().await?;
                     continue;
                 }
                 Some(Arrived::End) => return Ok(false),

@@ -68,7 +68,7 @@ impl Scan {
         let mut framing = Framing::default();
         while here.is_before(to) {
             match reader.arrived()? {
-                None => reader.more().await?,
+                None => reader.more_in_time().await?,
                 Some(Arrived::Event(bytes)) => self.see(&framing.frame(bytes)?, &mut here)?,
                 Some(Arrived::End) => break,
             }
