@@ -2,7 +2,10 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 
-use crate::{Batch, Capture, Finding, Lineage, Position, Result, ResumePoint, TableDescription};
+use crate::{
+    Batch, Capture, Finding, Lineage, Position, Result, ResumePoint, SnapshotReader,
+    TableDescription,
+};
 
 /// How the log on the server relates to the position a checkpoint remembers, judged by the
 /// connector; what follows from it is decided by the driver.
@@ -103,6 +106,13 @@ pub trait Connector: Send + Sync {
 
     /// Starts streaming behind `from`.
     async fn open(&self, from: ResumePoint, capture: Capture) -> Result<Box<dyn ChangeStream>>;
+
+    /// The coordinate ([`crate::Begin::coordinate`]) that a position stands for: no transaction
+    /// that ends at or before it has one as great, and none behind it has a lesser one.
+    fn coordinate(&self, position: &Position) -> Result<u64>;
+
+    /// Opens a reader of what is in the tables already.
+    async fn snapshot_reader(&self) -> Result<Box<dyn SnapshotReader>>;
 }
 
 /// An open stream. Dropping it closes the connection; what was read but not confirmed comes again.
@@ -115,6 +125,11 @@ pub trait ChangeStream: Send {
     /// Tells the server that everything up to `position` is durable downstream. Idempotent,
     /// does not block.
     fn confirm(&mut self, position: &Position);
+
+    /// Somebody waits for the stream to have read what is in the log by now, though it be nothing
+    /// that is captured: the server is asked how far it has come, where it does not say so by
+    /// itself. Does not block.
+    fn hurry(&mut self);
 
     /// How the stream stands towards its server.
     fn head(&self) -> Head;

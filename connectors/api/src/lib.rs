@@ -10,6 +10,7 @@
 //! | `batch` | [`Batch`], [`SourceEvent`], [`RowChange`] and the [`BatchBuilder`] connectors fill |
 //! | `position` | [`Position`], [`Lineage`], [`ResumePoint`]: where a log was read up to |
 //! | `connector` | the traits [`Connector`] and [`ChangeStream`], and what a [`Survey`] finds |
+//! | `snapshot` | [`SnapshotReader`]: what is in tables already, in [`Chunk`]s with a [`Fence`] each |
 //! | `conformance` | what every connector must do, as scenarios against a real server |
 //! | `fault` | [`Error`] with its [`Fault`], and [`Finding`]s for the operator |
 //!
@@ -44,6 +45,8 @@
 //! 4. `confirm` never moves the server past what was confirmed, whatever has been read.
 //! 5. Nothing but the captured columns is decoded or kept.
 //! 6. A change that cannot be read as rows is [`SourceEvent::Unreadable`], never skipped.
+//! 7. A row of a [`Chunk`] has the values that a stream gives for the same row. A chunk sees no
+//!    transaction behind its `high`, and all those that its `sight` says it sees.
 
 mod batch;
 #[cfg(feature = "conformance")]
@@ -51,6 +54,7 @@ pub mod conformance;
 mod connector;
 mod fault;
 mod position;
+mod snapshot;
 mod table;
 mod value;
 
@@ -61,6 +65,10 @@ pub use batch::{
 pub use connector::{ChangeStream, Connector, Continuity, Head, Survey};
 pub use fault::{Error, Fault, Finding, Result, Severity};
 pub use position::{Lineage, Partial, Position, ResumePoint};
+pub use snapshot::{
+    CHUNK_BYTES, Chunk, ChunkRequest, Comparison, Condition, Cursor, Fence, KEYLESS_BYTES, Literal,
+    Sight, SnapshotReader,
+};
 pub use table::{
     Capture, CaptureTable, Column, ColumnDescription, ColumnLayout, Columns, Identity,
     TableDescription, TableLayout, TableName, TableSchema,

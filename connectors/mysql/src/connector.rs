@@ -3,7 +3,7 @@ use std::sync::OnceLock;
 use async_trait::async_trait;
 use connector_api::{
     Capture, ChangeStream, Connector, Continuity, Error, Finding, Position, Result, ResumePoint,
-    Severity, Survey, TableLayout, TableName,
+    Severity, SnapshotReader, Survey, TableLayout, TableName,
 };
 
 use crate::config::MysqlConfig;
@@ -251,6 +251,15 @@ impl Connector for MysqlConnector {
         };
         let opening = Opening { from, capture, fold_case, same_file, connection };
         Ok(Box::new(MysqlStream::open(reader, opening, &self.config)?))
+    }
+
+    fn coordinate(&self, position: &Position) -> Result<u64> {
+        let place = LogPosition::from_position(position)?;
+        Ok(LogPosition::coordinate(&place.file, place.offset))
+    }
+
+    async fn snapshot_reader(&self) -> Result<Box<dyn SnapshotReader>> {
+        Err(Error::bug("no reader of tables yet"))
     }
 }
 

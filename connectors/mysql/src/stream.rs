@@ -125,6 +125,9 @@ impl ChangeStream for MysqlStream {
         }
     }
 
+    /// The end of the log comes by itself.
+    fn hurry(&mut self) {}
+
     fn head(&self) -> Head {
         let shared = self.shared.lock().expect("no holder panics");
         Head {

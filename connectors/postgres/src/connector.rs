@@ -3,7 +3,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use async_trait::async_trait;
 use connector_api::{
     Capture, ChangeStream, Connector, Continuity, Error, Lineage, Position, Result, ResumePoint,
-    Survey,
+    SnapshotReader, Survey,
 };
 
 use crate::config::{PostgresConfig, Slot};
@@ -224,6 +224,14 @@ impl Connector for PostgresConnector {
             }
         }
         Ok(Box::new(PostgresStream::open(session, opening, &self.config).await?))
+    }
+
+    fn coordinate(&self, position: &Position) -> Result<u64> {
+        Lsn::from_position(position).map(|lsn| lsn.0)
+    }
+
+    async fn snapshot_reader(&self) -> Result<Box<dyn SnapshotReader>> {
+        Err(Error::bug("no reader of tables yet"))
     }
 }
 

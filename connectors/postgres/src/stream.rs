@@ -103,6 +103,8 @@ impl ChangeStream for PostgresStream {
         });
     }
 
+    fn hurry(&mut self) {}
+
     fn head(&self) -> Head {
         let shared = self.shared.lock().expect("no holder panics");
         let confirmed = self.wishes.borrow().confirmed;

@@ -45,6 +45,8 @@ pub struct BatchBuilder {
     end: String,
     layouts: Option<Arc<[TableLayout]>>,
     progressed: bool,
+    /// Whether a large transaction is handed over in blocks.
+    in_blocks: bool,
 }
 
 /// What [`BatchBuilder::begin`] needs to know of a transaction.
@@ -74,7 +76,19 @@ impl BatchBuilder {
             end: start.as_str().to_owned(),
             layouts: None,
             progressed: false,
+            in_blocks: true,
         }
+    }
+
+    /// A builder for rows that were read at `place` rather than logged: a transaction stays in one
+    /// piece, and who fills it looks at [`Self::data_bytes`].
+    pub fn in_one_piece(place: &Position) -> Self {
+        Self { in_blocks: false, ..Self::new(place) }
+    }
+
+    /// Bytes of captured columns that are not handed over yet.
+    pub fn data_bytes(&self) -> usize {
+        self.data.len()
     }
 
     /// The index of a table's shape in the batches to come. A shape that changes gets another.
@@ -298,12 +312,13 @@ impl BatchBuilder {
     }
 
     fn changed(&mut self) {
-        let data_len = self.data.len();
+        let (data_len, in_blocks) = (self.data.len(), self.in_blocks);
         let open = self.opened();
         open.next_ordinal += 1;
         open.rows_since_boundary += 1;
         let bytes = data_len - open.data_at_boundary;
-        if open.rows_since_boundary >= BLOCK_ROWS || bytes >= BLOCK_BYTES {
+        let is_block = open.rows_since_boundary >= BLOCK_ROWS || bytes >= BLOCK_BYTES;
+        if is_block && in_blocks {
             open.rows_since_boundary = 0;
             open.data_at_boundary = data_len;
             let rows = open.next_ordinal;
