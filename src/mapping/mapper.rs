@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use connector_api::{Batch, Begin, ClearCause, RowChange, SourceEvent, TableName};
 
 use super::block::{After, Block};
@@ -6,11 +8,13 @@ use super::definition::Kind;
 use super::emit::{Emitter, Scratch};
 use super::held::Held;
 use super::plan::{Plan, TablePlan};
-use super::row::{Binding, Row, write_json};
+use super::row::{Binding, Row};
 use super::standing::{Standing, Unusable, standing};
+use super::transaction::{Rejected, Transaction};
+use super::watch::Watch;
 use crate::state::{Owners, RowsDelta, TableRows};
 use crate::stock::encode::{Encoder, Records};
-use crate::stock::{SellerId, SourceName};
+use crate::stock::{Provenance, SellerId, SourceName};
 
 /// Whose events are made.
 #[derive(Debug, Clone)]
@@ -21,61 +25,6 @@ pub struct SourceIdentity {
     pub source: SourceName,
     /// High part of every version.
     pub epoch: u32,
-}
-
-/// The transaction being mapped.
-#[derive(Debug, Default)]
-pub(super) struct Transaction {
-    pub(super) coordinate: u64,
-    pub(super) committed_at_us: i64,
-    pub(super) txid: String,
-    pub(super) position: String,
-    /// Whether more of it follows in a later batch.
-    continues: bool,
-}
-
-impl Transaction {
-    /// The row as a dead letter: mapped columns only.
-    fn reject(&self, batch: &Batch, row: &RowChange, reason: String) -> Rejected {
-        let schema = batch.table(row.table);
-        let image = batch.after(row).or_else(|| batch.before(row));
-        let mut columns = vec![b'{'];
-        let values = image.iter().flat_map(|image| image.values());
-        for (column, value) in schema.columns.iter().zip(values) {
-            if value == connector_api::Value::Absent {
-                continue;
-            }
-            if columns.len() > 1 {
-                columns.push(b',');
-            }
-            write_json(connector_api::Value::Text(&column.name), &mut columns);
-            columns.push(b':');
-            write_json(value, &mut columns);
-        }
-        columns.push(b'}');
-        Rejected {
-            table: schema.name.to_string(),
-            position: self.position.clone(),
-            row: row.ordinal,
-            reason,
-            columns: String::from_utf8(columns).expect("JSON is text"),
-        }
-    }
-}
-
-/// A row that could not be mapped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejected {
-    /// `schema.table`.
-    pub table: String,
-    /// Its transaction's place in the log.
-    pub position: String,
-    /// Its ordinal in the transaction.
-    pub row: u32,
-    /// Why, for people.
-    pub reason: String,
-    /// The mapped columns as a JSON object.
-    pub columns: String,
 }
 
 /// Something that happened to a table as a whole.
@@ -138,8 +87,8 @@ pub struct Mapped {
 
 /// What is remembered of one table.
 #[derive(Debug, Default)]
-struct TableState {
-    rows: TableRows,
+pub(super) struct TableState {
+    pub(super) rows: TableRows,
     /// By mapping.
     owners: Vec<Owners>,
 }
@@ -148,16 +97,19 @@ struct TableState {
 /// it is, and where that is impossible the mapper is thrown away and loaded anew from the store.
 #[derive(Debug)]
 pub struct Mapper {
-    source: SourceIdentity,
-    encoder: Encoder,
-    plan: Plan,
-    tables: Vec<TableState>,
-    bindings: Vec<Binding>,
-    transaction: Transaction,
+    pub(super) source: SourceIdentity,
+    pub(super) encoder: Encoder,
+    pub(super) plan: Plan,
+    pub(super) tables: Vec<TableState>,
+    pub(super) bindings: Vec<Binding>,
+    pub(super) transaction: Transaction,
     folding: Block,
     immediate: Block,
-    held: Held,
+    pub(super) held: Held,
     scratch: Scratch,
+    pub(super) watch: Watch,
+    /// Tables that a snapshot is due of.
+    dirty: BTreeSet<usize>,
 }
 
 impl Mapper {
@@ -179,7 +131,16 @@ impl Mapper {
             immediate: Block::default(),
             held: Held::default(),
             scratch: Scratch::default(),
+            watch: Watch::default(),
+            dirty: BTreeSet::new(),
         }
+    }
+
+    /// Names the tables that a snapshot is due of, as `schema.table`: what cannot be known of their
+    /// rows is left to it.
+    pub fn set_dirty<'a>(&mut self, tables: impl Iterator<Item = &'a String>) {
+        let place = |name: &String| self.plan.tables.iter().position(|table| table.text == *name);
+        self.dirty = tables.filter_map(place).collect();
     }
 
     /// Takes back a stored row of the cache. Rows of tables no longer mapped are passed over.
@@ -194,14 +155,14 @@ impl Mapper {
         if !plan.cached {
             return Ok(());
         }
-        let row = crate::state::CachedRow::decode(stored, &plan.columns)
+        let state = &mut self.tables[index];
+        let id = state
+            .rows
+            .load(stored, &plan.columns, plan.identity_width)
             .map_err(|error| format!("{error}: table {table}"))?;
-        let view = Row::cached(&row);
-        let Some(id) = view.id(plan.identity_width) else {
-            return Err(format!("a cached row without its key: table {table}"));
-        };
+        let view = Row::cached(state.rows.get(&id).expect("it was loaded above"));
         let who = (&self.source.seller, &self.source.source);
-        for (mapping, owners) in plan.mappings.iter().zip(&mut self.tables[index].owners) {
+        for (mapping, owners) in plan.mappings.iter().zip(&mut state.owners) {
             let arena = &mut self.folding.arena;
             if let (true, Ok(Standing::Live(key))) =
                 (mapping.owned, standing(mapping, &view, who, arena))
@@ -210,7 +171,6 @@ impl Mapper {
             }
         }
         self.folding.arena.clear();
-        self.tables[index].rows.load(id, row);
         Ok(())
     }
 
@@ -251,6 +211,8 @@ impl Mapper {
     fn begin(&mut self, batch: &Batch, begin: &Begin) {
         let txid = batch.text(begin.txid);
         let transaction = &mut self.transaction;
+        transaction.capture = Provenance::Stream;
+        transaction.first_ordinal = 0;
         transaction.coordinate = begin.coordinate;
         transaction.committed_at_us = begin.committed_at_us;
         transaction.txid.clear();
@@ -292,7 +254,7 @@ impl Mapper {
         self.tables[table].owners.iter_mut().for_each(Owners::clear);
     }
 
-    fn row(&mut self, batch: &Batch, row: &RowChange, out: &mut Mapped) {
+    pub(super) fn row(&mut self, batch: &Batch, row: &RowChange, out: &mut Mapped) {
         out.counts.rows += 1;
         let Some(binding) = bind(&mut self.bindings, batch, row.table, &self.plan) else {
             out.counts.filtered += 1;
@@ -309,6 +271,10 @@ impl Mapper {
         let plan = &self.plan.tables[table];
         let state = &mut self.tables[table];
         let images = Images::of(batch, row, binding, plan, &state.rows);
+        if self.watch.is_of(table) && self.transaction.capture == Provenance::Stream {
+            let who = (&self.source.seller, &self.source.source);
+            self.watch.note(&self.transaction, plan, images.both(), who);
+        }
         let mut touched = false;
         for (mapping, owners) in plan.mappings.iter().enumerate().zip(&mut state.owners) {
             let (place, mapping) = mapping;
@@ -325,8 +291,13 @@ impl Mapper {
                     touched = true;
                 }
                 Ok(None) => {}
-                Err(Unusable(reason)) => {
+                // The snapshot that is due reads the row as it is then.
+                Err(Unusable::Unseen(_)) if self.dirty.contains(&table) => {
+                    self.watch.lose(table);
+                }
+                Err(unusable) => {
                     touched = true;
+                    let reason = unusable.into_reason();
                     out.rejected.push(self.transaction.reject(batch, row, reason));
                 }
             }
@@ -339,7 +310,7 @@ impl Mapper {
     }
 
     /// Makes an event of every touch that is left.
-    fn flush(&mut self, batch: &Batch, which: Which, out: &mut Mapped) {
+    pub(super) fn flush(&mut self, batch: &Batch, which: Which, out: &mut Mapped) {
         let block = match which {
             Which::Folding => &self.folding,
             Which::Immediate => &self.immediate,
@@ -398,7 +369,7 @@ impl Mapper {
         }
     }
 
-    fn collect_rows(&mut self, out: &mut Mapped) {
+    pub(super) fn collect_rows(&mut self, out: &mut Mapped) {
         for (plan, state) in self.plan.tables.iter().zip(&mut self.tables) {
             let delta = state.rows.take_delta(&plan.columns);
             if !delta.is_empty() {
@@ -414,7 +385,7 @@ impl Mapper {
 
 /// Which block of touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
+pub(super) enum Which {
     /// Folded per key until the block of the transaction ends.
     Folding,
     /// Published one by one.
@@ -422,7 +393,7 @@ enum Which {
 }
 
 /// The binding for a table of `batch`; `None` when no mapping speaks of it.
-fn bind<'a>(
+pub(super) fn bind<'a>(
     bindings: &'a mut Vec<Binding>,
     batch: &Batch,
     table: u32,

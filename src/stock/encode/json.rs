@@ -323,6 +323,7 @@ fn operation(operation: Operation) -> &'static str {
         Operation::Update => "update",
         Operation::Delete => "delete",
         Operation::Truncate => "truncate",
+        Operation::Read => "read",
     }
 }
 
