@@ -54,6 +54,11 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// Whether it says something of the rows of this table.
+    pub fn concerns(&self, table: &TableName) -> bool {
+        self.table == *table
+    }
+
     /// Every expression with the key it stands under.
     pub fn expressions(&self) -> Vec<(&'static str, &Expression)> {
         let mut all = vec![("item", &self.item)];

@@ -46,6 +46,11 @@ impl Ledger {
         end
     }
 
+    /// Whether batch `number`, and every one before it, is durable.
+    pub fn is_durable(&self, number: u64) -> bool {
+        number <= self.committed
+    }
+
     /// Batches between socket and sink.
     pub fn len(&self) -> usize {
         self.in_flight.len()
