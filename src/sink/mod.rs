@@ -36,6 +36,11 @@ pub enum ControlKind {
     ScopeCleared,
     /// A table's rows have another shape.
     SchemaChanged,
+    /// A table is read as a whole: `table`, `position`, `reason`, `estimated_rows`.
+    SnapshotStarted,
+    /// All of a table has been read and published: `table`, `position`, `rows`, `levels`,
+    /// `removed`, `sums`.
+    SnapshotCompleted,
 }
 
 impl ControlKind {
@@ -46,6 +51,8 @@ impl ControlKind {
             ControlKind::EpochBumped => "epoch_bumped",
             ControlKind::ScopeCleared => "scope_cleared",
             ControlKind::SchemaChanged => "schema_changed",
+            ControlKind::SnapshotStarted => "snapshot_started",
+            ControlKind::SnapshotCompleted => "snapshot_completed",
         }
     }
 }
