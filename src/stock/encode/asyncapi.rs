@@ -210,7 +210,7 @@ fn snapshot_started() -> Value {
 }
 
 fn snapshot_completed() -> Value {
-    let sum = json!({ "type": "string", "pattern": "^-?[0-9]+(\\.[0-9]*[1-9])?$" });
+    let sum = json!({ "type": "string", "pattern": "^-?(0|[1-9][0-9]*)(\\.[0-9]{0,8}[1-9])?$" });
     let sums = json!({ "on_hand": sum, "available": sum, "reserved": sum, "incoming": sum });
     object(
         &["table", "position", "rows", "levels", "removed"],
