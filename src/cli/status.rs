@@ -10,7 +10,7 @@ use super::{Exit, Failure, print};
 use crate::config::{Config, SellerConfig};
 use crate::http::SELLERS_PATH;
 use crate::state::Checkpoint;
-use crate::telemetry::SourceStatus;
+use crate::telemetry::{SnapshotProgress, SourceStatus};
 
 /// How long a running process may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -127,11 +127,24 @@ fn table(statuses: &[SourceStatus]) -> String {
         for fix in status.fix.iter().flat_map(|fix| fix.lines()) {
             line("  fix: ", fix);
         }
+        if let Some(snapshot) = &status.snapshot {
+            line("  snapshot: ", &progress(snapshot));
+        }
         for (table, reason) in &status.dirty_tables {
             line("  not to be trusted: ", &format!("{table} ({reason})"));
         }
     }
     text
+}
+
+/// `public.stock, reading, 12000 of about 50000 rows (24 %)`.
+fn progress(snapshot: &SnapshotProgress) -> String {
+    let SnapshotProgress { table, phase, rows, estimated_rows } = snapshot;
+    let read = match (estimated_rows, snapshot.percent()) {
+        (Some(about), Some(percent)) => format!("{rows} of about {about} rows ({percent} %)"),
+        _ => format!("{rows} rows"),
+    };
+    format!("{table}, {phase}, {read}")
 }
 
 /// Bytes for people: `184 B`, `16.0 MiB`.
@@ -172,6 +185,22 @@ acme/main  halted  1.5 KiB  -      3     2       0             -
   not to be trusted: public.stock (truncated)
 ";
         assert_eq!(table(&statuses), wanted);
+    }
+
+    #[test]
+    fn a_table_that_is_read_is_shown_with_how_far_it_is() {
+        let snapshot = |rows, estimated_rows| SnapshotProgress {
+            table: "public.stock".to_owned(),
+            phase: "reading".to_owned(),
+            rows,
+            estimated_rows,
+        };
+        let shown = |rows, about| progress(&snapshot(rows, about));
+        let half = "public.stock, reading, 500 of about 1000 rows (50 %)";
+        assert_eq!(shown(500, Some(1000)), half);
+        assert!(shown(2000, Some(1000)).ends_with("(99 %)"), "an estimate can be too low");
+        assert_eq!(shown(7, Some(0)), "public.stock, reading, 7 rows");
+        assert_eq!(shown(7, None), "public.stock, reading, 7 rows");
     }
 
     #[test]

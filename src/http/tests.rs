@@ -10,7 +10,7 @@ use super::*;
 use crate::config::{Loader, SellerConfig};
 use crate::progress::Lifecycle;
 use crate::state::{Checkpoint, MappingRevision};
-use crate::telemetry::{SellerMetrics, names};
+use crate::telemetry::{SellerMetrics, SnapshotStatus, names};
 
 struct Server {
     address: SocketAddr,
@@ -143,6 +143,13 @@ async fn metrics_carry_seller_and_source_and_every_name_is_there() {
     server.board.shard().committed(Duration::from_millis(1));
     server.board.brokers().answered("kafka:9092", Duration::from_millis(1));
     server.board.brokers().failed("kafka:9092", "timeout", 1);
+    let snapshot = SnapshotStatus {
+        table: "public.stock".to_owned(),
+        phase: "reading",
+        rows: 0,
+        estimated_rows: None,
+    };
+    metrics.snapshot(Some(snapshot));
     let (status, body) = server.get("/metrics").await;
     assert_eq!(status, 200);
     let line = format!(r#"{}{{seller="acme",source="main"}} 7"#, names::ROWS_READ.name);
@@ -150,6 +157,33 @@ async fn metrics_carry_seller_and_source_and_every_name_is_there() {
     for name in names::ALL {
         assert!(body.contains(&format!("# HELP {} ", name.name)), "{} is missing", name.name);
     }
+}
+
+#[tokio::test]
+async fn a_table_that_is_read_is_in_the_status_and_its_rows_are_counted_once() {
+    let server = Server::start().await;
+    let metrics = server.metrics();
+    let set = |table: &str, rows| {
+        let table = table.to_owned();
+        let phase = "reading";
+        metrics.snapshot(Some(SnapshotStatus { table, phase, rows, estimated_rows: Some(100) }));
+    };
+    // The second table goes on where an earlier process ended, and then begins anew.
+    for (table, rows) in [("a", 0), ("a", 40), ("a", 40), ("a", 60), ("b", 50), ("b", 55), ("b", 0)]
+    {
+        set(table, rows);
+    }
+    let gauge = |name: names::Name| format!(r#"{}{{seller="acme",source="main"}}"#, name.name);
+    let body = server.get("/metrics").await.1;
+    assert!(body.contains(&format!("{} 65\n", gauge(names::SNAPSHOT_ROWS))), "{body}");
+    assert!(body.contains(&format!("{} 1\n", gauge(names::SNAPSHOT_ACTIVE))), "{body}");
+    let all: serde_json::Value = serde_json::from_str(&server.get(SELLERS_PATH).await.1).unwrap();
+    let wanted = r#"{"estimated_rows":100,"phase":"reading","rows":0,"table":"b"}"#;
+    assert_eq!(all[0]["snapshot"], serde_json::from_str::<serde_json::Value>(wanted).unwrap());
+    metrics.snapshot(None);
+    let body = server.get("/metrics").await.1;
+    assert!(body.contains(&format!("{} 0\n", gauge(names::SNAPSHOT_ACTIVE))), "{body}");
+    assert!(!server.get(SELLERS_PATH).await.1.contains("snapshot"));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::metrics::{BrokerMetrics, Metrics, ShardMetrics, SourceCounters};
 use super::now_us;
+use super::snapshot::{SnapshotProgress, SnapshotStatus};
 use crate::config::SellerConfig;
 use crate::progress::Lifecycle;
 use crate::state::Checkpoint;
@@ -54,6 +55,10 @@ impl StatusBoard {
         let mut standing = locked(&metrics.shared.standing);
         if standing.state.as_str() != state.as_str() {
             standing.since = Timestamp::now();
+        }
+        // Whoever starts again says anew how far it is.
+        if state == Lifecycle::Starting {
+            standing.snapshot = None;
         }
         standing.state = state;
     }
@@ -110,6 +115,7 @@ struct Standing {
     last_contact: Option<Instant>,
     oldest_unconfirmed_us: Option<i64>,
     dirty_tables: BTreeMap<String, String>,
+    snapshot: Option<SnapshotStatus>,
 }
 
 impl Standing {
@@ -122,6 +128,7 @@ impl Standing {
             last_contact: None,
             oldest_unconfirmed_us: None,
             dirty_tables: BTreeMap::new(),
+            snapshot: None,
         }
     }
 }
@@ -173,6 +180,14 @@ impl SellerMetrics {
         }
     }
 
+    /// How far the table is that is being read as a whole; `None` when there is none.
+    pub fn snapshot(&self, status: Option<SnapshotStatus>) {
+        let mut standing = locked(&self.shared.standing);
+        let rows = status.as_ref().map_or(0, |now| now.rows_since(standing.snapshot.as_ref()));
+        self.counters.snapshot_rows.inc_by(rows);
+        standing.snapshot = status;
+    }
+
     fn status(&self) -> SourceStatus {
         let standing = locked(&self.shared.standing);
         let (reason, fix) = match &standing.state {
@@ -197,6 +212,7 @@ impl SellerMetrics {
             dead_letters: self.counters.dead_letters.get(),
             restarts: self.counters.restarts.get(),
             dirty_tables: standing.dirty_tables.clone(),
+            snapshot: standing.snapshot.as_ref().map(SnapshotProgress::from),
         }
     }
 }
@@ -242,6 +258,9 @@ pub struct SourceStatus {
     pub restarts: u64,
     /// Tables whose published levels cannot be trusted, and why.
     pub dirty_tables: BTreeMap<String, String>,
+    /// The table that is being read as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotProgress>,
 }
 
 impl SourceStatus {
@@ -267,6 +286,7 @@ impl SourceStatus {
             dead_letters: 0,
             restarts: 0,
             dirty_tables: checkpoint.map(|known| known.dirty_tables.clone()).unwrap_or_default(),
+            snapshot: None,
         }
     }
 

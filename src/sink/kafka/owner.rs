@@ -11,7 +11,8 @@ use tracing::warn;
 use super::KafkaOptions;
 use super::client::{PATIENCE, Told};
 use super::records::{Plan, Record};
-use super::stored::{self, Contents};
+use super::scan;
+use super::stored::{self, Contents, PARTITION};
 use super::topics::{Topic, Topics};
 use super::transaction::{Outlet, Undone};
 use crate::sink::{CommitError, OpenError, Shard};
@@ -101,7 +102,7 @@ pub(super) fn shut_out(
 fn end_of_checkpoints(options: &KafkaOptions, asking: &BaseConsumer<Told>) -> Result<i64> {
     let begun = Instant::now();
     loop {
-        match stored::ends_of(options, asking, Topic::Checkpoints) {
+        match scan::ends_of(options, asking, (Topic::Checkpoints, PARTITION)) {
             Ok((_, end)) => return Ok(end),
             Err(error) if *error.fault() == Fault::Transient && begun.elapsed() < PATIENCE => {}
             Err(error) => return Err(error),
