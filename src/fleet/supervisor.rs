@@ -81,6 +81,7 @@ async fn attempt(charge: &Charge) -> Result<Ended> {
         config: charge.config.clone(),
         keep: charge.keep.clone(),
         shard: charge.shard.clone(),
+        state: Arc::clone(&charge.state),
         metrics: charge.telemetry.board.seller(&charge.config),
         shutdown: charge.shutdown.clone(),
         until_current: charge.goal.until_current,

@@ -39,6 +39,8 @@ pub struct TableSnapshot {
     pub number: u32,
     /// What it is made for.
     pub reason: String,
+    /// A hash of what its rows mean.
+    pub meaning: String,
     /// The version that stood for "now" when it began: a key that was published last before it, and
     /// not since, has no row.
     pub since: String,
@@ -263,6 +265,7 @@ mod tests {
             table: "public.stock".into(),
             number: 1,
             reason: "first start".into(),
+            meaning: String::new(),
             since: String::new(),
             phase: SnapshotPhase::Sweeping,
             rows: 0,
