@@ -4,9 +4,11 @@
 //! |---|---|
 //! | this one | the stream loop |
 //! | `start` | from what is stored and what the server says to an open stream |
+//! | `request` | what somebody outside may want of it |
 //! | `connector` | the wiring: which connector a configuration means |
 
 mod connector;
+mod request;
 mod start;
 
 use std::collections::VecDeque;
@@ -16,6 +18,7 @@ use connector_api::{Batch, ChangeStream, Connector, Error, Position, Result};
 use tokio::sync::{mpsc, watch};
 
 pub use connector::{Keep, check_source, connect};
+pub use request::SnapshotRequest;
 use start::NextCapture;
 pub use start::{Start, preflight, start};
 
@@ -48,6 +51,8 @@ pub struct Surroundings {
     pub until_current: bool,
     /// Bytes this seller may have between socket and sink.
     pub buffer_bytes: usize,
+    /// What somebody outside wants of it.
+    pub requests: mpsc::Receiver<SnapshotRequest>,
 }
 
 /// Why a seller's loop ended without an error.
