@@ -5,9 +5,11 @@
 //! | this one | the stream loop |
 //! | `start` | from what is stored and what the server says to an open stream |
 //! | `snapshot` | the tables that have to be read, beside the stream |
+//! | `request` | what somebody outside may want of it |
 //! | `connector` | the wiring: which connector a configuration means |
 
 mod connector;
+mod request;
 mod snapshot;
 mod start;
 
@@ -19,6 +21,7 @@ use connector_api::{Batch, ChangeStream, Connector, Error, Position, Result};
 use tokio::sync::{mpsc, watch};
 
 pub use connector::{Keep, check_source, connect};
+pub use request::SnapshotRequest;
 use snapshot::Snapshots;
 use start::NextCapture;
 pub use start::{Start, preflight, start};
@@ -54,6 +57,8 @@ pub struct Surroundings {
     pub until_current: bool,
     /// Bytes this seller may have between socket and sink.
     pub buffer_bytes: usize,
+    /// What somebody outside wants of it.
+    pub requests: mpsc::Receiver<SnapshotRequest>,
 }
 
 /// Why a seller's loop ended without an error.
@@ -133,7 +138,9 @@ impl Seller {
                 _ = tick.tick() => self.save_idle_progress(IDLE_PROGRESS)?,
                 // 4. The log, as long as there is room for it.
                 batch = self.stream.read(), if self.has_room() => self.take(&batch?)?,
-                // 5. What was in the tables already.
+                // 5. Somebody wants tables to be read.
+                Some(request) = self.surroundings.requests.recv() => self.requested(request),
+                // 6. What was in the tables already.
                 wake = self.snapshots.next(), if self.has_room() => self.wake(wake)?,
             }
             self.advance_snapshot()?;

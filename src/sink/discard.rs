@@ -23,6 +23,10 @@ impl Sink for Discard {
         Ok(false)
     }
 
+    async fn holder(&self, _: Shard) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     async fn open(&self, _: Shard) -> Result<Opened, OpenError> {
         Ok(Opened { writer: Box::new(self.clone()), state: Arc::new(self.clone()), store: None })
     }

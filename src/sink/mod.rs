@@ -206,6 +206,14 @@ pub enum OpenError {
     Fenced(Error),
 }
 
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Failed(error) | OpenError::Fenced(error) => error,
+        }
+    }
+}
+
 impl From<CommitError> for OpenError {
     fn from(error: CommitError) -> Self {
         match error {
@@ -251,6 +259,10 @@ pub fn check_property(_: &str, _: &str) -> std::result::Result<(), String> {
 pub trait Sink: Send + Sync {
     /// Whether nothing has ever been stored here.
     async fn is_new(&self) -> Result<bool>;
+
+    /// Who may be at work on the shard and would be shut out by [`Sink::open`]. `None` where nobody
+    /// is, and where opening says by itself who holds it.
+    async fn holder(&self, shard: Shard) -> Result<Option<String>>;
 
     /// Takes the shard: from here on no earlier owner can commit.
     async fn open(&self, shard: Shard) -> Result<Opened, OpenError>;

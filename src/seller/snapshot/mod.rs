@@ -21,7 +21,7 @@ pub(super) use due::mark_due;
 use due::{FIRST_START, TOO_GREAT, count, meaning_of, next_due};
 use reading::{Found, Order, Reading};
 
-use super::Seller;
+use super::{Seller, SnapshotRequest};
 use crate::fleet::retry::{Delays, delays};
 use crate::mapping::{Mapped, Synthetic, Vanished};
 use crate::progress::Pace;
@@ -33,6 +33,8 @@ use crate::telemetry::{SnapshotStatus, chain, now_us};
 
 /// Rows or keys of one commit of a sweep.
 const SWEPT_AT_ONCE: usize = 4096;
+/// Why a table is read that somebody named.
+const ASKED_FOR: &str = "asked for";
 /// How often the server is asked where its log ends, while a chunk waits for the stream.
 const HURRY_EVERY: Duration = Duration::from_millis(10);
 
@@ -155,6 +157,28 @@ impl Seller {
     pub(super) fn taint(&mut self, table: String, reason: String) {
         self.checkpoint.taint(table, reason);
         self.retable();
+    }
+
+    /// Somebody wants tables to be read.
+    pub(super) fn requested(&mut self, request: SnapshotRequest) {
+        let SnapshotRequest { table, answer } = request;
+        let known = self.snapshots.order.iter().map(TableName::to_string);
+        let wanted: Vec<String> =
+            known.filter(|known| table.as_ref().is_none_or(|table| table == known)).collect();
+        let automatic = self.surroundings.config.source.snapshot.automatic;
+        let refusal = match (wanted.is_empty(), automatic) {
+            (_, false) => Some("snapshot = \"never\" stands in its file"),
+            (true, _) => Some("no level is read from that table, so there is nothing to compare"),
+            (false, true) => None,
+        };
+        if refusal.is_none() {
+            for table in &wanted {
+                self.taint(table.clone(), ASKED_FOR.to_owned());
+            }
+            self.unsaved_since.get_or_insert_with(Instant::now);
+        }
+        // Who has gone need not be told.
+        let _ = answer.send(refusal.map_or(Ok(wanted), |why| Err(why.to_owned())));
     }
 
     pub(super) fn wake(&mut self, wake: Option<Wake>) -> Result<()> {

@@ -114,6 +114,18 @@ impl Sink for Kafka {
         .await
     }
 
+    async fn holder(&self, shard: Shard) -> Result<Option<String>> {
+        let options = Arc::clone(&self.options);
+        blocking(move || {
+            let asking = consumer(&options, Isolation::Uncommitted)?;
+            match topics::are_missing(&options, &asking)? {
+                true => Ok(None),
+                false => owner::holder(&options, shard),
+            }
+        })
+        .await
+    }
+
     async fn open(&self, shard: Shard) -> Result<Opened, OpenError> {
         let options = Arc::clone(&self.options);
         blocking(move || open(&options, shard)).await

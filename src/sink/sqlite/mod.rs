@@ -70,6 +70,11 @@ impl Sink for Sqlite {
         Ok(!self.options.path.exists())
     }
 
+    /// The lock of the file tells.
+    async fn holder(&self, _: Shard) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     async fn open(&self, _: Shard) -> Result<Opened, OpenError> {
         let (options, lock) = (self.options.clone(), Arc::clone(&self.lock));
         let path = options.path.clone();
