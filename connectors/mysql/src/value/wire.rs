@@ -71,7 +71,9 @@ impl Selected {
     ) -> Result<(), Unreadable> {
         match (self, value) {
             (_, Value::NULL) => out.push(Cell::Null),
-            (Self::Integer { unsigned: true }, Value::UInt(number)) => out.push(Cell::UInt(*number)),
+            (Self::Integer { unsigned: true }, Value::UInt(number)) => {
+                out.push(Cell::UInt(*number))
+            }
             (Self::Integer { unsigned }, Value::Int(number)) => out.push(match unsigned {
                 true => Cell::UInt(u64::try_from(*number).map_err(|_| other("integer"))?),
                 false => Cell::Int(*number),

@@ -8,11 +8,8 @@ use super::*;
 fn pushed(selected: &Selected, value: Value) -> Result<String, Unreadable> {
     let mut out = BatchBuilder::new(&Position::new(""));
     out.begin(BeginText { coordinate: 1, committed_at_us: 0, txid: "", position: "" });
-    let column = connector_api::Column {
-        name: "v".into(),
-        type_name: String::new(),
-        identity: false,
-    };
+    let column =
+        connector_api::Column { name: "v".into(), type_name: String::new(), identity: false };
     let schema = TableSchema { name: TableName::new("s", "t"), columns: vec![column] };
     let table = out.table(&std::sync::Arc::new(schema));
     let image = out.image();
