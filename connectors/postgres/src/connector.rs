@@ -10,6 +10,7 @@ use crate::config::{PostgresConfig, Slot};
 use crate::doctor::{self, Facts, System};
 use crate::position::{LogIdentity, Lsn};
 use crate::session::{Session, SqlClient};
+use crate::snapshot::TableReader;
 use crate::stream::{Opening, PostgresStream};
 
 /// One PostgreSQL database.
@@ -231,7 +232,7 @@ impl Connector for PostgresConnector {
     }
 
     async fn snapshot_reader(&self) -> Result<Box<dyn SnapshotReader>> {
-        Err(Error::bug("no reader of tables yet"))
+        Ok(Box::new(TableReader::connect(&self.config).await?))
     }
 }
 

@@ -28,4 +28,4 @@ pub(crate) use facts::{Facts, System, parse_forks};
 pub(crate) use findings::findings;
 pub(crate) use gather::gather;
 pub(crate) use predecessor::end_predecessor;
-pub(crate) use quote::{identifier, literal};
+pub(crate) use quote::{identifier, literal, qualified};
