@@ -26,7 +26,7 @@ use crate::config::SellerConfig;
 use crate::mapping::{Mapped, Mapper, Notice};
 use crate::progress::Ledger;
 use crate::shard::{Receipt, Shard, Submission};
-use crate::sink::{ControlKind, ControlRecord, DeadLetter, Part, RowEntry};
+use crate::sink::{ControlKind, ControlRecord, DeadLetter, Forgets, Part, RowEntry};
 use crate::state::Checkpoint;
 use crate::telemetry::{SellerMetrics, now_us};
 
@@ -255,6 +255,7 @@ fn part(checkpoint: &Checkpoint, mapped: Mapped, config: &SellerConfig) -> Part 
         dead_letters: dead_letters.collect(),
         rows: rows.collect(),
         checkpoint: Some(checkpoint.encode()),
+        forgets: Forgets::default(),
     }
 }
 
