@@ -2,8 +2,8 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use async_trait::async_trait;
 use connector_api::{
-    Capture, ChangeStream, Connector, Continuity, Error, Lineage, Position, Result, ResumePoint,
-    SnapshotReader, Survey,
+    Capture, ChangeStream, Connector, Continuity, Detached, Error, Lineage, Position, Result,
+    ResumePoint, SnapshotReader, Survey,
 };
 
 use crate::config::{PostgresConfig, Slot};
@@ -229,6 +229,14 @@ impl Connector for PostgresConnector {
 
     fn coordinate(&self, position: &Position) -> Result<u64> {
         Lsn::from_position(position).map(|lsn| lsn.0)
+    }
+
+    async fn detach(&self) -> Result<Detached> {
+        let client = SqlClient::connect(&self.config).await?;
+        let facts = doctor::gather(&client, &self.config, &Capture::default()).await?;
+        let detached = doctor::detach(&client, &self.config, &facts).await?;
+        client.close().await;
+        Ok(detached)
     }
 
     async fn snapshot_reader(&self) -> Result<Box<dyn SnapshotReader>> {
