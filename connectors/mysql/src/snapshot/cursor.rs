@@ -92,7 +92,8 @@ impl Kind {
 
     /// What a cursor keeps as SQL; `None` for what it never keeps.
     fn literal(&self, kept: &str) -> Option<String> {
-        let is_hex = || kept.len() % 2 == 0 && kept.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_hex =
+            || kept.len().is_multiple_of(2) && kept.bytes().all(|byte| byte.is_ascii_hexdigit());
         match self {
             Self::Number | Self::Bits | Self::Label => number(kept).then(|| kept.to_owned()),
             Self::Float => {

@@ -47,7 +47,7 @@ async fn busy(shop: &Shop, engine: &str, kinds: &[Kind]) -> (Vec<Chunk>, Vec<Tra
     let (next, stop) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
     let writers: Vec<_> = kinds
         .iter()
-        .map(|kind| tokio::spawn(write(shop.config(), *kind, next.clone(), stop.clone())))
+        .map(|kind| tokio::spawn(write(shop.config(), *kind, Arc::clone(&next), Arc::clone(&stop))))
         .collect();
     let mut shelf = Shelf::open(shop).await;
     let mut chunks = Vec::new();
@@ -56,7 +56,10 @@ async fn busy(shop: &Shop, engine: &str, kinds: &[Kind]) -> (Vec<Chunk>, Vec<Tra
         if round % 10 == 5 {
             shop.sql("flush binary logs");
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        let written = next.load(Ordering::Relaxed);
+        while next.load(Ordering::Relaxed) < written + 4 {
+            tokio::task::yield_now().await;
+        }
     }
     stop.store(true, Ordering::Relaxed);
     for writer in writers {
