@@ -98,6 +98,17 @@ impl LogEnd {
         })
     }
 
+    /// The last transactions before it (MariaDB); `None` when its file is gone.
+    pub(super) async fn transactions_before(
+        &self,
+        conn: &mut Conn,
+    ) -> Result<Option<MariaPosition>, Failed> {
+        let LogPosition { file, offset, .. } = &self.place;
+        let sql = "SELECT BINLOG_GTID_POS(?, ?)";
+        let row: Option<Row> = conn.exec_first(sql, (file.as_str(), offset)).await?;
+        row.and_then(|row| text(&row, 0)).map(|position| maria(&position)).transpose()
+    }
+
     pub(super) fn coordinate(&self) -> u64 {
         LogPosition::coordinate(&self.place.file, self.place.offset)
     }

@@ -29,7 +29,7 @@ async fn every_row_of_a_table_is_gone_through_once_whatever_its_key() {
         ];
         for (name, columns, values) in tables {
             let depth = match shop.is_mariadb() {
-                true => "",
+                true => "set max_recursive_iterations = 9999;",
                 false => "set cte_max_recursion_depth = 9999;",
             };
             shop.sql(&format!(
@@ -59,7 +59,7 @@ async fn what_stands_in_for_a_primary_key_gives_every_row_once() {
             tables.push(("down", "a int, b int, primary key (a desc, b)"));
             tables.push((
                 "dark",
-                "b int not null, c int not null, unique k (b) invisible, unique (c)",
+                "b int not null, c int not null, unique (c), unique a (b) invisible",
             ));
         }
         for (name, columns) in tables {
@@ -105,18 +105,16 @@ async fn the_key_that_mysql_generates_is_a_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_table_without_a_key_is_refused_with_its_size_and_what_to_do() {
     for shop in each("a large table without a key", &[]) {
-        shop.sql(
-            "create table heap (note longblob);
-             insert into heap values (repeat('x', 20000000)), (repeat('y', 20000000));
-             insert into heap select * from heap;
-             analyze table heap",
-        );
+        let rows = vec!["(repeat('x', 10000000))"; 8].join(",");
+        shop.sql(&format!(
+            "create table heap (note longblob); insert into heap values {rows}; analyze table heap"
+        ));
         let mut shelf = Shelf::open(&shop).await;
         let error = shelf.try_chunk("heap", &["note"], None, 10).await.unwrap_err();
         let told = error.to_string();
-        assert!(told.contains("`shop`.`heap`") && told.contains("MiB"), "{told}");
+        assert!(told.contains("shop.heap") && told.contains("MiB"), "{told}");
         let Fault::Operator { fix } = error.fault() else { panic!("{error:?}") };
-        assert!(fix.starts_with("ALTER TABLE `shop`.`heap` ADD PRIMARY KEY"), "{fix}");
+        assert!(fix.starts_with("ALTER TABLE shop.heap ADD PRIMARY KEY"), "{fix}");
     }
 }
 
