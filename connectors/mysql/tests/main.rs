@@ -12,6 +12,7 @@ mod login;
 mod misbehaving;
 mod recorded;
 mod replica;
+mod snapshot;
 mod stream;
 mod support;
 mod tls;

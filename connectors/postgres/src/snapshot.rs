@@ -30,6 +30,7 @@ use connector_api::{Chunk, ChunkRequest, Error, Position, Result, SnapshotReader
 use crate::config::PostgresConfig;
 use crate::session::ServerMessage;
 use channel::Channel;
+pub(crate) use shape::KEY_INDEX;
 use shape::Shape;
 
 /// Rows of the first chunk of a table, of which nobody knows yet how wide they are.

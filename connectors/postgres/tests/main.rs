@@ -11,6 +11,7 @@ mod refused;
 mod rows;
 mod session;
 mod shapes;
+mod snapshot;
 mod stream;
 mod support;
 mod tls;

@@ -148,7 +148,7 @@ impl Shape {
         }
         let facts: Vec<Fact<'_>> = columns
             .iter()
-            .map(|row| fact(row))
+            .map(fact)
             .collect::<Option<_>>()
             .ok_or_else(|| Error::definite(format!("the catalog says nothing of {table}")))?;
         let shape = Self::of_facts(table, wanted, &facts);
@@ -254,7 +254,8 @@ const BASE_TYPE: &str = "WITH RECURSIVE below AS (
 
 /// The best index of table `c` that tells every row from every other: all rows are in it, and none
 /// of its columns is NULL (which from 18 on a column may be that is said not to).
-const KEY_INDEX: &str = "SELECT i.* FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid
+pub(crate) const KEY_INDEX: &str =
+    "SELECT i.* FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid
     JOIN pg_am am ON am.oid = ic.relam AND am.amname = 'btree'
     WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid
       AND i.indpred IS NULL AND i.indexprs IS NULL
