@@ -314,6 +314,8 @@ impl Seller {
         match found {
             Found::Settled(estimated) => return self.settled(estimated),
             Found::Chunk(chunk) => {
+                let (high, here) = (&chunk.fence.high, &self.checkpoint.point.position);
+                tracing::debug!(%high, %here, next = chunk.next.is_some(), "a chunk was read");
                 self.snapshots.hurried = Instant::now();
                 self.snapshots.chunk = Some(chunk);
                 self.stream.hurry();
