@@ -103,7 +103,7 @@ pub fn keys(version: MysqlVersion) -> Vec<(&'static str, Vec<&'static str>)> {
         keys.push(("inet6", vec!["'::1'", "'::'", "'2001:db8::'", "'::ffff:1.2.3.4'"]));
     } else {
         keys.push(("varchar(20) collate utf8mb4_0900_ai_ci", vec!["'a'", "'a '", "'b'", "'ss'"]));
-        keys.push(("varchar(20) collate utf8mb4_ja_0900_as_cs", vec!["'か'", "'カ'", "'a'"]));
+        keys.push(("varchar(20) collate utf8mb4_ja_0900_as_cs_ks", vec!["'か'", "'カ'", "'a'"]));
     }
     if version.is_mariadb() && version != MysqlVersion::Mariadb105 {
         let uuids = vec![

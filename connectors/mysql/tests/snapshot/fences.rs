@@ -186,3 +186,35 @@ async fn nobody_settles_before_what_has_not_happened_yet() {
         assert_eq!(lines(&shelf.chunk("stock", &["id"], None, 10).await), ["Int(1)"]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_the_log_and_waits_for_a_replica_is_not_seen_and_waited_for() {
+    for shop in each("a commit that waits for a replica", &[]) {
+        if !shop.is_mariadb() {
+            continue;
+        }
+        shop.sql(
+            "set global rpl_semi_sync_master_timeout = 3000;
+             set global rpl_semi_sync_master_wait_point = 'AFTER_SYNC';
+             set global rpl_semi_sync_master_enabled = 1",
+        );
+        let mut stream = shop.stream(&["stock"]).await;
+        let mut session = OpenSession::start(&shop.config()).await;
+        let waiting = tokio::spawn(async move {
+            session.execute("insert into stock values (1, 1, 'a')").await;
+        });
+        stream.expect(&["insert stock #0 id=1 qty=1 note='a'"]).await;
+        let mut shelf = Shelf::open(&shop).await;
+        let early = shelf.chunk("stock", &["id"], None, 10).await;
+        assert!(!waiting.is_finished(), "it has been seen before it could be asked for");
+        assert_eq!(lines(&early).len(), 0);
+        let coordinate = shop.connector().coordinate(&stream.point.position).unwrap() - 1;
+        assert!(!early.fence.sight.sees(coordinate, ""), "{:?}", early.fence);
+        shelf.settle(&stream.point.position).await;
+        let late = shelf.chunk("stock", &["id"], None, 10).await;
+        assert_eq!(lines(&late), ["Int(1)"]);
+        assert!(late.fence.sight.sees(coordinate, ""), "{:?}", late.fence);
+        waiting.await.unwrap();
+        stream.close().await;
+    }
+}
