@@ -3,6 +3,7 @@
 mod detach;
 mod documented;
 mod gaps;
+mod guard;
 mod idle;
 #[cfg(feature = "kafka")]
 mod kafka;

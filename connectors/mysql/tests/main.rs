@@ -8,6 +8,7 @@ mod detach;
 mod doctor;
 mod dump;
 mod images;
+mod keeping;
 mod login;
 mod misbehaving;
 mod recorded;

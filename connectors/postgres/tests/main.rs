@@ -5,6 +5,7 @@ mod conformance;
 mod continuity;
 mod detach;
 mod doctor;
+mod keeping;
 mod misbehaving;
 mod promotion;
 mod refused;
