@@ -143,6 +143,9 @@ pub(super) fn read(section: Section<'_>, schema: &str) -> Option<Block> {
         tracked,
         unit,
         coalesce,
+        lookups: Vec::new(),
+        sum: Vec::new(),
+        removal_grace_ms: 0,
     };
     Some(Block { definition, places })
 }

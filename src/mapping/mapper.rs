@@ -1,14 +1,16 @@
 use connector_api::{Batch, Begin, ClearCause, RowChange, SourceEvent, TableName};
 
-use super::block::{After, Block};
+use super::block::{After, Block, Cause, Touch};
 use super::change::{Change, Images};
 use super::definition::Kind;
 use super::emit::{Emitter, Scratch};
 use super::held::Held;
+use super::level::Level;
+use super::memory::TableState;
 use super::plan::{Plan, TablePlan};
 use super::row::{Binding, Row, write_json};
 use super::standing::{Standing, Unusable, standing};
-use crate::state::{Owners, RowsDelta, TableRows};
+use crate::state::{Owners, RowsDelta};
 use crate::stock::encode::{Encoder, Records};
 use crate::stock::{SellerId, SourceName};
 
@@ -136,38 +138,28 @@ pub struct Mapped {
     pub oldest_committed_at_us: Option<i64>,
 }
 
-/// What is remembered of one table.
-#[derive(Debug, Default)]
-struct TableState {
-    rows: TableRows,
-    /// By mapping.
-    owners: Vec<Owners>,
-}
-
 /// Maps batches to events. It changes its own state as it goes: a commit that fails is resent as
 /// it is, and where that is impossible the mapper is thrown away and loaded anew from the store.
 #[derive(Debug)]
 pub struct Mapper {
-    source: SourceIdentity,
-    encoder: Encoder,
-    plan: Plan,
-    tables: Vec<TableState>,
+    pub(super) source: SourceIdentity,
+    pub(super) encoder: Encoder,
+    pub(super) plan: Plan,
+    pub(super) tables: Vec<TableState>,
     bindings: Vec<Binding>,
-    transaction: Transaction,
-    folding: Block,
-    immediate: Block,
-    held: Held,
-    scratch: Scratch,
+    pub(super) transaction: Transaction,
+    pub(super) folding: Block,
+    pub(super) immediate: Block,
+    pub(super) held: Held,
+    pub(super) scratch: Scratch,
+    /// Whether rows were loaded that derived mappings have not been told of.
+    pub(super) unlinked: bool,
 }
 
 impl Mapper {
     /// A mapper that remembers nothing yet.
     pub fn new(source: SourceIdentity, encoder: Encoder, plan: Plan) -> Self {
-        let state = |table: &TablePlan| TableState {
-            rows: TableRows::default(),
-            owners: table.mappings.iter().map(|_| Owners::default()).collect(),
-        };
-        let tables = plan.tables.iter().map(state).collect();
+        let tables = plan.tables.iter().map(TableState::new).collect();
         Self {
             source,
             encoder,
@@ -179,6 +171,7 @@ impl Mapper {
             immediate: Block::default(),
             held: Held::default(),
             scratch: Scratch::default(),
+            unlinked: false,
         }
     }
 
@@ -204,19 +197,21 @@ impl Mapper {
         for (mapping, owners) in plan.mappings.iter().zip(&mut self.tables[index].owners) {
             let arena = &mut self.folding.arena;
             if let (true, Ok(Standing::Live(key))) =
-                (mapping.owned, standing(mapping, &view, who, arena))
+                (mapping.owned && !mapping.derived, standing(mapping, &view, who, arena))
             {
                 owners.add(arena.get(key.record).as_bytes(), &id);
             }
         }
         self.folding.arena.clear();
         self.tables[index].rows.load(id, row);
+        self.unlinked |= plan.derives;
         Ok(())
     }
 
     /// Maps one batch.
     pub fn apply(&mut self, batch: &Batch) -> Mapped {
         let mut out = Mapped::default();
+        self.link();
         let mut open = false;
         for event in batch.events() {
             match event {
@@ -284,12 +279,13 @@ impl Mapper {
 
     /// All rows of a table are gone: what was remembered of them goes too.
     fn clear(&mut self, name: &TableName) {
-        let Some(table) = self.plan.tables.iter().position(|table| table.name == *name) else {
-            return;
-        };
+        let Some(table) = self.plan.place_of(name) else { return };
         self.folding.forget(table);
         self.tables[table].rows.clear();
         self.tables[table].owners.iter_mut().for_each(Owners::clear);
+        if self.plan.tables[table].derives {
+            self.forget_derived(table);
+        }
     }
 
     fn row(&mut self, batch: &Batch, row: &RowChange, out: &mut Mapped) {
@@ -312,6 +308,9 @@ impl Mapper {
         let mut touched = false;
         for (mapping, owners) in plan.mappings.iter().enumerate().zip(&mut state.owners) {
             let (place, mapping) = mapping;
+            if mapping.derived {
+                continue;
+            }
             let block = if mapping.coalesce && mapping.kind == Kind::Level {
                 &mut self.folding
             } else {
@@ -331,10 +330,19 @@ impl Mapper {
                 }
             }
         }
-        out.counts.filtered += u64::from(!touched);
-        if plan.cached {
+        if plan.derives {
+            let moved = images.into_moved(plan);
+            let derived = self.derive(moved, table, Cause::of(row));
+            out.counts.coalesced += derived.folded;
+            touched |= derived.touched;
+            if let Some(Unusable(reason)) = derived.unusable {
+                touched = true;
+                out.rejected.push(self.transaction.reject(batch, row, reason));
+            }
+        } else if plan.cached {
             images.remember(plan, &mut state.rows);
         }
+        out.counts.filtered += u64::from(!touched);
         self.flush(batch, Which::Immediate, out);
     }
 
@@ -355,23 +363,18 @@ impl Mapper {
             };
             let key = block.arena.get(touch.key.record);
             self.held.supersede(key);
-            let state = &self.tables[touch.table];
-            let owner = state.owners[touch.mapping].of(key.as_bytes());
-            let binding = self.bindings.iter().find(|binding| {
-                std::sync::Arc::ptr_eq(&binding.schema, batch.table(touch.row.table))
-            });
-            let after = batch.after(&touch.row).zip(binding);
-            let cached = owner.and_then(|(id, owners)| Some((state.rows.get(id)?, owners)));
-            let row = match (emitter.mapping.owned, touch.after, after, cached) {
-                (true, _, _, Some((row, owners))) => Some((Row::cached(row), owners)),
-                (false, After::Live, Some((image, binding)), _) => {
-                    let view = binding.row(image, None);
-                    let cached = view.id(plan.identity_width).filter(|_| plan.cached);
-                    let cached = cached.and_then(|id| state.rows.get(&id));
-                    Some((binding.row(image, cached), 1))
-                }
-                _ => None,
-            };
+            let (table, mapping) = (touch.table, touch.mapping);
+            let derived = emitter.mapping.derived;
+            let level = derived
+                .then(|| Level::of(&self.plan, &self.tables, (table, mapping), key.as_bytes()))
+                .flatten();
+            if let Some(level) = level {
+                emitter.stated(touch, level.stated(), &mut self.scratch, |event| {
+                    out.records.push(&self.encoder, event);
+                });
+                continue;
+            }
+            let row = row_behind((plan, &self.tables[table]), &self.bindings, batch, (touch, key));
             let (records, encoder) = (&mut out.records, &self.encoder);
             match row {
                 Some((row, _)) if emitter.mapping.kind == Kind::Movement => {
@@ -410,6 +413,27 @@ impl Mapper {
             out.rows.push((Held::TABLE.to_owned(), held));
         }
     }
+}
+
+/// The row that speaks for a touched key, and how many stand behind it.
+fn row_behind<'a>(
+    (plan, state): (&'a TablePlan, &'a TableState),
+    bindings: &'a [Binding],
+    batch: &'a Batch,
+    (touch, key): (&Touch, &str),
+) -> Option<(Row<'a>, usize)> {
+    if plan.mappings[touch.mapping].owned {
+        let (id, owners) = state.owners[touch.mapping].of(key.as_bytes())?;
+        return Some((Row::cached(state.rows.get(id)?), owners));
+    }
+    let row = touch.row.filter(|_| matches!(touch.after, After::Live))?;
+    let shape = batch.table(row.table);
+    let same = |binding: &&Binding| std::sync::Arc::ptr_eq(&binding.schema, shape);
+    let binding = bindings.iter().find(same)?;
+    let (image, before) = (batch.after(&row)?, batch.before(&row));
+    let id = binding.row(image, None).behind(before).id(plan.identity_width);
+    let cached = id.filter(|_| plan.cached).and_then(|id| state.rows.get(&id));
+    Some((binding.row(image, cached).behind(before), 1))
 }
 
 /// Which block of touches.

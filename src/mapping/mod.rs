@@ -10,10 +10,14 @@
 //! | file | owns |
 //! |---|---|
 //! | `expression` | the checked SQL subset and its evaluation |
-//! | `definition`, `plan` | from words to compiled fields and the columns to capture |
+//! | `definition`, `compile`, `plan` | from words to compiled fields and the columns to capture |
 //! | `field`, `row` | reading one value out of a row image, completed from the cache |
 //! | `standing` | what one image says of its key: live, outside, removed |
 //! | `change` | from what a row said before and says now to the keys it touches |
+//! | `lookup`, `sum` | rows of other tables beside a row, and sums over the rows of a key |
+//! | `derive` | what a change of one row means for every row that depends on it |
+//! | `level` | what is said of a key that takes more than one row |
+//! | `memory` | what is remembered of a table |
 //! | `block` | the last touch of every key within one block of a transaction |
 //! | `held` | removals that wait for the end of a large transaction |
 //! | `mapper` | a batch in, everything that follows out |
@@ -21,20 +25,27 @@
 
 mod block;
 mod change;
+mod compile;
+mod complete;
 mod definition;
+mod derive;
 mod emit;
 pub mod expression;
 mod field;
 mod held;
+mod level;
+mod lookup;
 mod mapper;
+mod memory;
 mod plan;
 mod row;
 mod standing;
+mod sum;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-pub use definition::{Definition, Kind};
+pub use definition::{Definition, Kind, Lookup};
 pub use mapper::{Counts, Mapped, Mapper, Notice, Rejected, SourceIdentity};
 pub use plan::{Plan, PlanError};
 pub use row::write_json;

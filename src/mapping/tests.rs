@@ -5,6 +5,9 @@ use connector_api::{
     Position, TableDescription, TableName, TableSchema, TextKind, Value,
 };
 
+mod lookups;
+mod world;
+
 use super::*;
 use crate::stock::encode::Encoder;
 use crate::stock::{Measure, SellerId, SourceName};
@@ -45,6 +48,9 @@ fn definition(item: &str, change: impl FnOnce(&mut Definition)) -> Definition {
         tracked: None,
         unit: "EA".to_owned(),
         coalesce: true,
+        lookups: Vec::new(),
+        sum: Vec::new(),
+        removal_grace_ms: 0,
     };
     change(&mut definition);
     definition
