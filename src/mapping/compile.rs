@@ -244,21 +244,13 @@ impl<'a> Compiler<'a> {
     fn lookups(&mut self) -> Vec<LookupPlan> {
         let mut plans = Vec::new();
         let mut start = self.layouts[self.own].columns.len();
-        let mut left: Vec<usize> = (0..self.from.lookups.len()).collect();
-        let mut given: Vec<usize> = Vec::new();
-        while !left.is_empty() {
-            let ready = |nth: &usize| {
-                let mut needed = self.needs(*nth).into_iter();
-                needed.all(|other| given.contains(&other))
-            };
-            let Some(at) = left.iter().position(ready) else {
-                let found = "lookups that need each other's columns".to_owned();
-                let fix = "let one of them ask with columns of the stock table alone";
-                self.error(format!("lookup[{}].on", left[0] + 1), found, fix);
-                return plans;
-            };
-            let nth = left.remove(at);
-            given.push(nth);
+        let order = self.from.lookup_order().unwrap_or_else(|first| {
+            let found = "lookups that need each other's columns".to_owned();
+            let fix = "let one of them ask with columns of the stock table alone";
+            self.error(format!("lookup[{}].on", first + 1), found, fix);
+            Vec::new()
+        });
+        for nth in order {
             let known = self.errors.len();
             let plan = self.lookup(nth, start);
             if self.errors.len() == known {
@@ -267,12 +259,6 @@ impl<'a> Compiler<'a> {
             }
         }
         plans
-    }
-
-    /// The lookups whose columns a lookup asks with.
-    fn needs(&self, nth: usize) -> Vec<usize> {
-        let asked = self.from.lookups[nth].on.iter().flat_map(|(_, value)| value.columns());
-        asked.filter_map(|column| self.from.lookup_of(column)).collect()
     }
 
     fn lookup(&mut self, nth: usize, start: usize) -> LookupPlan {
@@ -403,7 +389,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// What a column stands for must be told without doubt: the value of one row, or a sum.
+    /// Sums are of numbers, or of what is read as numbers.
     fn check_sums(&mut self) {
         let from = self.from;
         let layout = &self.layouts[self.own];
@@ -418,26 +404,6 @@ impl<'a> Compiler<'a> {
                     self.error("sum", found, "name columns that hold numbers");
                 }
                 Some(_) => {}
-            }
-        }
-        if from.sum.is_empty() {
-            return;
-        }
-        for (key, expression) in from.expressions() {
-            let summed = |column: &&str| from.sum.iter().any(|sum| sum == column);
-            let columns = expression.columns();
-            if from.quantities.iter().any(|(measure, _)| measure.as_str() == key) {
-                if let Some(plain) = columns.iter().find(|column| !summed(column)) {
-                    let found = format!("{plain}, which is not in `sum`: which row's is meant?");
-                    let fix = format!("add \"{plain}\" to `sum`, or leave it out");
-                    self.error(key, found, fix);
-                }
-            } else if let (false, Some(sum)) =
-                (matches!(key, "where" | "removed_when"), columns.iter().find(|c| summed(c)))
-            {
-                let found = format!("{sum}, which is added up: no one row says it");
-                let fix = "sums can be used in on_hand, available, reserved and incoming";
-                self.error(key, found, fix);
             }
         }
     }

@@ -96,6 +96,25 @@ impl Definition {
         self.lookups.iter().position(gives)
     }
 
+    /// The lookups in an order in which each needs only what those before it have found; `Err`
+    /// names one of those that need each other.
+    pub fn lookup_order(&self) -> Result<Vec<usize>, usize> {
+        let needs = |nth: usize| {
+            let asked = self.lookups[nth].on.iter().flat_map(|(_, value)| value.columns());
+            asked.filter_map(|column| self.lookup_of(column))
+        };
+        let mut order: Vec<usize> = Vec::new();
+        while order.len() < self.lookups.len() {
+            let left = (0..self.lookups.len()).filter(|nth| !order.contains(nth));
+            let ready = left.clone().find(|nth| needs(*nth).all(|other| order.contains(&other)));
+            match ready {
+                Some(nth) => order.push(nth),
+                None => return Err(left.min().unwrap_or(0)),
+            }
+        }
+        Ok(order)
+    }
+
     /// The columns of the stock table that it needs, in the order of their first use.
     pub fn columns_needed(&self) -> Vec<&str> {
         let own = self.expressions().into_iter().map(|(_, expression)| expression);

@@ -112,7 +112,7 @@ pub(super) struct Joined<'a> {
 }
 
 /// The most lookups of one mapping.
-pub(super) const LOOKUPS_MAX: usize = 16;
+pub const LOOKUPS_MAX: usize = 16;
 
 impl<'a> Joined<'a> {
     /// The row with what the lookups of `mapping`, whose links these are, find for it.

@@ -46,6 +46,7 @@ mod sum;
 mod tests;
 
 pub use definition::{Definition, Kind, Lookup};
+pub use lookup::LOOKUPS_MAX;
 pub use mapper::{Counts, Mapped, Mapper, Notice, Rejected, SourceIdentity};
 pub use plan::{Plan, PlanError};
 pub use row::write_json;
