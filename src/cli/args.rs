@@ -94,6 +94,15 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  tailstock --config tailstock.toml status")]
     Status(JsonArgs),
 
+    /// Read tables of a seller as a whole and publish what is in them
+    ///
+    /// Changes go on meanwhile. The running process does it, and this command shows how far it is.
+    /// Where none runs, the next one begins with it.
+    #[command(after_help = "Examples:\n  tailstock --config tailstock.toml snapshot acme\n  \
+                            tailstock --config tailstock.toml snapshot acme public.stock \
+                            --no-wait")]
+    Snapshot(SnapshotArgs),
+
     /// Print the machine-readable description of what is published
     #[command(after_help = "Example:\n  tailstock schema > stock-event.schema.json\n  \
                             tailstock schema --format asyncapi > stock.asyncapi.json")]
@@ -117,6 +126,38 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct JsonArgs {
+    /// Print JSON for programs instead of text for people
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// One source of one seller.
+#[derive(Debug, Args)]
+pub(super) struct TargetArgs {
+    /// The seller, as its file names it
+    pub(super) seller: String,
+
+    /// Which of the seller's sources, where it has several
+    #[arg(long, value_name = "NAME")]
+    pub(super) source: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SnapshotArgs {
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+
+    /// The table, schema.table [default: every table that a mapping reads]
+    pub(super) table: Option<String>,
+
+    /// Return at once instead of when everything has been read
+    #[arg(long)]
+    pub(super) no_wait: bool,
+
+    /// Take the store although somebody who may have ended had it last; only where no process runs
+    #[arg(long)]
+    pub(super) take_over: bool,
+
     /// Print JSON for programs instead of text for people
     #[arg(long)]
     pub(super) json: bool,

@@ -6,16 +6,21 @@
 //! | `exit` | exit codes, failures and how they are told |
 //! | `process` | what commands that work until told to stop share: logs, HTTP, signals |
 //! | `source` | the source that the options of `tail` mean |
-//! | `run`, `tail`, `validate`, `status` | one command each |
+//! | `target`, `client`, `store` | which source; the running process; what is stored where none runs |
+//! | `run`, `tail`, `validate`, `status`, `snapshot` | one command each |
 
 mod args;
+mod client;
 mod exit;
 mod process;
 mod run;
 mod sink;
+mod snapshot;
 mod source;
 mod status;
+mod store;
 mod tail;
+mod target;
 mod validate;
 
 use std::io::Write;
@@ -48,6 +53,7 @@ fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         Command::Validate(args) => validate::validate(load(cli), args.json),
         Command::Tail(args) => tail(cli, args),
         Command::Status(args) => status::status(&load(cli)?, args.json),
+        Command::Snapshot(args) => snapshot::snapshot(&load(cli)?, args),
         Command::Schema(args) => schema(args),
         Command::Completions(args) => completions(args),
     }

@@ -1,5 +1,4 @@
 use std::future::Future;
-use std::sync::Arc;
 
 use connector_api::{Error, Result};
 use tokio::runtime::Runtime;
@@ -10,8 +9,9 @@ use tracing::{info, warn};
 use super::args::Cli;
 use super::{Exit, Failure};
 use crate::config::{Config, LogConfig};
+use crate::fleet::Outside;
 use crate::http;
-use crate::telemetry::{Telemetry, chain, start_logging};
+use crate::telemetry::{chain, start_logging};
 
 /// Starts writing log lines, as the command line says or else the configuration.
 pub(super) fn start_logs(cli: &Cli, log: &LogConfig) {
@@ -57,7 +57,7 @@ where
 /// Serves HTTP, if the configuration wants it, for as long as `work` lasts.
 pub(super) async fn with_http<F>(
     config: &Config,
-    telemetry: &Telemetry,
+    outside: &Outside,
     work: F,
 ) -> std::result::Result<Exit, Failure>
 where
@@ -67,7 +67,7 @@ where
     let listener = http::bind(address).await?;
     info!(%address, "serving /metrics, /healthz, /readyz and /v1/sellers");
     let (end, ended) = watch::channel(false);
-    let server = tokio::spawn(http::serve(listener, Arc::clone(&telemetry.board), ended));
+    let server = tokio::spawn(http::serve(listener, outside.clone(), ended));
     let done = work.await;
     end.send_replace(true);
     let served: Result<()> = match server.await {

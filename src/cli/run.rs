@@ -1,9 +1,11 @@
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use super::args::{Cli, RunArgs};
 use super::{Exit, Failure, process, sink};
 use crate::config::{Config, LogFormat};
-use crate::fleet::{self, Goal};
+use crate::fleet::{self, Desk, Goal, Outside};
 use crate::progress::{Next, next_after};
 use crate::seller::{self, Keep};
 use crate::telemetry::Telemetry;
@@ -11,9 +13,10 @@ use crate::telemetry::Telemetry;
 /// Follows every seller until told to stop.
 pub(super) fn run(cli: &Cli, config: &Config, args: &RunArgs) -> Result<Exit, Failure> {
     process::start_logs(cli, &config.log);
-    let telemetry = Telemetry::default();
+    let desk = Arc::new(Desk::of(config));
+    let outside = Outside { telemetry: Telemetry::default(), desk };
     let ended = process::until_signal(|stop| {
-        process::with_http(config, &telemetry, follow(config, &telemetry, args, stop))
+        process::with_http(config, &outside, follow(config, &outside, args, stop))
     });
     let for_programs = cli.log_format.unwrap_or(config.log.format) == LogFormat::Json;
     ended.map_err(|failure| if for_programs { failure.logged() } else { failure })
@@ -21,14 +24,14 @@ pub(super) fn run(cli: &Cli, config: &Config, args: &RunArgs) -> Result<Exit, Fa
 
 async fn follow(
     config: &Config,
-    telemetry: &Telemetry,
+    outside: &Outside,
     args: &RunArgs,
     stop: watch::Receiver<bool>,
 ) -> Result<Exit, Failure> {
     for seller in &config.sellers {
-        telemetry.board.seller(seller);
+        outside.telemetry.board.seller(seller);
     }
-    let sink = sink::open(config, &telemetry.board)?;
+    let sink = sink::open(config, &outside.telemetry.board)?;
     let mut halted = Vec::new();
     // A sink that cannot be asked is waited for below, with everybody else.
     if sink.is_new().await.unwrap_or(false) {
@@ -40,7 +43,7 @@ async fn follow(
     }
     if halted.is_empty() {
         let goal = Goal { until_current: args.until_current };
-        halted = fleet::run(config, sink, telemetry, goal, stop).await?;
+        halted = fleet::run(config, sink, outside, goal, stop).await?;
     }
     if halted.is_empty() {
         return Ok(Exit::Done);

@@ -1,19 +1,14 @@
 use std::fmt::Write as _;
-use std::io::{Read, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::time::Duration;
 
 use connector_api::Error;
 
+use super::client::Client;
 use super::sink;
 use super::{Exit, Failure, print};
 use crate::config::{Config, SellerConfig};
 use crate::http::SELLERS_PATH;
 use crate::state::Checkpoint;
-use crate::telemetry::SourceStatus;
-
-/// How long a running process may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::telemetry::{SnapshotProgress, SourceStatus};
 
 /// Tells how every seller of the running process stands; when none runs, what is stored.
 pub(super) fn status(config: &Config, json: bool) -> Result<Exit, Failure> {
@@ -36,13 +31,13 @@ pub(super) fn status(config: &Config, json: bool) -> Result<Exit, Failure> {
 
 /// What the running process says of itself.
 fn running(config: &Config) -> Result<String, Failure> {
-    let Some(address) = config.http else {
-        let what = "the running process cannot be asked: its HTTP server is turned off";
-        let fix = "give it an address: [http] listen = \"127.0.0.1:8642\"";
-        return Err(Failure::new(Exit::Failed, what, fix));
-    };
-    get(reachable(address), SELLERS_PATH).map_err(|error| {
-        let what = format!("no running tailstock answers on {address}: {error}");
+    let client = Client::of(config)?;
+    let answer = client.get(SELLERS_PATH).and_then(|answer| match answer.status {
+        200 => Ok(answer.body),
+        status => Err(std::io::Error::other(format!("it says {status}"))),
+    });
+    answer.map_err(|error| {
+        let what = format!("no running tailstock answers on {}: {error}", client.address);
         let fix = format!("start it: tailstock --config {} run", config.file.display());
         Failure::new(Exit::Failed, what, &fix)
     })
@@ -63,33 +58,6 @@ fn stored(config: &Config) -> Result<Option<Vec<SourceStatus>>, Failure> {
     let statuses: Result<Vec<SourceStatus>, Error> =
         config.sellers.iter().zip(checkpoints).map(status).collect();
     Ok(Some(statuses?))
-}
-
-/// Where a listener on `address` is reached from this machine.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
-}
-
-/// The body of a successful answer. HTTP/1.0: the answer ends with its connection.
-fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let first = head.lines().next().unwrap_or("");
-    if first.split(' ').nth(1) != Some("200") {
-        return Err(std::io::Error::other(format!("it says {first:?}")));
-    }
-    Ok(body.to_owned())
 }
 
 fn table(statuses: &[SourceStatus]) -> String {
@@ -127,11 +95,24 @@ fn table(statuses: &[SourceStatus]) -> String {
         for fix in status.fix.iter().flat_map(|fix| fix.lines()) {
             line("  fix: ", fix);
         }
+        if let Some(snapshot) = &status.snapshot {
+            line("  snapshot: ", &progress(snapshot));
+        }
         for (table, reason) in &status.dirty_tables {
             line("  not to be trusted: ", &format!("{table} ({reason})"));
         }
     }
     text
+}
+
+/// `public.stock, reading, 12000 of about 50000 rows (24 %)`.
+pub(super) fn progress(snapshot: &SnapshotProgress) -> String {
+    let SnapshotProgress { table, phase, rows, estimated_rows } = snapshot;
+    let read = match (estimated_rows, snapshot.percent()) {
+        (Some(about), Some(percent)) => format!("{rows} of about {about} rows ({percent} %)"),
+        _ => format!("{rows} rows"),
+    };
+    format!("{table}, {phase}, {read}")
 }
 
 /// Bytes for people: `184 B`, `16.0 MiB`.
@@ -172,6 +153,22 @@ acme/main  halted  1.5 KiB  -      3     2       0             -
   not to be trusted: public.stock (truncated)
 ";
         assert_eq!(table(&statuses), wanted);
+    }
+
+    #[test]
+    fn a_table_that_is_read_is_shown_with_how_far_it_is() {
+        let snapshot = |rows, estimated_rows| SnapshotProgress {
+            table: "public.stock".to_owned(),
+            phase: "reading".to_owned(),
+            rows,
+            estimated_rows,
+        };
+        let shown = |rows, about| progress(&snapshot(rows, about));
+        let half = "public.stock, reading, 500 of about 1000 rows (50 %)";
+        assert_eq!(shown(500, Some(1000)), half);
+        assert!(shown(2000, Some(1000)).ends_with("(99 %)"), "an estimate can be too low");
+        assert_eq!(shown(7, Some(0)), "public.stock, reading, 7 rows");
+        assert_eq!(shown(7, None), "public.stock, reading, 7 rows");
     }
 
     #[test]

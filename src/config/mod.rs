@@ -38,7 +38,7 @@ pub use problem::{Place, Problem, Problems, Text};
 pub use secret::Secret;
 pub use seller_file::SellerConfig;
 pub use sink::{SinkConfig, SqliteConfig};
-pub use source::SourceConfig;
+pub use source::{SnapshotConfig, SourceConfig};
 
 /// A checked configuration.
 #[derive(Debug, Clone)]

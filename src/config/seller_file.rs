@@ -22,6 +22,8 @@ pub struct SellerConfig {
     /// 32 hex digits that change when a `[[stock]]` block says something else. Comments, layout,
     /// the order of keys and everything outside those blocks do not count.
     pub mapping_hash: String,
+    /// The same of each definition alone.
+    pub definition_hashes: Vec<String>,
     /// The file.
     pub file: PathBuf,
     /// Where `seller` stands, for messages.
@@ -50,7 +52,7 @@ pub(super) fn load(loader: &Loader<'_>, file: &Path) -> Result<SellerConfig, Vec
     let root = document.parse(&text);
     let seller = root
         .as_ref()
-        .and_then(|root| read(Section::root(&document, root), &outside, file, mapping_hash(&text)));
+        .and_then(|root| read(Section::root(&document, root), &outside, file, hashes(&text)));
     let problems = document.into_problems();
     seller.filter(|_| problems.is_empty()).ok_or(problems)
 }
@@ -59,7 +61,7 @@ fn read(
     root: Section<'_>,
     outside: &Outside<'_>,
     file: &Path,
-    mapping_hash: String,
+    (mapping_hash, definition_hashes): (String, Vec<String>),
 ) -> Option<SellerConfig> {
     let seller = root.required_text(&SELLER).and_then(|name| checked_name(&root, name));
     if !root.has(SOURCE.name) {
@@ -85,6 +87,7 @@ fn read(
         source,
         definitions,
         mapping_hash,
+        definition_hashes,
         file: file.to_owned(),
         place: seller.place,
         places,
@@ -93,13 +96,18 @@ fn read(
     config
 }
 
-/// See [`SellerConfig::mapping_hash`].
-fn mapping_hash(text: &str) -> String {
+/// [`SellerConfig::mapping_hash`] and [`SellerConfig::definition_hashes`].
+fn hashes(text: &str) -> (String, Vec<String>) {
     let table: toml::Table = toml::from_str(text).unwrap_or_default();
     let stock = table.get(STOCK.name).cloned().unwrap_or(toml::Value::Array(Vec::new()));
-    let alone = toml::Table::from_iter([(STOCK.name.to_owned(), stock)]);
-    let canonical = toml::to_string(&alone).expect("what was parsed can be written");
-    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(canonical.as_bytes()))
+    let hash = |stock: toml::Value| {
+        let alone = toml::Table::from_iter([(STOCK.name.to_owned(), stock)]);
+        let canonical = toml::to_string(&alone).expect("what was parsed can be written");
+        format!("{:032x}", xxhash_rust::xxh3::xxh3_128(canonical.as_bytes()))
+    };
+    let each = stock.as_array().into_iter().flatten();
+    let each = each.map(|one| hash(toml::Value::Array(vec![one.clone()]))).collect();
+    (hash(stock), each)
 }
 
 /// A seller's source that is described twice.
@@ -137,15 +145,16 @@ pub(super) fn twice(sellers: &[SellerConfig]) -> Vec<Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::mapping_hash;
+    use super::hashes;
 
     #[test]
     fn the_hash_of_a_mapping_is_of_what_it_says_and_not_of_how() {
         let one = "seller = 'a'\n[[stock]]\ntable = 'public.t'\nitem = 'id'\n";
         let same = "seller = 'b'\n# new\n[[stock]]\nitem = \"id\" # the id\ntable='public.t'\n";
         let other = "seller = 'a'\n[[stock]]\ntable = 'public.t'\nitem = 'sku'\n";
-        assert_eq!(mapping_hash(one), mapping_hash(same));
-        assert_ne!(mapping_hash(one), mapping_hash(other));
-        assert_eq!(mapping_hash(one).len(), 32);
+        assert_eq!(hashes(one), hashes(same));
+        assert_ne!(hashes(one).0, hashes(other).0);
+        assert_ne!(hashes(one).1, hashes(other).1);
+        assert_eq!(hashes(one).0.len(), 32);
     }
 }

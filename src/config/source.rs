@@ -17,8 +17,44 @@ pub struct SourceConfig {
     pub url: String,
     /// What to log in with, besides what the URL names.
     pub password: Option<Secret>,
+    /// Whether and how fast its tables are read.
+    pub snapshot: SnapshotConfig,
     /// Where `url` stands, for messages.
     pub place: Place,
+}
+
+/// Whether and how fast the tables of a source are read, besides its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotConfig {
+    /// Whether at all. Without, what was there before the first start is unknown until it changes.
+    pub automatic: bool,
+    /// Rows a second at most.
+    pub rows_per_s: Option<u32>,
+}
+
+impl Default for SnapshotConfig {
+    fn default() -> Self {
+        Self { automatic: true, rows_per_s: None }
+    }
+}
+
+const SNAPSHOT: Key = Key {
+    name: "snapshot",
+    wanted: "\"automatic\" or \"never\"",
+    example: "snapshot = \"automatic\"",
+};
+const SNAPSHOT_ROWS_PER_S: Key = Key {
+    name: "snapshot_rows_per_s",
+    wanted: "a number from 1 to 10000000",
+    example: "snapshot_rows_per_s = 5000",
+};
+
+fn snapshot(section: &Section<'_>) -> SnapshotConfig {
+    let words = [("automatic", true), ("never", false)];
+    let automatic = section.word(&SNAPSHOT, &words).unwrap_or(true);
+    let rows_per_s = section.number(&SNAPSHOT_ROWS_PER_S, 1..=10_000_000);
+    let rows_per_s = rows_per_s.and_then(|rows| u32::try_from(rows).ok());
+    SnapshotConfig { automatic, rows_per_s }
 }
 
 impl SourceConfig {
@@ -30,6 +66,7 @@ impl SourceConfig {
             kind,
             url,
             password: password.map(Secret::new),
+            snapshot: SnapshotConfig::default(),
             place: Place { file: "--url".into(), line: None, key: String::new() },
         }
     }
@@ -95,6 +132,7 @@ pub(super) fn read(section: Section<'_>, outside: &Outside<'_>) -> Option<Source
     let family = Family::read(&section);
     let address = address(&section, family, outside);
     let password = password(&section, outside);
+    let snapshot = snapshot(&section);
     if let Some(inner) = address.as_ref().filter(|inner| inner.password.is_some())
         && section.has(PASSWORD.name)
     {
@@ -114,6 +152,7 @@ pub(super) fn read(section: Section<'_>, outside: &Outside<'_>) -> Option<Source
         kind,
         url: address.url,
         password: password.or(address.password),
+        snapshot,
         place: address.place,
     });
     if let Some((source, family)) = source.as_ref().zip(family) {

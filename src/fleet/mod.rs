@@ -3,6 +3,7 @@
 //! One process holds one shard of a sink: it opens the sink (which fences any earlier owner), runs
 //! the writer and one task a seller, and begins anew from what is stored when the writer ends.
 
+mod desk;
 pub mod retry;
 mod supervisor;
 
@@ -21,6 +22,7 @@ use crate::shard::{self, Shard, Stopped};
 use crate::sink::{self, OpenError, Opened, Sink};
 use crate::telemetry::Telemetry;
 
+pub use desk::{Desk, Refusal};
 pub use supervisor::Outcome;
 
 /// What the process is to do.
@@ -28,6 +30,15 @@ pub use supervisor::Outcome;
 pub struct Goal {
     /// Stop when everything that was in the log at the start is committed.
     pub until_current: bool,
+}
+
+/// What the process shows to the outside and hears from there.
+#[derive(Clone)]
+pub struct Outside {
+    /// What it shows.
+    pub telemetry: Telemetry,
+    /// Where it is asked.
+    pub desk: Arc<Desk>,
 }
 
 /// Waits until the process is to end.
@@ -44,13 +55,13 @@ pub type Halted = (String, Error);
 pub async fn run(
     config: &Config,
     sink: Box<dyn Sink>,
-    telemetry: &Telemetry,
+    outside: &Outside,
     goal: Goal,
     shutdown: watch::Receiver<bool>,
 ) -> Result<Vec<Halted>> {
     let mut patience = retry::Patience::new(goal.until_current);
     loop {
-        let session = Session { config, telemetry, goal, shutdown: shutdown.clone() };
+        let session = Session { config, outside, goal, shutdown: shutdown.clone() };
         let error = match sink.open(sink::Shard(0)).await {
             Ok(opened) => {
                 patience.reset();
@@ -65,7 +76,7 @@ pub async fn run(
         };
         let Some(delay) = patience.after(&error, Instant::now()) else { return Err(error) };
         for seller in &config.sellers {
-            telemetry.board.enter(seller, waiting(&error));
+            outside.telemetry.board.enter(seller, waiting(&error));
         }
         if patience.is_news(&error) {
             warn!(error = %crate::telemetry::chain(&error), "the sink cannot be used yet");
@@ -94,7 +105,7 @@ fn waiting(error: &Error) -> Lifecycle {
 /// The time between one opening of the sink and the next.
 struct Session<'a> {
     config: &'a Config,
-    telemetry: &'a Telemetry,
+    outside: &'a Outside,
     goal: Goal,
     shutdown: watch::Receiver<bool>,
 }
@@ -104,7 +115,7 @@ impl Session<'_> {
     async fn run(self, opened: Opened) -> Result<Vec<Halted>, Stopped> {
         let Opened { writer, state, store } = opened;
         let (shard, submissions) = Shard::new();
-        let metrics = self.telemetry.board.shard();
+        let metrics = self.outside.telemetry.board.shard();
         let interval = self.config.min_commit_interval;
         let mut writer = tokio::spawn(shard::run(writer, submissions, metrics, interval));
         let mut sellers = JoinSet::new();
@@ -113,7 +124,7 @@ impl Session<'_> {
                 config: seller_config.clone(),
                 shard: shard.clone(),
                 state: Arc::clone(&state),
-                telemetry: self.telemetry.clone(),
+                outside: self.outside.clone(),
                 keep: seller::Keep::of(self.config, seller_config, store.as_deref()),
                 goal: self.goal,
                 shutdown: self.shutdown.clone(),

@@ -5,20 +5,20 @@ use connector_api::{Error, Result};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use super::{Goal, retry};
+use super::{Goal, Outside, retry};
 use crate::config::SellerConfig;
 use crate::progress::Lifecycle;
 use crate::seller::{self, Ended, Seller, Surroundings};
 use crate::shard::Shard;
 use crate::sink::ShardState;
-use crate::telemetry::{Telemetry, chain};
+use crate::telemetry::chain;
 
 /// One seller in the care of a supervisor.
 pub(super) struct Charge {
     pub(super) config: SellerConfig,
     pub(super) shard: Shard,
     pub(super) state: Arc<dyn ShardState>,
-    pub(super) telemetry: Telemetry,
+    pub(super) outside: Outside,
     pub(super) keep: seller::Keep,
     pub(super) goal: Goal,
     pub(super) shutdown: watch::Receiver<bool>,
@@ -38,15 +38,15 @@ pub enum Outcome {
 /// a bug of that seller and of no other.
 pub(super) async fn supervise(charge: Charge) -> Outcome {
     let (seller, source) = (charge.config.seller.clone(), charge.config.source.name.clone());
-    let metrics = charge.telemetry.board.seller(&charge.config);
+    let metrics = charge.outside.telemetry.board.seller(&charge.config);
     let mut patience = retry::Patience::new(charge.goal.until_current);
     loop {
-        charge.telemetry.board.enter(&charge.config, Lifecycle::Starting);
+        charge.outside.telemetry.board.enter(&charge.config, Lifecycle::Starting);
         let rows_before = metrics.rows_read();
         let error = match attempt(&charge).await {
             Ok(ended) => {
                 info!(%seller, %source, ?ended, "stopped");
-                charge.telemetry.board.enter(&charge.config, Lifecycle::Stopped);
+                charge.outside.telemetry.board.enter(&charge.config, Lifecycle::Stopped);
                 return Outcome::Ended;
             }
             Err(error) => error,
@@ -59,13 +59,13 @@ pub(super) async fn supervise(charge: Charge) -> Outcome {
             let fixes: Vec<&str> = error.each().filter_map(Error::fix).collect();
             let (reason, fix) = (reasons.join("; "), fixes.join("\n"));
             let fix = (!fix.is_empty()).then_some(fix);
-            charge.telemetry.board.enter(&charge.config, Lifecycle::Halted { reason, fix });
+            charge.outside.telemetry.board.enter(&charge.config, Lifecycle::Halted { reason, fix });
             return Outcome::Halted(format!("{seller}/{source}"), error);
         };
         if patience.is_news(&error) {
             warn!(%seller, %source, error = %chain(&error), "trying again until it works");
         }
-        charge.telemetry.board.enter(&charge.config, super::waiting(&error));
+        charge.outside.telemetry.board.enter(&charge.config, super::waiting(&error));
         metrics.restarted();
         let mut shutdown = charge.shutdown.clone();
         tokio::select! {
@@ -81,12 +81,14 @@ async fn attempt(charge: &Charge) -> Result<Ended> {
         config: charge.config.clone(),
         keep: charge.keep.clone(),
         shard: charge.shard.clone(),
-        metrics: charge.telemetry.board.seller(&charge.config),
+        state: Arc::clone(&charge.state),
+        metrics: charge.outside.telemetry.board.seller(&charge.config),
         shutdown: charge.shutdown.clone(),
         until_current: charge.goal.until_current,
         buffer_bytes: charge.buffer_bytes,
+        requests: charge.outside.desk.attend(&charge.config),
     };
-    let (state, board) = (Arc::clone(&charge.state), Arc::clone(&charge.telemetry.board));
+    let (state, board) = (Arc::clone(&charge.state), Arc::clone(&charge.outside.telemetry.board));
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move {
         let config = &surroundings.config;

@@ -6,27 +6,31 @@
 //! | `/healthz` | 200 while the process is alive |
 //! | `/readyz` | 200 when every source streams and no table is dirty; else 503, who, why, fix |
 //! | `/v1/sellers` | how every source stands, a JSON array |
+//! | `POST /v1/sellers/{seller}/sources/{source}/snapshot` | which tables will be read as a whole |
 //!
-//! It only reads; there is nothing to protect but names and numbers.
+//! Whoever reads sees names and numbers, which need no protection. Whoever asks for something must
+//! do so from this machine, and must not be a web page that somebody on it has opened.
 
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use connector_api::{Error, Result};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::telemetry::StatusBoard;
+use crate::fleet::Outside;
+
+pub use snapshot::{SnapshotAnswer, SnapshotOrder};
 
 /// The path of the status of every source.
 pub const SELLERS_PATH: &str = "/v1/sellers";
@@ -35,6 +39,11 @@ pub const SELLERS_PATH: &str = "/v1/sellers";
 const GRACE: Duration = Duration::from_secs(1);
 
 const INDEX: &str = "tailstock\n\n/metrics\n/healthz\n/readyz\n/v1/sellers\n";
+
+/// The path of what is asked of one source.
+pub fn snapshot_path(seller: &str, source: &str) -> String {
+    format!("{SELLERS_PATH}/{seller}/sources/{source}/snapshot")
+}
 
 /// Takes the address, before anything else starts.
 ///
@@ -68,11 +77,13 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
 /// When the listener itself fails.
 pub async fn serve(
     listener: TcpListener,
-    board: Arc<StatusBoard>,
+    outside: Outside,
     stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let finished = stopped(stop.clone());
-    let server = axum::serve(listener, router(board)).with_graceful_shutdown(finished);
+    // Who asks is told apart by where from.
+    let service = router(outside).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(finished);
     let too_late = async {
         stopped(stop).await;
         tokio::time::sleep(GRACE).await;
@@ -88,28 +99,29 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-fn router(board: Arc<StatusBoard>) -> Router {
+fn router(outside: Outside) -> Router {
     Router::new()
         .route("/", get(async || INDEX))
         .route("/healthz", get(async || "alive\n"))
         .route("/metrics", get(metrics))
         .route("/readyz", get(readiness))
         .route(SELLERS_PATH, get(sellers))
+        .route(&snapshot_path("{seller}", "{source}"), post(snapshot::take))
         .fallback(async || (StatusCode::NOT_FOUND, INDEX))
-        .with_state(board)
+        .with_state(outside)
 }
 
-fn metrics(State(board): State<Arc<StatusBoard>>) -> Ready<Response> {
+fn metrics(State(outside): State<Outside>) -> Ready<Response> {
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    ready((content_type, board.render_metrics()).into_response())
+    ready((content_type, outside.telemetry.board.render_metrics()).into_response())
 }
 
-fn readiness(State(board): State<Arc<StatusBoard>>) -> Ready<Response> {
-    let readiness = board.readiness();
+fn readiness(State(outside): State<Outside>) -> Ready<Response> {
+    let readiness = outside.telemetry.board.readiness();
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     ready((status, Json(readiness)).into_response())
 }
 
-fn sellers(State(board): State<Arc<StatusBoard>>) -> Ready<Response> {
-    ready(Json(board.statuses()).into_response())
+fn sellers(State(outside): State<Outside>) -> Ready<Response> {
+    ready(Json(outside.telemetry.board.statuses()).into_response())
 }

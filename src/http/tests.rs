@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+mod orders;
+
+use std::sync::Arc;
 use std::time::Instant;
 
 use connector_api::{Capture, Fault, Head, Lineage, Position, ResumePoint};
@@ -7,14 +10,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::config::{Loader, SellerConfig};
+use crate::config::{Config, Loader, SellerConfig};
+use crate::fleet::Desk;
 use crate::progress::Lifecycle;
 use crate::state::{Checkpoint, MappingRevision};
-use crate::telemetry::{SellerMetrics, names};
+use crate::telemetry::{SellerMetrics, SnapshotStatus, StatusBoard, Telemetry, names};
 
 struct Server {
     address: SocketAddr,
-    board: Arc<StatusBoard>,
+    outside: Outside,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -23,23 +27,31 @@ impl Server {
     async fn start() -> Self {
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let board = Arc::new(StatusBoard::default());
+        let desk = Arc::new(Desk::of(&configuration()));
+        let outside = Outside { telemetry: Telemetry::default(), desk };
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(serve(listener, Arc::clone(&board), stopped));
-        Self { address, board, stop, task }
+        let task = tokio::spawn(serve(listener, outside.clone(), stopped));
+        Self { address, outside, stop, task }
+    }
+
+    fn board(&self) -> &StatusBoard {
+        &self.outside.telemetry.board
     }
 
     fn metrics(&self) -> SellerMetrics {
-        self.board.seller(&acme())
+        self.board().seller(&acme())
     }
 
     fn enter(&self, state: Lifecycle) {
-        self.board.enter(&acme(), state);
+        self.board().enter(&acme(), state);
     }
 
     async fn get(&self, path: &str) -> (u16, String) {
+        self.send(&format!("GET {path} HTTP/1.0\r\nHost: here\r\n\r\n")).await
+    }
+
+    async fn send(&self, request: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.0\r\nHost: here\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -49,6 +61,10 @@ impl Server {
 }
 
 fn acme() -> SellerConfig {
+    configuration().sellers.remove(0)
+}
+
+fn configuration() -> Config {
     let folder = tempfile::tempdir().unwrap();
     let main = "name = 'test'\nsellers = 'acme.toml'\n[sink]\nkind = 'discard'\n";
     let seller = "seller = 'acme'\n[source]\nkind = 'postgres'\nurl = 'postgresql://nowhere'\n\
@@ -57,7 +73,7 @@ fn acme() -> SellerConfig {
     std::fs::write(folder.path().join("acme.toml"), seller).unwrap();
     let loader =
         Loader { variable: &|_| None, check_source: &|_| Ok(()), check_property: &|_, _| Ok(()) };
-    loader.load(&folder.path().join("main.toml")).unwrap().sellers.remove(0)
+    loader.load(&folder.path().join("main.toml")).unwrap()
 }
 
 fn head() -> Head {
@@ -140,9 +156,16 @@ async fn metrics_carry_seller_and_source_and_every_name_is_there() {
     metrics.mapped(7, 0, 0);
     metrics.published(4_000);
     metrics.follows(&head(), None, &checkpoint());
-    server.board.shard().committed(Duration::from_millis(1));
-    server.board.brokers().answered("kafka:9092", Duration::from_millis(1));
-    server.board.brokers().failed("kafka:9092", "timeout", 1);
+    server.board().shard().committed(Duration::from_millis(1));
+    server.board().brokers().answered("kafka:9092", Duration::from_millis(1));
+    server.board().brokers().failed("kafka:9092", "timeout", 1);
+    let snapshot = SnapshotStatus {
+        table: "public.stock".to_owned(),
+        phase: "reading",
+        rows: 0,
+        estimated_rows: None,
+    };
+    metrics.snapshot(Some(snapshot));
     let (status, body) = server.get("/metrics").await;
     assert_eq!(status, 200);
     let line = format!(r#"{}{{seller="acme",source="main"}} 7"#, names::ROWS_READ.name);
@@ -150,6 +173,33 @@ async fn metrics_carry_seller_and_source_and_every_name_is_there() {
     for name in names::ALL {
         assert!(body.contains(&format!("# HELP {} ", name.name)), "{} is missing", name.name);
     }
+}
+
+#[tokio::test]
+async fn a_table_that_is_read_is_in_the_status_and_its_rows_are_counted_once() {
+    let server = Server::start().await;
+    let metrics = server.metrics();
+    let set = |table: &str, rows| {
+        let table = table.to_owned();
+        let phase = "reading";
+        metrics.snapshot(Some(SnapshotStatus { table, phase, rows, estimated_rows: Some(100) }));
+    };
+    // The second table goes on where an earlier process ended, and then begins anew.
+    for (table, rows) in [("a", 0), ("a", 40), ("a", 40), ("a", 60), ("b", 50), ("b", 55), ("b", 0)]
+    {
+        set(table, rows);
+    }
+    let gauge = |name: names::Name| format!(r#"{}{{seller="acme",source="main"}}"#, name.name);
+    let body = server.get("/metrics").await.1;
+    assert!(body.contains(&format!("{} 65\n", gauge(names::SNAPSHOT_ROWS))), "{body}");
+    assert!(body.contains(&format!("{} 1\n", gauge(names::SNAPSHOT_ACTIVE))), "{body}");
+    let all: serde_json::Value = serde_json::from_str(&server.get(SELLERS_PATH).await.1).unwrap();
+    let wanted = r#"{"estimated_rows":100,"phase":"reading","rows":0,"table":"b"}"#;
+    assert_eq!(all[0]["snapshot"], serde_json::from_str::<serde_json::Value>(wanted).unwrap());
+    metrics.snapshot(None);
+    let body = server.get("/metrics").await.1;
+    assert!(body.contains(&format!("{} 0\n", gauge(names::SNAPSHOT_ACTIVE))), "{body}");
+    assert!(!server.get(SELLERS_PATH).await.1.contains("snapshot"));
 }
 
 #[tokio::test]

@@ -40,6 +40,11 @@ impl<'a> Images<'a> {
         images
     }
 
+    /// The row before and after as the log alone says.
+    pub(super) fn both(&self) -> [Option<Row<'_>>; 2] {
+        [self.before, self.after].map(|image| image.map(|image| self.binding.row(image, None)))
+    }
+
     fn row_before(&self) -> Option<Row<'_>> {
         match (self.before, &self.cached) {
             (Some(image), cached) => Some(self.binding.row(image, cached.as_ref())),
@@ -99,7 +104,9 @@ impl Change<'_, '_> {
         if self.mapping.kind == Kind::Movement && self.row.op != Op::Insert {
             // Ledgers are tidied up: deleting settled rows is no movement. Rewriting one is.
             return match self.row.op {
-                Op::Update => Err(Unusable("a ledger row was changed after the fact".to_owned())),
+                Op::Update => {
+                    Err(Unusable::Row("a ledger row was changed after the fact".to_owned()))
+                }
                 _ => Ok(None),
             };
         }
@@ -138,10 +145,9 @@ impl Change<'_, '_> {
             (Standing::Unknown, Standing::Removed(key)) if self.row.op == Op::Update => {
                 Ok(self.gone(key, None))
             }
-            (Standing::Unknown, _) if self.row.op == Op::Delete => Err(Unusable(
+            (Standing::Unknown, _) if self.row.op == Op::Delete => Err(Unusable::Unseen(
                 "the key of the deleted row is not known: the row was not seen before, and the \
-                 table's replica identity does not hold the key"
-                    .to_owned(),
+                 table's replica identity does not hold the key",
             )),
             _ => Ok(None),
         }

@@ -8,7 +8,7 @@ use super::derive::{Derived, Deriver, RowMove, Wanted, linked, wants};
 use super::mapper::Mapper;
 use super::plan::LookupPlace;
 use super::standing::Unusable;
-use crate::state::{Owners, RowId};
+use crate::state::Owners;
 
 /// Derived mappings: what is remembered of them, and when they speak.
 impl Mapper {
@@ -28,7 +28,6 @@ impl Mapper {
         let Some(place) = self.plan.place_of(table) else { return Vec::new() };
         self.link();
         self.tables[place].complete = true;
-        self.forget_undecided(place);
         let silent: Vec<Vec<bool>> = self.tables.iter().map(|state| state.speaks.clone()).collect();
         self.decide_who_speaks();
         let begins = |place: &usize| {
@@ -50,20 +49,6 @@ impl Mapper {
                     self.folding.silence(table, place);
                 }
             }
-        }
-    }
-
-    /// Rows that came in parts while their table was being read, and that it does not hold.
-    fn forget_undecided(&mut self, table: usize) {
-        if !self.plan.tables[table].derives {
-            return;
-        }
-        let undecided = self.tables[table].rows.iter().filter(|(_, row)| {
-            matches!(wants(&self.plan, table, row), Wanted::Unknown | Wanted::Undecided)
-        });
-        let undecided: Vec<RowId> = undecided.map(|(id, _)| id.clone()).collect();
-        for id in undecided {
-            self.tables[table].rows.set(&id, None);
         }
     }
 
@@ -120,15 +105,21 @@ impl Mapper {
     /// What a change of one row means for the derived mappings.
     pub(super) fn derive(&mut self, moved: Moved, table: usize, cause: Cause) -> Derived {
         let Moved { known, old, new } = moved;
-        if let Some((_, row)) = new.as_ref().filter(|_| !known && self.tables[table].complete) {
-            // Every row that matters is remembered. This one is not, so unless the change made it
-            // matter nobody asked for it.
+        let due = self.dirty.contains(&table) || !self.tables[table].complete;
+        if let Some((_, row)) = new.as_ref().filter(|_| !known) {
             match wants(&self.plan, table, row) {
+                Wanted::No | Wanted::Yes => {}
+                // The snapshot that is due reads the row as it is then.
+                Wanted::Unknown | Wanted::Undecided if due => {
+                    self.watch.lose(table);
+                    return Derived::default();
+                }
+                // Every row that matters is remembered. This one is not, and the change did not
+                // make it matter.
                 Wanted::Unknown => return Derived::default(),
                 Wanted::Undecided => {
                     return Derived { unusable: Some(Unusable::unseen()), ..Derived::default() };
                 }
-                Wanted::No | Wanted::Yes => {}
             }
         }
         let mut deriver = Deriver {
@@ -138,6 +129,11 @@ impl Mapper {
             folding: &mut self.folding,
             immediate: &mut self.immediate,
         };
-        deriver.change(RowMove { table, old, new, cause })
+        let mut derived = deriver.change(RowMove { table, old, new, cause });
+        if due && matches!(derived.unusable, Some(Unusable::Unseen(_))) {
+            self.watch.lose(table);
+            derived.unusable = None;
+        }
+        derived
     }
 }

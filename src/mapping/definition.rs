@@ -129,7 +129,13 @@ impl Definition {
         needed
     }
 
-    /// Every expression over the stock row and what is looked up for it, with the key it stands under.
+    /// Whether it says something of the rows of this table.
+    pub fn concerns(&self, table: &TableName) -> bool {
+        self.table == *table || self.lookups.iter().any(|lookup| lookup.table == *table)
+    }
+
+    /// Every expression over the stock row and what is looked up for it, with the key it stands
+    /// under.
     pub fn expressions(&self) -> Vec<(&'static str, &Expression)> {
         let mut all = vec![("item", &self.item)];
         let optional = [

@@ -335,10 +335,8 @@ fn say(
     if !said.orphan {
         match standing(mapping, &joined, who, arena) {
             Ok(Standing::Live(key)) => said.live = Some(key),
-            Ok(Standing::Unknown) if state.complete => {
-                said.unusable = Some(Unusable::unseen());
-            }
-            Ok(Standing::Removed(_) | Standing::Outside | Standing::Unknown) => {}
+            Ok(Standing::Unknown) => said.unusable = Some(Unusable::unseen()),
+            Ok(Standing::Removed(_) | Standing::Outside) => {}
             Err(unusable) => said.unusable = Some(unusable),
         }
     }

@@ -1,13 +1,15 @@
 use super::block::{After, Touch};
 use super::expression::Columns;
 use super::field::{Field, Text};
-use super::mapper::{SourceIdentity, Transaction};
+use super::mapper::SourceIdentity;
 use super::plan::{MappingPlan, TablePlan};
 use super::row::Row;
 use super::standing::{Arena, Place};
+use super::transaction::Transaction;
+use crate::stock::quantity::Decimal;
 use crate::stock::{
-    Basis, Change, EventKind, Item, Location, Origin, Provenance, Quality, QualityFlag, Quantities,
-    SkuState, StockEvent, Version,
+    Basis, Change, EventKind, Item, Location, Operation, Origin, Provenance, Quality, QualityFlag,
+    Quantities, SkuState, StockEvent, Version,
 };
 
 /// Buffers for texts that are read only when an event is made.
@@ -70,7 +72,7 @@ impl Emitter<'_> {
     ) -> R {
         let Stated { row, quantity, mut quality, ambiguous } = stated;
         let measured = self.mapping.measure.and_then(|measure| quantity.get(measure));
-        let change = change(touch, measured);
+        let change = self.change(touch, measured);
         let truth = |field: &Option<Field>| field.as_ref().and_then(|field| field.flag(row));
         let (active, tracked) = (truth(&self.mapping.active), truth(&self.mapping.tracked));
         if tracked == Some(false) {
@@ -116,7 +118,7 @@ impl Emitter<'_> {
         let sku = sku.map(|place| self.arena.get(place));
         let item = Item { sku, ..self.bare(touch).item };
         let kind = EventKind::Removed { successor };
-        let change = change(touch, None);
+        let change = self.change(touch, None);
         emit(&StockEvent { kind, item, change, quality, ..self.bare(touch) })
     }
 
@@ -141,12 +143,22 @@ impl Emitter<'_> {
         emit(&StockEvent { kind: EventKind::Movement, item, change, quality, ..self.bare(touch) })
     }
 
+    /// A snapshot says how things are, not how they came about.
+    fn change(&self, touch: &Touch, measured: Option<Decimal>) -> Change {
+        if self.transaction.capture != Provenance::Stream {
+            return Change::default();
+        }
+        let (previous, basis) = touch.previous.unzip();
+        let delta = measured.zip(previous).and_then(|(now, before)| now.checked_sub(before).ok());
+        Change { delta, previous, basis, rows: (touch.rows > 1).then_some(touch.rows) }
+    }
+
     /// Everything that needs no row.
     fn bare<'b>(&'b self, touch: &Touch) -> StockEvent<'b> {
         let text = |place: Place| self.arena.get(place);
         StockEvent {
             kind: EventKind::Level,
-            capture: Provenance::Stream,
+            capture: self.transaction.capture,
             item: Item { id: text(touch.key.item), ..Item::default() },
             location: Location { id: text(touch.key.location), kind: None },
             bucket: touch.key.bucket.map(text),
@@ -159,13 +171,16 @@ impl Emitter<'_> {
             version: Version {
                 epoch: self.source.epoch,
                 coordinate: self.transaction.coordinate,
-                ordinal: touch.cause.ordinal,
+                ordinal: self.transaction.first_ordinal + touch.cause.ordinal,
             },
             committed_at_us: Some(self.transaction.committed_at_us),
             origin: Origin {
                 table: &self.table.text,
-                operation: touch.cause.operation,
-                transaction: Some(&self.transaction.txid),
+                operation: match self.transaction.capture {
+                    Provenance::Stream => touch.cause.operation,
+                    _ => Operation::Read,
+                },
+                transaction: self.transaction.id(),
                 position: &self.transaction.position,
                 row: touch.cause.ordinal,
                 mapping: &self.mapping.label,
@@ -211,8 +226,54 @@ fn read<'b>(field: &Field, row: &impl Columns, buffer: &'b mut String) -> Option
     }
 }
 
-fn change(touch: &Touch, measured: Option<crate::stock::quantity::Decimal>) -> Change {
-    let (previous, basis) = touch.previous.unzip();
-    let delta = measured.zip(previous).and_then(|(now, before)| now.checked_sub(before).ok());
-    Change { delta, previous, basis, rows: (touch.rows > 1).then_some(touch.rows) }
+/// A published key that no row stands behind.
+pub(super) struct Departed<'a> {
+    pub(super) key: &'a str,
+    pub(super) sku: Option<&'a str>,
+    /// `schema.table`
+    pub(super) table: &'a str,
+    /// What is known of that table, if a mapping still speaks of it.
+    pub(super) plan: Option<&'a TablePlan>,
+    /// Place among those of one commit.
+    pub(super) ordinal: u32,
+}
+
+/// The removal of a key of which nothing but the key is known.
+pub(super) fn departed<R>(
+    gone: &Departed<'_>,
+    epoch: u32,
+    transaction: &Transaction,
+    emit: impl FnOnce(&StockEvent<'_>) -> R,
+) {
+    let parts: Vec<String> = gone.key.split('/').filter_map(crate::stock::key::decode).collect();
+    let [_, _, item, location, bucket @ ..] = parts.as_slice() else { return };
+    let mapping = gone.plan.and_then(|plan| plan.mappings.first());
+    emit(&StockEvent {
+        kind: EventKind::Removed { successor: None },
+        capture: transaction.capture,
+        item: Item { id: item, sku: gone.sku, ..Item::default() },
+        location: Location { id: location, kind: None },
+        bucket: bucket.first().map(String::as_str),
+        quantity: Quantities::default(),
+        measure: None,
+        unit: mapping.map_or("EA", |mapping| &mapping.unit),
+        active: None,
+        tracked: None,
+        change: Change::default(),
+        version: Version {
+            epoch,
+            coordinate: transaction.coordinate,
+            ordinal: transaction.first_ordinal + gone.ordinal,
+        },
+        committed_at_us: Some(transaction.committed_at_us),
+        origin: Origin {
+            table: gone.table,
+            operation: Operation::Read,
+            transaction: None,
+            position: &transaction.position,
+            row: gone.ordinal,
+            mapping: mapping.map_or(gone.table, |mapping| &mapping.label),
+        },
+        quality: Quality::default(),
+    });
 }

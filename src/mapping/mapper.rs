@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use connector_api::{Batch, Begin, ClearCause, RowChange, SourceEvent, TableName};
 
 use super::block::{After, Block, Cause, Touch};
@@ -8,11 +10,13 @@ use super::held::Held;
 use super::level::Level;
 use super::memory::TableState;
 use super::plan::{Plan, TablePlan};
-use super::row::{Binding, Row, write_json};
+use super::row::{Binding, Row};
 use super::standing::{Standing, Unusable, standing};
+use super::transaction::{Rejected, Transaction};
+use super::watch::Watch;
 use crate::state::{Owners, RowsDelta};
 use crate::stock::encode::{Encoder, Records};
-use crate::stock::{SellerId, SourceName};
+use crate::stock::{Provenance, SellerId, SourceName};
 
 /// Whose events are made.
 #[derive(Debug, Clone)]
@@ -23,61 +27,6 @@ pub struct SourceIdentity {
     pub source: SourceName,
     /// High part of every version.
     pub epoch: u32,
-}
-
-/// The transaction being mapped.
-#[derive(Debug, Default)]
-pub(super) struct Transaction {
-    pub(super) coordinate: u64,
-    pub(super) committed_at_us: i64,
-    pub(super) txid: String,
-    pub(super) position: String,
-    /// Whether more of it follows in a later batch.
-    continues: bool,
-}
-
-impl Transaction {
-    /// The row as a dead letter: mapped columns only.
-    fn reject(&self, batch: &Batch, row: &RowChange, reason: String) -> Rejected {
-        let schema = batch.table(row.table);
-        let image = batch.after(row).or_else(|| batch.before(row));
-        let mut columns = vec![b'{'];
-        let values = image.iter().flat_map(|image| image.values());
-        for (column, value) in schema.columns.iter().zip(values) {
-            if value == connector_api::Value::Absent {
-                continue;
-            }
-            if columns.len() > 1 {
-                columns.push(b',');
-            }
-            write_json(connector_api::Value::Text(&column.name), &mut columns);
-            columns.push(b':');
-            write_json(value, &mut columns);
-        }
-        columns.push(b'}');
-        Rejected {
-            table: schema.name.to_string(),
-            position: self.position.clone(),
-            row: row.ordinal,
-            reason,
-            columns: String::from_utf8(columns).expect("JSON is text"),
-        }
-    }
-}
-
-/// A row that could not be mapped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejected {
-    /// `schema.table`.
-    pub table: String,
-    /// Its transaction's place in the log.
-    pub position: String,
-    /// Its ordinal in the transaction.
-    pub row: u32,
-    /// Why, for people.
-    pub reason: String,
-    /// The mapped columns as a JSON object.
-    pub columns: String,
 }
 
 /// Something that happened to a table as a whole.
@@ -146,12 +95,15 @@ pub struct Mapper {
     pub(super) encoder: Encoder,
     pub(super) plan: Plan,
     pub(super) tables: Vec<TableState>,
-    bindings: Vec<Binding>,
+    pub(super) bindings: Vec<Binding>,
     pub(super) transaction: Transaction,
     pub(super) folding: Block,
     pub(super) immediate: Block,
     pub(super) held: Held,
     pub(super) scratch: Scratch,
+    pub(super) watch: Watch,
+    /// Tables that a snapshot is due of.
+    pub(super) dirty: BTreeSet<usize>,
     /// Whether rows were loaded that derived mappings have not been told of.
     pub(super) unlinked: bool,
 }
@@ -172,7 +124,16 @@ impl Mapper {
             held: Held::default(),
             scratch: Scratch::default(),
             unlinked: false,
+            watch: Watch::default(),
+            dirty: BTreeSet::new(),
         }
+    }
+
+    /// Names the tables that a snapshot is due of, as `schema.table`: what cannot be known of their
+    /// rows is left to it.
+    pub fn set_dirty<'a>(&mut self, tables: impl Iterator<Item = &'a String>) {
+        let place = |name: &String| self.plan.tables.iter().position(|table| table.text == *name);
+        self.dirty = tables.filter_map(place).collect();
     }
 
     /// Takes back a stored row of the cache. Rows of tables no longer mapped are passed over.
@@ -187,14 +148,14 @@ impl Mapper {
         if !plan.cached {
             return Ok(());
         }
-        let row = crate::state::CachedRow::decode(stored, &plan.columns)
+        let state = &mut self.tables[index];
+        let id = state
+            .rows
+            .load(stored, &plan.columns, plan.identity_width)
             .map_err(|error| format!("{error}: table {table}"))?;
-        let view = Row::cached(&row);
-        let Some(id) = view.id(plan.identity_width) else {
-            return Err(format!("a cached row without its key: table {table}"));
-        };
+        let view = Row::cached(state.rows.get(&id).expect("it was loaded above"));
         let who = (&self.source.seller, &self.source.source);
-        for (mapping, owners) in plan.mappings.iter().zip(&mut self.tables[index].owners) {
+        for (mapping, owners) in plan.mappings.iter().zip(&mut state.owners) {
             let arena = &mut self.folding.arena;
             if let (true, Ok(Standing::Live(key))) =
                 (mapping.owned && !mapping.derived, standing(mapping, &view, who, arena))
@@ -203,7 +164,6 @@ impl Mapper {
             }
         }
         self.folding.arena.clear();
-        self.tables[index].rows.load(id, row);
         self.unlinked |= plan.derives;
         Ok(())
     }
@@ -246,6 +206,8 @@ impl Mapper {
     fn begin(&mut self, batch: &Batch, begin: &Begin) {
         let txid = batch.text(begin.txid);
         let transaction = &mut self.transaction;
+        transaction.capture = Provenance::Stream;
+        transaction.first_ordinal = 0;
         transaction.coordinate = begin.coordinate;
         transaction.committed_at_us = begin.committed_at_us;
         transaction.txid.clear();
@@ -288,7 +250,7 @@ impl Mapper {
         }
     }
 
-    fn row(&mut self, batch: &Batch, row: &RowChange, out: &mut Mapped) {
+    pub(super) fn row(&mut self, batch: &Batch, row: &RowChange, out: &mut Mapped) {
         out.counts.rows += 1;
         let Some(binding) = bind(&mut self.bindings, batch, row.table, &self.plan) else {
             out.counts.filtered += 1;
@@ -305,6 +267,10 @@ impl Mapper {
         let plan = &self.plan.tables[table];
         let state = &mut self.tables[table];
         let images = Images::of(batch, row, binding, plan, &state.rows);
+        if self.watch.is_of(table) && self.transaction.capture == Provenance::Stream {
+            let who = (&self.source.seller, &self.source.source);
+            self.watch.note(&self.transaction, plan, images.both(), who);
+        }
         let mut touched = false;
         for (mapping, owners) in plan.mappings.iter().enumerate().zip(&mut state.owners) {
             let (place, mapping) = mapping;
@@ -324,8 +290,13 @@ impl Mapper {
                     touched = true;
                 }
                 Ok(None) => {}
-                Err(Unusable(reason)) => {
+                // The snapshot that is due reads the row as it is then.
+                Err(Unusable::Unseen(_)) if self.dirty.contains(&table) => {
+                    self.watch.lose(table);
+                }
+                Err(unusable) => {
                     touched = true;
+                    let reason = unusable.into_reason();
                     out.rejected.push(self.transaction.reject(batch, row, reason));
                 }
             }
@@ -335,8 +306,9 @@ impl Mapper {
             let derived = self.derive(moved, table, Cause::of(row));
             out.counts.coalesced += derived.folded;
             touched |= derived.touched;
-            if let Some(Unusable(reason)) = derived.unusable {
+            if let Some(unusable) = derived.unusable {
                 touched = true;
+                let reason = unusable.into_reason();
                 out.rejected.push(self.transaction.reject(batch, row, reason));
             }
         } else if plan.cached {
@@ -347,7 +319,7 @@ impl Mapper {
     }
 
     /// Makes an event of every touch that is left.
-    fn flush(&mut self, batch: &Batch, which: Which, out: &mut Mapped) {
+    pub(super) fn flush(&mut self, batch: &Batch, which: Which, out: &mut Mapped) {
         let block = match which {
             Which::Folding => &self.folding,
             Which::Immediate => &self.immediate,
@@ -401,7 +373,7 @@ impl Mapper {
         }
     }
 
-    fn collect_rows(&mut self, out: &mut Mapped) {
+    pub(super) fn collect_rows(&mut self, out: &mut Mapped) {
         for (plan, state) in self.plan.tables.iter().zip(&mut self.tables) {
             let delta = state.rows.take_delta(&plan.columns);
             if !delta.is_empty() {
@@ -438,7 +410,7 @@ fn row_behind<'a>(
 
 /// Which block of touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
+pub(super) enum Which {
     /// Folded per key until the block of the transaction ends.
     Folding,
     /// Published one by one.
@@ -446,7 +418,7 @@ enum Which {
 }
 
 /// The binding for a table of `batch`; `None` when no mapping speaks of it.
-fn bind<'a>(
+pub(super) fn bind<'a>(
     bindings: &'a mut Vec<Binding>,
     batch: &Batch,
     table: u32,

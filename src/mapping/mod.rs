@@ -20,11 +20,15 @@
 //! | `memory` | what is remembered of a table |
 //! | `block` | the last touch of every key within one block of a transaction |
 //! | `held` | removals that wait for the end of a large transaction |
+//! | `transaction` | what the rows of one transaction share |
+//! | `watch` | which rows the stream changes while a table is read |
+//! | `chunk` | rows that were read in, and what a snapshot has not seen any more |
 //! | `mapper` | a batch in, everything that follows out |
 //! | `emit` | one surviving touch to one stock event |
 
 mod block;
 mod change;
+mod chunk;
 mod compile;
 mod complete;
 mod definition;
@@ -44,9 +48,13 @@ mod sum;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod transaction;
+mod watch;
 
+pub use chunk::{Synthetic, Vanished};
 pub use definition::{Definition, Kind, Lookup};
 pub use lookup::LOOKUPS_MAX;
-pub use mapper::{Counts, Mapped, Mapper, Notice, Rejected, SourceIdentity};
+pub use mapper::{Counts, Mapped, Mapper, Notice, SourceIdentity};
 pub use plan::{Plan, PlanError};
 pub use row::write_json;
+pub use transaction::Rejected;

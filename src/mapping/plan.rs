@@ -154,13 +154,15 @@ impl Plan {
         Capture { tables: self.tables.iter().map(wanted).collect() }
     }
 
-    /// The tables in the order in which they are to be snapshotted: those that are looked up
-    /// before those whose rows look them up.
+    /// The tables of which levels are published or that are looked up, in the order in which they
+    /// are to be read: those that are looked up before those whose rows look them up.
     pub fn snapshot_order(&self) -> Vec<TableName> {
         let mut order = Vec::new();
         let mut entered = BTreeSet::new();
-        for table in 0..self.tables.len() {
-            self.enter(table, &mut entered, &mut order);
+        for (place, table) in self.tables.iter().enumerate() {
+            if table.mappings.iter().any(|mapping| mapping.kind == Kind::Level) {
+                self.enter(place, &mut entered, &mut order);
+            }
         }
         order.into_iter().map(|table: usize| self.tables[table].name.clone()).collect()
     }

@@ -69,14 +69,27 @@ pub(super) enum Standing {
 
 /// Why a row cannot be mapped, for the dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unusable(pub(super) String);
+pub(super) enum Unusable {
+    /// What the row says is of no use.
+    Row(String),
+    /// The image does not say enough, and nothing is remembered of the row. A snapshot mends it.
+    Unseen(&'static str),
+}
 
 impl Unusable {
+    pub(super) fn into_reason(self) -> String {
+        match self {
+            Unusable::Row(reason) => reason,
+            Unusable::Unseen(reason) => reason.to_owned(),
+        }
+    }
+
     /// The image of a changed row lacks what decides about it.
     pub(super) fn unseen() -> Self {
-        let reason = "a column that decides about the row is not in its image, and the row was \
-                      not seen before";
-        Self(reason.to_owned())
+        Self::Unseen(
+            "a column that decides about the row is not in its image, and the row was not seen \
+             before",
+        )
     }
 }
 
@@ -110,10 +123,12 @@ fn key_of(
     let mut part = |name: &str, field: Option<&Field>| match field {
         None => Ok(Some(None)),
         Some(field) => match arena.field(field, row) {
-            Ok(place) if arena.get(place).is_empty() => Err(Unusable(format!("{name} is empty"))),
+            Ok(place) if arena.get(place).is_empty() => {
+                Err(Unusable::Row(format!("{name} is empty")))
+            }
             Ok(place) => Ok(Some(Some(place))),
             Err(Text::Absent) => Ok(None),
-            Err(_) => Err(Unusable(format!("{name} is NULL"))),
+            Err(_) => Err(Unusable::Row(format!("{name} is NULL"))),
         },
     };
     let Some(Some(item)) = part("item", Some(&mapping.item))? else { return Ok(None) };

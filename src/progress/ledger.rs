@@ -46,6 +46,16 @@ impl Ledger {
         end
     }
 
+    /// The number of the last batch that was read.
+    pub fn last(&self) -> u64 {
+        self.read
+    }
+
+    /// Whether batch `number`, and every one before it, is durable.
+    pub fn is_durable(&self, number: u64) -> bool {
+        number <= self.committed
+    }
+
     /// Batches between socket and sink.
     pub fn len(&self) -> usize {
         self.in_flight.len()

@@ -2,8 +2,12 @@
 
 mod ledger;
 mod lifecycle;
+mod pace;
 mod resume;
+mod touches;
 
 pub use ledger::Ledger;
 pub use lifecycle::{Lifecycle, Next, next_after};
+pub use pace::Pace;
 pub use resume::{Decision, choose_resume};
+pub use touches::Touches;

@@ -1,6 +1,7 @@
 //! The wiring: which connector a configuration means. The only place that names a family.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use connector_api::{Connector, Error, Result};
 use connector_mysql::position::{LogFile, NotALogFile};
@@ -42,20 +43,20 @@ impl Keep {
 }
 
 /// The connector of a source.
-pub fn connect(source: &SourceConfig, keep: &Keep) -> Result<Box<dyn Connector>> {
+pub fn connect(source: &SourceConfig, keep: &Keep) -> Result<Arc<dyn Connector>> {
     match &source.kind {
         SourceKind::Postgres { publication, slot } => {
             let mut config = postgres(source, keep, publication, slot.as_deref())?;
             config.password = password(source).or(config.password);
             config.installation = installation(keep);
-            Ok(Box::new(PostgresConnector::new(config)))
+            Ok(Arc::new(PostgresConnector::new(config)))
         }
         SourceKind::Mysql { server_id, first_file } => {
             let mut config = mysql(source, keep, *server_id)?;
             config.first_file = first_file.as_deref().map(log_file).transpose()?;
             config.password = password(source).or(config.password);
             config.installation = installation(keep);
-            Ok(Box::new(MysqlConnector::new(config)))
+            Ok(Arc::new(MysqlConnector::new(config)))
         }
     }
 }

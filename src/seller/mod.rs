@@ -4,18 +4,25 @@
 //! |---|---|
 //! | this one | the stream loop |
 //! | `start` | from what is stored and what the server says to an open stream |
+//! | `snapshot` | the tables that have to be read, beside the stream |
+//! | `request` | what somebody outside may want of it |
 //! | `connector` | the wiring: which connector a configuration means |
 
 mod connector;
+mod request;
+mod snapshot;
 mod start;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connector_api::{Batch, ChangeStream, Connector, Error, Position, Result};
 use tokio::sync::{mpsc, watch};
 
 pub use connector::{Keep, check_source, connect};
+pub use request::SnapshotRequest;
+use snapshot::Snapshots;
 use start::NextCapture;
 pub use start::{Start, preflight, start};
 
@@ -23,7 +30,7 @@ use crate::config::SellerConfig;
 use crate::mapping::{Mapped, Mapper, Notice};
 use crate::progress::Ledger;
 use crate::shard::{Receipt, Shard, Submission};
-use crate::sink::{ControlKind, ControlRecord, DeadLetter, Part, RowEntry};
+use crate::sink::{ControlKind, ControlRecord, DeadLetter, Part, RowEntry, ShardState};
 use crate::state::Checkpoint;
 use crate::telemetry::{SellerMetrics, now_us};
 
@@ -40,6 +47,8 @@ pub struct Surroundings {
     pub keep: Keep,
     /// The way to the sink.
     pub shard: Shard,
+    /// What is stored in it.
+    pub state: Arc<dyn ShardState>,
     /// Numbers of this seller.
     pub metrics: SellerMetrics,
     /// Becomes true when the process is to end.
@@ -48,6 +57,8 @@ pub struct Surroundings {
     pub until_current: bool,
     /// Bytes this seller may have between socket and sink.
     pub buffer_bytes: usize,
+    /// What somebody outside wants of it.
+    pub requests: mpsc::Receiver<SnapshotRequest>,
 }
 
 /// Why a seller's loop ended without an error.
@@ -69,7 +80,7 @@ struct InFlight {
 /// One seller between its stream and its shard.
 pub struct Seller {
     surroundings: Surroundings,
-    connector: Box<dyn Connector>,
+    connector: Arc<dyn Connector>,
     stream: Box<dyn ChangeStream>,
     mapper: Mapper,
     checkpoint: Checkpoint,
@@ -81,13 +92,15 @@ pub struct Seller {
     /// When the checkpoint moved past the stored one without anything to commit.
     unsaved_since: Option<Instant>,
     target: Option<Position>,
+    snapshots: Snapshots,
 }
 
 impl Seller {
     /// A seller whose stream is open.
     pub fn new(surroundings: Surroundings, started: Start) -> Self {
         let target = surroundings.until_current.then_some(started.head);
-        Self {
+        let snapshots = Snapshots::new(started.mapper.plan().snapshot_order());
+        let mut seller = Self {
             surroundings,
             connector: started.connector,
             stream: started.stream,
@@ -100,7 +113,10 @@ impl Seller {
             receipts: mpsc::unbounded_channel(),
             unsaved_since: Some(Instant::now()),
             target,
-        }
+            snapshots,
+        };
+        seller.recall_snapshot();
+        seller
     }
 
     /// Follows the log until shutdown, the end of what was there, or an error.
@@ -122,7 +138,12 @@ impl Seller {
                 _ = tick.tick() => self.save_idle_progress(IDLE_PROGRESS)?,
                 // 4. The log, as long as there is room for it.
                 batch = self.stream.read(), if self.has_room() => self.take(&batch?)?,
+                // 5. Somebody wants tables to be read.
+                Some(request) = self.surroundings.requests.recv() => self.requested(request),
+                // 6. What was in the tables already.
+                wake = self.snapshots.next(), if self.has_room() => self.wake(wake)?,
             }
+            self.advance_snapshot()?;
             self.report();
         }
     }
@@ -148,7 +169,7 @@ impl Seller {
                 return Ok(());
             }
         }
-        self.submit(mapped)
+        self.submit(mapped, Vec::new())
     }
 
     /// Keeps in the checkpoint what happened to tables as a whole.
@@ -159,13 +180,15 @@ impl Seller {
                 Notice::Unreadable { table, reason, .. } => (table, reason.clone()),
                 Notice::SchemaChanged { .. } => continue,
             };
-            self.checkpoint.dirty_tables.insert(table.to_string(), reason.to_lowercase());
+            self.taint(table.to_string(), reason.to_lowercase());
         }
     }
 
-    fn submit(&mut self, mapped: Mapped) -> Result<()> {
+    fn submit(&mut self, mapped: Mapped, control: Vec<ControlRecord>) -> Result<()> {
         let oldest = mapped.oldest_committed_at_us.filter(|_| !mapped.records.is_empty());
-        let part = part(&self.checkpoint, mapped, &self.surroundings.config);
+        self.snapshots.published(&mapped.records);
+        let mut part = part(&self.checkpoint, mapped, &self.surroundings.config);
+        part.control.extend(control);
         let (events, dead_letters) = (part.records.len(), part.dead_letters.len());
         let bytes = part.bytes();
         let number = self.ledger.read(self.checkpoint.point.position.clone(), oldest);
@@ -198,12 +221,15 @@ impl Seller {
     /// Commits a checkpoint on its own when it has been ahead of the stored one for `age`.
     fn save_idle_progress(&mut self, age: Duration) -> Result<()> {
         if self.unsaved_since.is_some_and(|since| since.elapsed() >= age) {
-            self.submit(Mapped::default())?;
+            self.submit(Mapped::default(), Vec::new())?;
         }
         Ok(())
     }
 
     fn is_current(&self) -> bool {
+        if !self.is_read() {
+            return false;
+        }
         let reached = |target: &Position| {
             let done = self.checkpoint.point.partial.is_none();
             done && self.connector.covers(&self.checkpoint.point.position, target)
@@ -222,10 +248,11 @@ impl Seller {
         Ok(ended)
     }
 
-    fn report(&self) {
+    fn report(&mut self) {
         let head = self.stream.head();
         let oldest = self.ledger.oldest_committed_at_us();
         self.surroundings.metrics.follows(&head, oldest, &self.checkpoint);
+        self.show_snapshot();
     }
 }
 

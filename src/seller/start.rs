@@ -1,8 +1,11 @@
+use std::sync::Arc;
+
 use connector_api::{
     Batch, Capture, ChangeStream, Connector, Error, Finding, Position, Result, ResumePoint, Survey,
 };
 use tracing::{info, warn};
 
+use super::snapshot::mark_due;
 use super::{Keep, Surroundings, blockers, connect};
 use crate::config::SellerConfig;
 use crate::mapping::{Mapper, Plan, PlanError, SourceIdentity};
@@ -16,7 +19,7 @@ use crate::telemetry::now_us;
 /// A seller that is ready to follow its log.
 pub struct Start {
     /// The source.
-    pub connector: Box<dyn Connector>,
+    pub connector: Arc<dyn Connector>,
     /// Open behind `checkpoint`.
     pub stream: Box<dyn ChangeStream>,
     /// With everything it remembered.
@@ -81,7 +84,8 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
         who: (seller, source),
         control: Vec::new(),
     };
-    let (checkpoint, control) = decider.decide(remembered).await?;
+    let (mut checkpoint, control) = decider.decide(remembered).await?;
+    mark_due(&mut checkpoint, &plan.snapshot_order(), config);
     let next = checkpoint.point.partial.as_ref().map(|partial| NextCapture {
         behind: partial.txid.clone(),
         capture: plan.capture(),
@@ -188,7 +192,7 @@ impl Decider<'_> {
         let to = checkpoint.point.position.clone();
         checkpoint.mapping = self.mapping.clone();
         for table in &self.capture.tables {
-            checkpoint.dirty_tables.insert(table.name.to_string(), reason.to_owned());
+            checkpoint.taint(table.name.to_string(), reason.to_owned());
         }
         let (seller, source) = self.who;
         warn!(seller, source, reason, %from, %to, "changes may be missing: gap");

@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use connector_api::Result;
 
 use super::{
-    Commit, CommitError, Committed, OpenError, Opened, Shard, ShardState, ShardWriter, Sink, Stored,
+    Commit, CommitError, Committed, LevelKey, OpenError, Opened, Shard, ShardState, ShardWriter,
+    Sink, Stored,
 };
 use crate::stock::{SellerId, SourceName};
 
@@ -22,6 +23,10 @@ impl Sink for Discard {
         Ok(false)
     }
 
+    async fn holder(&self, _: Shard) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     async fn open(&self, _: Shard) -> Result<Opened, OpenError> {
         Ok(Opened { writer: Box::new(self.clone()), state: Arc::new(self.clone()), store: None })
     }
@@ -33,6 +38,11 @@ impl ShardState for Discard {
         let checkpoints = self.checkpoints.lock().expect("no holder panics");
         let checkpoint = checkpoints.get(&(seller.clone(), source.clone())).cloned();
         Ok(Stored { checkpoint, rows: Vec::new() })
+    }
+
+    /// Nothing is published.
+    async fn levels(&self, _: &SellerId, _: &SourceName) -> Result<Vec<LevelKey>> {
+        Ok(Vec::new())
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 pub use discard::Discard;
 
 use crate::stock::encode::Records;
-use crate::stock::{SellerId, SourceName};
+use crate::stock::{SellerId, SourceName, Version};
 
 /// One share of the sellers, owned by one process at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +36,11 @@ pub enum ControlKind {
     ScopeCleared,
     /// A table's rows have another shape.
     SchemaChanged,
+    /// A table is read as a whole: `table`, `position`, `reason`, `estimated_rows`.
+    SnapshotStarted,
+    /// All of a table has been read and published: `table`, `position`, `rows`, `levels`,
+    /// `removed`, `sums`.
+    SnapshotCompleted,
 }
 
 impl ControlKind {
@@ -46,6 +51,8 @@ impl ControlKind {
             ControlKind::EpochBumped => "epoch_bumped",
             ControlKind::ScopeCleared => "scope_cleared",
             ControlKind::SchemaChanged => "schema_changed",
+            ControlKind::SnapshotStarted => "snapshot_started",
+            ControlKind::SnapshotCompleted => "snapshot_completed",
         }
     }
 }
@@ -148,6 +155,19 @@ pub struct Stored {
     pub rows: Vec<RowEntry>,
 }
 
+/// A level that is published and has not been removed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LevelKey {
+    /// The record key: `seller/source/item/location[/bucket]`, percent-encoded.
+    pub key: String,
+    /// Of the event that was published last.
+    pub version: Version,
+    /// The table that event came from, `schema.table`; empty where it is not known any more.
+    pub table: String,
+    /// What the marketplace knows the item by.
+    pub sku: Option<String>,
+}
+
 /// Why a commit did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
@@ -184,6 +204,14 @@ pub enum OpenError {
     /// Another owner has taken it meanwhile. Trying again would take it back.
     #[error("another owner has taken over: {0}")]
     Fenced(Error),
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Failed(error) | OpenError::Fenced(error) => error,
+        }
+    }
 }
 
 impl From<CommitError> for OpenError {
@@ -232,6 +260,10 @@ pub trait Sink: Send + Sync {
     /// Whether nothing has ever been stored here.
     async fn is_new(&self) -> Result<bool>;
 
+    /// Who may be at work on the shard and would be shut out by [`Sink::open`]. `None` where nobody
+    /// is, and where opening says by itself who holds it.
+    async fn holder(&self, shard: Shard) -> Result<Option<String>>;
+
     /// Takes the shard: from here on no earlier owner can commit.
     async fn open(&self, shard: Shard) -> Result<Opened, OpenError>;
 }
@@ -242,6 +274,10 @@ pub trait ShardState: Send + Sync {
     /// What is stored of one source: everything of each commit that returned `Ok`, and nothing of
     /// one that is under way.
     async fn load(&self, seller: &SellerId, source: &SourceName) -> Result<Stored>;
+
+    /// What is published of one source and lives, sorted by key: at least everything of each commit
+    /// that returned `Ok` before. Slow, and beside the writer: it holds up no commit.
+    async fn levels(&self, seller: &SellerId, source: &SourceName) -> Result<Vec<LevelKey>>;
 }
 
 /// The one writer of a shard.

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use connector_api::{Batch, Capture, Lineage, Position, ResumePoint};
+use connector_api::{Batch, Capture, Cursor, Lineage, Position, ResumePoint};
 use serde::{Deserialize, Serialize};
 
 /// The format written by this version; a greater one is refused.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Which mapping wrote a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,46 @@ pub struct MappingRevision {
     pub number: u32,
     /// Of the canonical mapping text, 32 hex digits.
     pub hash: String,
+}
+
+/// How far the reading of a table has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum SnapshotPhase {
+    /// Its rows are being read.
+    Reading {
+        /// Behind which row; before the first one without.
+        after: Option<Cursor>,
+    },
+    /// Every row has been read; what is known and was not seen is taken for deleted.
+    Sweeping,
+}
+
+/// A table that is being read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableSnapshot {
+    /// `schema.table`.
+    pub table: String,
+    /// Rises with every snapshot of the source.
+    pub number: u32,
+    /// What it is made for.
+    pub reason: String,
+    /// A hash of what its rows mean.
+    pub meaning: String,
+    /// The version that stood for "now" when it began: a key that was published last before it, and
+    /// not since, has no row.
+    pub since: String,
+    /// How far it has come.
+    pub phase: SnapshotPhase,
+    /// Rows read.
+    pub rows: u64,
+    /// Levels published.
+    pub keys: u64,
+    /// Published keys that turned out to have no row.
+    pub removed: u64,
+    /// The sum of each measure over the published levels, canonical decimals.
+    pub sums: BTreeMap<String, String>,
 }
 
 /// Everything a source needs to go on exactly where its last commit ended. Stored by the sink in
@@ -36,6 +76,15 @@ pub struct Checkpoint {
     pub mapping: MappingRevision,
     /// Tables whose published levels may be wrong until a snapshot, and why.
     pub dirty_tables: BTreeMap<String, String>,
+    /// The table that is being read to mend that, one at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<TableSnapshot>,
+    /// Snapshots of tables that were ever begun.
+    #[serde(default)]
+    pub snapshots: u32,
+    /// Tables that have been read whole, and a hash of what their rows meant then.
+    #[serde(default)]
+    pub complete: BTreeMap<String, String>,
 }
 
 /// Stored bytes that are not a checkpoint this version can continue from.
@@ -77,6 +126,9 @@ impl Checkpoint {
             synthetic: 0,
             mapping,
             dirty_tables: BTreeMap::new(),
+            snapshot: None,
+            snapshots: 0,
+            complete: BTreeMap::new(),
         }
     }
 
@@ -96,7 +148,9 @@ impl Checkpoint {
         if format > FORMAT {
             return Err(UnusableCheckpoint::Newer { found: format });
         }
-        let checkpoint: Self = serde_json::from_str(text).map_err(UnusableCheckpoint::Damaged)?;
+        let mut checkpoint: Self =
+            serde_json::from_str(text).map_err(UnusableCheckpoint::Damaged)?;
+        checkpoint.format = FORMAT;
         if (checkpoint.seller.as_str(), checkpoint.source.as_str()) != (seller, source) {
             let found = format!("{}/{}", checkpoint.seller, checkpoint.source);
             return Err(UnusableCheckpoint::Misplaced {
@@ -141,6 +195,13 @@ impl Checkpoint {
         self.point.coverage = coverage;
     }
 
+    /// What is known of a table is not to be relied on until it has been read. A snapshot of it
+    /// that is under way begins anew.
+    pub fn taint(&mut self, table: String, reason: String) {
+        self.snapshot.take_if(|snapshot| snapshot.table == table);
+        self.dirty_tables.insert(table, reason);
+    }
+
     /// The log this checkpoint's position belongs to.
     pub fn lineage(&self) -> &Lineage {
         &self.point.lineage
@@ -181,9 +242,42 @@ mod tests {
 
     #[test]
     fn a_checkpoint_of_a_later_version_is_refused_and_says_so() {
-        let text = sample("0/1", None, 1).encode().replacen("\"format\":1", "\"format\":9", 1);
+        let text = sample("0/1", None, 1).encode().replacen("\"format\":2", "\"format\":9", 1);
         let error = Checkpoint::decode(&text, "acme", "main").unwrap_err();
-        assert_eq!(error.to_string(), "the checkpoint has format 9, this version reads up to 1");
+        assert_eq!(error.to_string(), "the checkpoint has format 9, this version reads up to 2");
+    }
+
+    #[test]
+    fn a_checkpoint_of_the_first_format_has_read_no_table_yet() {
+        let mut value: serde_json::Value =
+            serde_json::from_str(&sample("0/1", None, 1).encode()).unwrap();
+        let object = value.as_object_mut().unwrap();
+        object.insert("format".to_owned(), 1.into());
+        assert!(object.remove("complete").is_some() && object.remove("snapshots").is_some());
+        let back = Checkpoint::decode(&value.to_string(), "acme", "main").unwrap();
+        assert_eq!(back, sample("0/1", None, 1));
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_relied_on_is_not_read_to_the_end() {
+        let mut checkpoint = sample("0/1", None, 1);
+        checkpoint.snapshot = Some(TableSnapshot {
+            table: "public.stock".into(),
+            number: 1,
+            reason: "first start".into(),
+            meaning: String::new(),
+            since: String::new(),
+            phase: SnapshotPhase::Sweeping,
+            rows: 0,
+            keys: 0,
+            removed: 0,
+            sums: BTreeMap::new(),
+        });
+        checkpoint.taint("public.other".into(), "truncate".into());
+        assert!(checkpoint.snapshot.is_some());
+        checkpoint.taint("public.stock".into(), "truncate".into());
+        assert!(checkpoint.snapshot.is_none());
+        assert_eq!(checkpoint.dirty_tables.len(), 2);
     }
 
     #[test]

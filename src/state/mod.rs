@@ -5,6 +5,8 @@ mod checkpoint;
 mod owners;
 mod rows;
 
-pub use checkpoint::{Checkpoint, MappingRevision, UnusableCheckpoint};
+pub use checkpoint::{
+    Checkpoint, MappingRevision, SnapshotPhase, TableSnapshot, UnusableCheckpoint,
+};
 pub use owners::Owners;
 pub use rows::{CachedRow, RowId, RowsDelta, TableRows, UnusableRow};

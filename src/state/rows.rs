@@ -42,6 +42,11 @@ impl RowId {
         Some(Self(bytes.into_boxed_slice()))
     }
 
+    /// Memory it holds, bytes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.0.len()
+    }
+
     /// The identity for people and stores: values joined by `/`, with `/` and `%` in them encoded.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
@@ -168,9 +173,13 @@ impl CachedRow {
     }
 
     /// The stored form: a JSON object of tagged texts by column, `{"qty":"i4","sku":"tA-1"}`.
-    /// Columns by name, so that a later plan with other columns can still read it.
-    pub fn encode(&self, columns: &[String]) -> String {
+    /// Columns by name, so that a later plan with other columns can still read it. `snapshot` is
+    /// the one during which the row was seen last.
+    fn encode(&self, columns: &[String], snapshot: u32) -> String {
         let mut object = serde_json::Map::new();
+        if snapshot > 0 {
+            object.insert(SEEN.to_owned(), snapshot.to_string().into());
+        }
         for (column, value) in columns.iter().zip(self.values()) {
             if let Some(text) = tagged(value) {
                 object.insert(column.clone(), text.into());
@@ -180,7 +189,7 @@ impl CachedRow {
     }
 
     /// Reads the stored form back for a plan with these columns.
-    pub fn decode(text: &str, columns: &[String]) -> Result<Self, UnusableRow> {
+    fn decode(text: &str, columns: &[String]) -> Result<Self, UnusableRow> {
         let object: HashMap<String, String> =
             serde_json::from_str(text).map_err(|_| UnusableRow)?;
         let mut raw: Vec<Vec<u8>> = Vec::with_capacity(columns.len());
@@ -256,11 +265,22 @@ fn unhex(hex: &str) -> Option<Vec<u8>> {
     digits.chunks(2).map(pair).collect()
 }
 
+/// The member of a stored row that is no column: no database has a column without a name.
+const SEEN: &str = "";
+
+/// A row, and the number of the snapshot of its table during which it was seen last.
+#[derive(Debug)]
+struct Seen {
+    row: CachedRow,
+    snapshot: u32,
+}
+
 /// The cached rows of one table, and which of them changed since the last commit was prepared.
 #[derive(Debug, Default)]
 pub struct TableRows {
-    rows: HashMap<RowId, CachedRow>,
+    rows: HashMap<RowId, Seen>,
     changed: HashSet<RowId>,
+    snapshot: u32,
 }
 
 /// Changed rows of a table in their stored form; `None` is gone.
@@ -269,18 +289,39 @@ pub type RowsDelta = Vec<(String, Option<String>)>;
 impl TableRows {
     /// A row as last seen.
     pub fn get(&self, id: &RowId) -> Option<&CachedRow> {
-        self.rows.get(id)
+        self.rows.get(id).map(|seen| &seen.row)
     }
 
-    /// A row as read from the store.
-    pub fn load(&mut self, id: RowId, row: CachedRow) {
-        self.rows.insert(id, row);
+    /// From here on rows are seen during this snapshot. The numbers of a table only rise.
+    pub fn begin_snapshot(&mut self, number: u32) {
+        self.snapshot = number;
+    }
+
+    /// Rows that were not seen since the last snapshot began, at most so many.
+    pub fn unseen(&self, limit: usize) -> Vec<CachedRow> {
+        let unseen = self.rows.values().filter(|seen| seen.snapshot < self.snapshot);
+        unseen.take(limit).map(|seen| seen.row.clone()).collect()
+    }
+
+    /// Takes back a row from its stored form. `identity_width` columns of the plan identify it.
+    pub fn load(
+        &mut self,
+        stored: &str,
+        columns: &[String],
+        identity_width: usize,
+    ) -> Result<RowId, UnusableRow> {
+        let row = CachedRow::decode(stored, columns)?;
+        let snapshot = snapshot_of(stored)?;
+        let id = RowId::of(row.values().take(identity_width)).ok_or(UnusableRow)?;
+        self.rows.insert(id.clone(), Seen { row, snapshot });
+        Ok(id)
     }
 
     /// A row is now like this, or gone.
     pub fn set(&mut self, id: &RowId, row: Option<CachedRow>) {
+        let snapshot = self.snapshot;
         match row {
-            Some(row) => self.rows.insert(id.clone(), row),
+            Some(row) => self.rows.insert(id.clone(), Seen { row, snapshot }),
             None => self.rows.remove(id),
         };
         self.changed.insert(id.clone());
@@ -293,21 +334,37 @@ impl TableRows {
 
     /// Every row.
     pub fn iter(&self) -> impl Iterator<Item = (&RowId, &CachedRow)> {
-        self.rows.iter()
+        self.rows.iter().map(|(id, seen)| (id, &seen.row))
     }
 
     /// What changed since the last call, for the commit, in key order.
     pub fn take_delta(&mut self, columns: &[String]) -> RowsDelta {
         let mut changed: Vec<RowId> = self.changed.drain().collect();
         changed.sort_unstable();
-        let stored = |id: &RowId| self.rows.get(id).map(|row| row.encode(columns));
+        let stored = |id: &RowId| {
+            let seen = self.rows.get(id)?;
+            Some(seen.row.encode(columns, seen.snapshot))
+        };
         changed.iter().map(|id| (id.to_text(), stored(id))).collect()
     }
+}
+
+/// The snapshot during which a stored row was seen last; 0 when none has been.
+fn snapshot_of(stored: &str) -> Result<u32, UnusableRow> {
+    #[derive(serde::Deserialize)]
+    struct Stored<'a> {
+        #[serde(borrow, default, rename = "")]
+        seen: Option<std::borrow::Cow<'a, str>>,
+    }
+    let stored: Stored<'_> = serde_json::from_str(stored).map_err(|_| UnusableRow)?;
+    stored.seen.map_or(Ok(0), |seen| seen.parse().map_err(|_| UnusableRow))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -348,7 +405,7 @@ mod tests {
             let columns: Vec<String> = (0..owned.len()).map(|i| format!("c{i}")).collect();
             let row = CachedRow::of(owned.iter().map(Owned::value));
             prop_assert!(row.values().eq(owned.iter().map(Owned::value)));
-            prop_assert_eq!(CachedRow::decode(&row.encode(&columns), &columns).unwrap(), row);
+            prop_assert_eq!(CachedRow::decode(&row.encode(&columns, 7), &columns).unwrap(), row);
         }
 
         #[test]
@@ -360,6 +417,33 @@ mod tests {
             };
             prop_assert_eq!(id(&a).cmp(&id(&b)), a.cmp(&b));
             prop_assert_eq!(id(&a).to_text() == id(&b).to_text(), a == b);
+        }
+
+        #[test]
+        fn what_a_snapshot_has_not_seen_is_known_after_a_restart_too(
+            before in prop::collection::btree_set(0i64..20, 0..8),
+            seen in prop::collection::btree_set(0i64..20, 0..8),
+        ) {
+            let columns = ["id".to_owned()];
+            let row = |id: &i64| CachedRow::of([Value::Int(*id)].into_iter());
+            let id = |id: &i64| RowId::of([Value::Int(*id)].into_iter()).unwrap();
+            let mut rows = TableRows::default();
+            before.iter().for_each(|number| rows.set(&id(number), Some(row(number))));
+            let mut stored: BTreeMap<_, _> = rows.take_delta(&columns).into_iter().collect();
+            rows.begin_snapshot(1);
+            seen.iter().for_each(|number| rows.set(&id(number), Some(row(number))));
+            stored.extend(rows.take_delta(&columns));
+            let mut restarted = TableRows::default();
+            restarted.begin_snapshot(1);
+            for stored in stored.values() {
+                restarted.load(stored.as_ref().unwrap(), &columns, 1).unwrap();
+            }
+            let expected: Vec<CachedRow> = before.difference(&seen).map(row).collect();
+            for rows in [rows, restarted] {
+                let mut unseen = rows.unseen(usize::MAX);
+                unseen.sort_by_key(|row| match row.get(0) { Value::Int(id) => id, _ => i64::MAX });
+                prop_assert_eq!(&unseen, &expected);
+            }
         }
 
         #[test]

@@ -189,6 +189,7 @@ pub enum Operation {
     Update,
     Delete,
     Truncate,
+    Read,
 }
 
 /// Where an event comes from. Engine and database are the source's and known to the encoder.

@@ -28,9 +28,11 @@ pub(super) struct Metrics {
     events_published: IntCounterVec,
     dead_letters: IntCounterVec,
     restarts: IntCounterVec,
+    snapshot_rows: IntCounterVec,
     commit_to_published_seconds: HistogramVec,
     lag_bytes: IntGaugeVec,
     dirty_tables: IntGaugeVec,
+    snapshot_active: IntGaugeVec,
     oldest_unconfirmed_seconds: GaugeVec,
     last_contact_seconds: GaugeVec,
     state: IntGaugeVec,
@@ -81,6 +83,7 @@ pub(super) struct SourceCounters {
     pub(super) events_published: IntCounter,
     pub(super) dead_letters: IntCounter,
     pub(super) restarts: IntCounter,
+    pub(super) snapshot_rows: IntCounter,
     pub(super) commit_to_published_seconds: Histogram,
 }
 
@@ -119,9 +122,11 @@ impl Metrics {
             events_published: counters(names::EVENTS_PUBLISHED),
             dead_letters: counters(names::DEAD_LETTERS),
             restarts: counters(names::RESTARTS),
+            snapshot_rows: counters(names::SNAPSHOT_ROWS),
             commit_to_published_seconds: registered(at, HistogramVec::new(latency, &SOURCE_LABELS)),
             lag_bytes: gauges(names::LAG_BYTES),
             dirty_tables: gauges(names::DIRTY_TABLES),
+            snapshot_active: gauges(names::SNAPSHOT_ACTIVE),
             oldest_unconfirmed_seconds: floats(names::OLDEST_UNCONFIRMED_SECONDS),
             last_contact_seconds: floats(names::LAST_CONTACT_SECONDS),
             state: registered(at, IntGaugeVec::new(opts(names::SELLER_STATE), &state_labels)),
@@ -150,6 +155,7 @@ impl Metrics {
             events_published: of(&self.events_published),
             dead_letters: of(&self.dead_letters),
             restarts: of(&self.restarts),
+            snapshot_rows: of(&self.snapshot_rows),
             commit_to_published_seconds: self
                 .commit_to_published_seconds
                 .with_label_values(&labels),
@@ -184,6 +190,7 @@ impl Metrics {
         };
         whole(&self.lag_bytes, source.lag_bytes);
         whole(&self.dirty_tables, Some(source.dirty_tables.len() as u64));
+        whole(&self.snapshot_active, Some(u64::from(source.snapshot.is_some())));
         let unconfirmed = self.oldest_unconfirmed_seconds.with_label_values(&labels);
         unconfirmed.set(seconds(source.oldest_unconfirmed_ms.unwrap_or(0)));
         if let Some(contact_ms) = source.last_contact_ms {

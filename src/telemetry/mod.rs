@@ -5,6 +5,7 @@
 //! | `names` | every metric's name and meaning |
 //! | `metrics` | the registry, and counters resolved once for each source |
 //! | `status` | the [`StatusBoard`]: how every source stands, for status, health and gauges |
+//! | `snapshot` | how far a table is that is read as a whole |
 //! | `process` | memory and processor time of this process |
 //! | `logging` | log lines |
 //!
@@ -14,6 +15,7 @@ mod logging;
 mod metrics;
 pub mod names;
 mod process;
+mod snapshot;
 mod status;
 
 use std::error::Error;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 
 pub use logging::start_logging;
 pub use metrics::{BrokerMetrics, ShardMetrics};
+pub use snapshot::{SnapshotProgress, SnapshotStatus};
 pub use status::{Readiness, SellerMetrics, SourceStatus, StatusBoard};
 
 /// Everything a part of the process needs to tell about itself. Clones are the same one.

@@ -46,6 +46,10 @@ names! {
         "Time since the server was last heard.";
     DIRTY_TABLES = "tailstock_dirty_tables",
         "Tables whose published levels cannot be trusted until they are read anew.";
+    SNAPSHOT_ROWS = "tailstock_snapshot_rows_total",
+        "Rows that were read from tables as a whole, beside the log.";
+    SNAPSHOT_ACTIVE = "tailstock_snapshot_active",
+        "1 while a table of the source is read as a whole, else 0.";
     SELLER_STATE = "tailstock_seller_state",
         "1 for the state the source is in, 0 for the others.";
     BROKER_ROUND_TRIP_SECONDS = "tailstock_broker_round_trip_seconds",

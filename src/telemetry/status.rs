@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::metrics::{BrokerMetrics, Metrics, ShardMetrics, SourceCounters};
 use super::now_us;
+use super::snapshot::{SnapshotProgress, SnapshotStatus};
 use crate::config::SellerConfig;
 use crate::progress::Lifecycle;
 use crate::state::Checkpoint;
@@ -55,7 +56,22 @@ impl StatusBoard {
         if standing.state.as_str() != state.as_str() {
             standing.since = Timestamp::now();
         }
+        // Whoever starts again says anew how far it is.
+        if state == Lifecycle::Starting {
+            standing.snapshot = None;
+        }
         standing.state = state;
+    }
+
+    /// Tables of a source are to be read as a whole, from now until its checkpoint says otherwise.
+    pub fn doubt(&self, seller: &str, source: &str, tables: &[String]) {
+        let name = (SellerId::new(seller), SourceName::new(source));
+        let Some(metrics) = locked(&self.sources).get(&name).cloned() else { return };
+        let mut standing = locked(&metrics.shared.standing);
+        for table in tables {
+            let reason = || "asked for".to_owned();
+            standing.dirty_tables.entry(table.clone()).or_insert_with(reason);
+        }
     }
 
     /// How every source stands now, by seller and source.
@@ -110,6 +126,7 @@ struct Standing {
     last_contact: Option<Instant>,
     oldest_unconfirmed_us: Option<i64>,
     dirty_tables: BTreeMap<String, String>,
+    snapshot: Option<SnapshotStatus>,
 }
 
 impl Standing {
@@ -122,6 +139,7 @@ impl Standing {
             last_contact: None,
             oldest_unconfirmed_us: None,
             dirty_tables: BTreeMap::new(),
+            snapshot: None,
         }
     }
 }
@@ -173,6 +191,14 @@ impl SellerMetrics {
         }
     }
 
+    /// How far the table is that is being read as a whole; `None` when there is none.
+    pub fn snapshot(&self, status: Option<SnapshotStatus>) {
+        let mut standing = locked(&self.shared.standing);
+        let rows = status.as_ref().map_or(0, |now| now.rows_since(standing.snapshot.as_ref()));
+        self.counters.snapshot_rows.inc_by(rows);
+        standing.snapshot = status;
+    }
+
     fn status(&self) -> SourceStatus {
         let standing = locked(&self.shared.standing);
         let (reason, fix) = match &standing.state {
@@ -197,6 +223,7 @@ impl SellerMetrics {
             dead_letters: self.counters.dead_letters.get(),
             restarts: self.counters.restarts.get(),
             dirty_tables: standing.dirty_tables.clone(),
+            snapshot: standing.snapshot.as_ref().map(SnapshotProgress::from),
         }
     }
 }
@@ -242,6 +269,9 @@ pub struct SourceStatus {
     pub restarts: u64,
     /// Tables whose published levels cannot be trusted, and why.
     pub dirty_tables: BTreeMap<String, String>,
+    /// The table that is being read as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotProgress>,
 }
 
 impl SourceStatus {
@@ -267,6 +297,7 @@ impl SourceStatus {
             dead_letters: 0,
             restarts: 0,
             dirty_tables: checkpoint.map(|known| known.dirty_tables.clone()).unwrap_or_default(),
+            snapshot: None,
         }
     }
 

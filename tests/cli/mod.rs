@@ -1,5 +1,7 @@
 //! The command line as a newcomer meets it: help, exit codes, and what is printed for programs.
 
+mod snapshot;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -55,7 +57,8 @@ fn the_help_of_every_command_has_an_example() {
     let top = tailstock(folder.path(), &["--help"]);
     assert_eq!(top.status.code(), Some(0));
     assert!(text(&top.stdout).contains("Example:"));
-    for command in ["run", "validate", "tail", "status", "schema", "completions"] {
+    let commands = ["run", "validate", "tail", "status", "snapshot", "schema", "completions"];
+    for command in commands {
         assert!(text(&top.stdout).contains(&format!("\n  {command} ")), "{command}");
         let help = tailstock(folder.path(), &[command, "--help"]);
         assert_eq!(help.status.code(), Some(0), "{command}");

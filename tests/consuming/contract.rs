@@ -117,12 +117,17 @@ fn golden_remarks_are_taken_and_every_change_of_one_is_refused() {
 
 #[test]
 fn every_kind_of_control_record_is_described() {
-    use ControlKind::{EpochBumped, Gap, SchemaChanged, ScopeCleared};
+    use ControlKind::{
+        EpochBumped, Gap, SchemaChanged, ScopeCleared, SnapshotCompleted, SnapshotStarted,
+    };
     // A kind that is not in the list fails to compile here.
     let known = |kind| match kind {
-        Gap | EpochBumped | ScopeCleared | SchemaChanged => kind.as_str(),
+        Gap | EpochBumped | ScopeCleared | SchemaChanged | SnapshotStarted | SnapshotCompleted => {
+            kind.as_str()
+        }
     };
-    let kinds = [Gap, EpochBumped, ScopeCleared, SchemaChanged].map(known);
+    let kinds = [Gap, EpochBumped, ScopeCleared, SchemaChanged, SnapshotStarted, SnapshotCompleted]
+        .map(known);
     let document = asyncapi();
     let described = &document["components"]["schemas"]["control"];
     assert_eq!(described["properties"]["kind"]["enum"], json!(kinds));

@@ -15,4 +15,5 @@ mod restarts;
 mod server_states;
 mod sessions;
 mod shops;
+mod snapshot;
 mod types;

@@ -31,9 +31,11 @@ async fn run(workspace: &Workspace) {
 
 /// The changes of a day.
 async fn change(shop: &Shop, random: &mut Random) {
-    for _ in 0..60 {
+    for step in 0..60 {
         let (sku, quantity) = (random.below(20), random.below(1000));
-        let sql = match random.below(24) {
+        // One large transaction at least.
+        let kind = if step == 30 { 12 } else { random.below(24) };
+        let sql = match kind {
             0..4 => format!("DELETE FROM stock WHERE id % 20 = {sku}"),
             4..8 => format!("UPDATE stock SET sku = 'S{}' WHERE sku = 'S{sku}'", random.below(20)),
             8..12 => format!("UPDATE stock SET qty = qty + 0.5 WHERE sku > 'S{sku}'"),

@@ -142,9 +142,15 @@ impl Shop {
         format!("{}?{option}", self.server.url())
     }
 
-    /// A seller file for this shop with these mappings. In them, `public` is the schema of
-    /// [`Shop::create`] whatever the server calls it.
+    /// A seller file for this shop with these mappings, of which only the log is followed: what
+    /// comes out is what the test changes. In them, `public` is the schema of [`Shop::create`]
+    /// whatever the server calls it.
     pub fn seller(&self, stock: &str) -> String {
+        self.whole_seller(&format!("snapshot = \"never\"\n{stock}"))
+    }
+
+    /// The same with its tables read as well, as it is when nothing else is said.
+    pub fn whole_seller(&self, stock: &str) -> String {
         let (kind, stock) = match &self.server {
             Server::Postgres(_) => ("postgres", stock.to_owned()),
             Server::Mysql(server) => {

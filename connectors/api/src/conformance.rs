@@ -33,6 +33,7 @@
 //! | `changes` | what a change looks like |
 //! | `blocks` | large transactions come in pieces and go on in the middle |
 //! | `progress` | nothing is missing, nothing comes twice, positions and heads tell the truth |
+//! | `snapshot` | what is in tables already is read whole, and stands to the log as its fence says |
 //! | `tail` | reads a stream into events that can be compared |
 //! | `reader` | reads a stream into lines, for what each connector proves besides |
 
@@ -40,6 +41,7 @@ mod blocks;
 mod changes;
 mod progress;
 mod reader;
+mod snapshot;
 mod tail;
 
 use std::pin::Pin;
@@ -59,6 +61,14 @@ pub trait Backend: Send + Sync {
     /// Runs these statements and rolls back.
     async fn rolled_back(&self, statements: &[&str]);
 
+    /// Runs these statements in a transaction on a connection of its own, and leaves it open.
+    async fn left_open(&self, statements: &[&str]) -> Box<dyn OpenTransaction>;
+
+    /// Types a table's only key may have, as `CREATE TABLE` spells them, each with literals of
+    /// values that differ, in no order: integers to their ends (unsigned ones where there are
+    /// any), exact decimals, text under several collations, bytes, UUIDs, times.
+    fn keys(&self) -> Vec<(&'static str, Vec<&'static str>)>;
+
     /// Waits until the server knows that every stream opened so far has ended.
     async fn released(&self);
 
@@ -72,6 +82,13 @@ pub trait Backend: Send + Sync {
 
     /// The schema or database a table without one belongs to.
     fn schema(&self) -> String;
+}
+
+/// A transaction that is under way. One that is dropped is rolled back.
+#[async_trait]
+pub trait OpenTransaction: Send {
+    /// Commits it, and waits until that is done.
+    async fn commit(self: Box<Self>);
 }
 
 /// A scenario under way.
@@ -131,6 +148,16 @@ scenarios![
     progress::a_replay_is_the_same_to_the_last_value,
     progress::changes_of_others_are_progress_without_events,
     progress::coordinates_rise_and_positions_cover_what_lies_before_them,
+    snapshot::chunks_give_every_row_once_whatever_its_key_and_as_the_stream_gives_it,
+    snapshot::chunks_of_a_key_of_several_columns_give_every_row_once,
+    snapshot::a_table_without_a_key_is_read_at_once,
+    snapshot::an_empty_table_is_one_chunk_without_rows,
+    snapshot::a_chunk_holds_the_wanted_columns_alone,
+    snapshot::a_cursor_outlives_its_row,
+    snapshot::what_was_streamed_before_settling_is_seen,
+    snapshot::a_transaction_that_is_open_is_not_seen_and_the_fence_says_so,
+    snapshot::a_stream_reaches_the_fence_of_a_chunk_and_what_was_seen_lies_before_it,
+    snapshot::a_filter_leaves_out_no_row_for_which_it_is_true,
 ];
 
 /// Every column of `item`.

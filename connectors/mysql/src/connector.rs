@@ -1,9 +1,9 @@
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use async_trait::async_trait;
 use connector_api::{
-    Capture, ChangeStream, Connector, Continuity, Error, Finding, Position, Result, ResumePoint,
-    Severity, SnapshotReader, Survey, TableLayout, TableName,
+    Capture, ChangeStream, Connector, Continuity, Error, Finding, Lineage, Position, Result,
+    ResumePoint, Severity, SnapshotReader, Survey, TableLayout, TableName,
 };
 
 use crate::config::MysqlConfig;
@@ -11,6 +11,7 @@ use crate::doctor::{self, Facts};
 use crate::log::Flavor;
 use crate::position::{Gtids, LogFile, LogIdentity, LogPosition, continuity};
 use crate::session::{Doing, Session, SqlClient, sql_error};
+use crate::snapshot::MysqlSnapshot;
 use crate::stream::{FileHead, LogReader, Lookup, Mark, MysqlStream, Opening, head_of};
 
 /// One MySQL or MariaDB database.
@@ -19,12 +20,14 @@ pub struct MysqlConnector {
     config: MysqlConfig,
     /// Known once the server has been asked.
     flavor: OnceLock<Flavor>,
+    /// The log that is being read, once one is.
+    lineage: Mutex<Option<Lineage>>,
 }
 
 impl MysqlConnector {
     /// A connector that connects when it is asked something.
     pub fn new(config: MysqlConfig) -> Self {
-        Self { config, flavor: OnceLock::new() }
+        Self { config, flavor: OnceLock::new(), lineage: Mutex::new(None) }
     }
 
     async fn facts(&self, capture: &Capture) -> Result<Facts> {
@@ -233,6 +236,7 @@ impl Connector for MysqlConnector {
         let mut place = LogPosition::from_position(&from.position)?;
         let mut session = Session::connect(&self.config).await?;
         self.verify(&mut session, &from).await?;
+        *self.lineage.lock().expect("nobody panics while it is held") = Some(from.lineage.clone());
         let fold_case = session.value("SELECT @@lower_case_table_names").await?;
         let fold_case = fold_case.is_some_and(|names| names != "0");
         let same_file = session.lists(&place.file).await?
@@ -259,7 +263,9 @@ impl Connector for MysqlConnector {
     }
 
     async fn snapshot_reader(&self) -> Result<Box<dyn SnapshotReader>> {
-        Err(Error::bug("no reader of tables yet"))
+        let server = self.lineage.lock().expect("nobody panics while it is held").clone();
+        let server = server.as_ref().map(Lineage::as_str);
+        Ok(Box::new(MysqlSnapshot::connect(&self.config, server).await?))
     }
 }
 

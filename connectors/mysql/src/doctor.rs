@@ -21,3 +21,5 @@ pub use coverage::coverage;
 pub use facts::{Facts, server_facts};
 pub use findings::findings;
 pub use gather::{columns, gather, head};
+pub(crate) use gather::{log_status, named, show_generated_keys, text};
+pub(crate) use quote::{account, identifier, qualified};

@@ -8,6 +8,7 @@
 //! | `doctor` | what the server must offer, and what decides whether its log is whole |
 //! | `stream` | the task that owns the socket, and what the log leaves out |
 //! | `log` | framing, checksums, and every event that is no row |
+//! | `snapshot` | what is in tables already, chunk by chunk |
 //! | `value` | one column of a row image, as `TYPES.md` says |
 //! | `statement` | what the text of a statement means for captured tables |
 //! | `position` | places and GTID sets, and whether a log can be continued |
@@ -24,6 +25,7 @@ pub mod position;
 mod server_id;
 #[doc(hidden)]
 pub mod session;
+mod snapshot;
 pub mod statement;
 #[doc(hidden)]
 pub mod stream;

@@ -17,6 +17,7 @@ mod layout;
 mod number;
 mod reading;
 mod temporal;
+mod wire;
 
 use connector_api::BatchBuilder;
 
@@ -24,6 +25,7 @@ pub use charset::Charset;
 pub use cursor::Cursor;
 use layout::Layout;
 use reading::Reading;
+pub(crate) use wire::Selected;
 
 /// What the log and the catalog say of a column.
 #[derive(Debug, Clone)]

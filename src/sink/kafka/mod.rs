@@ -11,7 +11,9 @@
 //! | `client`, `token`, `statistics` | how the library is configured, and what it tells |
 //! | `topics` | names, settings, partitions: created, checked |
 //! | `owner` | whose the shard is, and the partition counts it was begun with |
-//! | `stored` | checkpoints and cached rows, read back to the end |
+//! | `scan` | partitions, read to their end |
+//! | `stored` | checkpoints and cached rows, read back |
+//! | `levels` | what is published and lives, read back |
 //! | `records`, `partition` | from a commit to records and their partitions |
 //! | `transaction` | one transaction: all or nothing, or not known |
 //! | `writer` | exactly once: two ids in turn |
@@ -20,10 +22,12 @@
 
 mod client;
 mod fault;
+mod levels;
 mod owner;
 mod partition;
 mod records;
 mod relaxed;
+mod scan;
 mod statistics;
 mod stored;
 mod token;
@@ -110,6 +114,18 @@ impl Sink for Kafka {
         .await
     }
 
+    async fn holder(&self, shard: Shard) -> Result<Option<String>> {
+        let options = Arc::clone(&self.options);
+        blocking(move || {
+            let asking = consumer(&options, Isolation::Uncommitted)?;
+            match topics::are_missing(&options, &asking)? {
+                true => Ok(None),
+                false => owner::holder(&options, shard),
+            }
+        })
+        .await
+    }
+
     async fn open(&self, shard: Shard) -> Result<Opened, OpenError> {
         let options = Arc::clone(&self.options);
         blocking(move || open(&options, shard)).await
@@ -122,7 +138,7 @@ fn open(options: &Arc<KafkaOptions>, shard: Shard) -> Result<Opened, OpenError> 
     let topics = Arc::new(topics::prepare(options, &consumer)?);
     let store = store(options, &consumer, shard);
     let mut owned = owner::take(options, &topics, shard, &consumer)?;
-    let (state, recorded) = stored::State::read(options)?;
+    let (state, recorded) = stored::State::read(options, &topics)?;
     owned.record_partitions(recorded.as_ref())?;
     options.has_been_let_in.store(true, Ordering::Relaxed);
     let writer = writer::start(owned)?;
@@ -151,7 +167,14 @@ fn consumer(options: &KafkaOptions, isolation: Isolation) -> Result<BaseConsumer
         Isolation::Committed => "read_committed",
         Isolation::Uncommitted => "read_uncommitted",
     };
-    client::config(options, &[("fetch.wait.max.ms", "10"), ("check.crcs", "true")])
+    // What is read ahead is bounded, and goes on at once when there is room again.
+    let defaults = [
+        ("fetch.wait.max.ms", "10"),
+        ("check.crcs", "true"),
+        ("queued.max.messages.kbytes", "8192"),
+        ("fetch.queue.backoff.ms", "10"),
+    ];
+    client::config(options, &defaults)
         .set("group.id", &options.name)
         .set("isolation.level", isolation)
         .set("enable.auto.commit", "false")

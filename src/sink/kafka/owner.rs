@@ -5,16 +5,20 @@ use std::time::{Duration, Instant};
 
 use connector_api::{Error, Fault, Result};
 use rdkafka::consumer::BaseConsumer;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::KafkaOptions;
 use super::client::{PATIENCE, Told};
 use super::records::{Plan, Record};
-use super::stored::{self, Contents};
+use super::scan;
+use super::stored::{self, Contents, PARTITION};
 use super::topics::{Topic, Topics};
 use super::transaction::{Outlet, Undone};
 use crate::sink::{CommitError, OpenError, Shard};
+use crate::stock::encode::timestamp;
 use crate::telemetry::now_us;
 
 /// How the keys of what is not a source's begin; no source's key contains the character.
@@ -42,14 +46,33 @@ impl Owner {
     fn new() -> Self {
         // The keys of a hasher are random bytes of the operating system.
         let token = RandomState::new().build_hasher().finish();
-        Self {
-            format: FORMAT,
-            token: format!("{token:016x}"),
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            process: std::process::id(),
-            since_us: now_us(),
-        }
+        let (host, process, since_us) = (this_host(), std::process::id(), now_us());
+        Self { format: FORMAT, token: format!("{token:016x}"), host, process, since_us }
     }
+
+    /// Whether it is known that it has gone.
+    fn has_gone(&self) -> bool {
+        let process = i32::try_from(self.process).ok().and_then(Pid::from_raw);
+        // One that may not be asked is there.
+        let is_there =
+            process.is_some_and(|process| test_kill_process(process) != Err(Errno::SRCH));
+        self.host == this_host() && !is_there
+    }
+}
+
+fn this_host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Who took the shard last, unless it is known to have gone.
+pub(super) fn holder(options: &KafkaOptions, shard: Shard) -> Result<Option<String>> {
+    let contents = stored::read(options, &[Topic::Checkpoints])?;
+    let key = owner_key(&options.name, shard);
+    let owner = contents.owners.get(&key[PREFIX.len()..]).map(|(_, owner)| owner);
+    Ok(owner.filter(|owner| !owner.has_gone()).map(|Owner { host, process, since_us, .. }| {
+        let since = timestamp(*since_us);
+        format!("process {process} on {host}, which took it at {since}")
+    }))
 }
 
 /// A shard that is ours, until somebody else takes it.
@@ -101,7 +124,7 @@ pub(super) fn shut_out(
 fn end_of_checkpoints(options: &KafkaOptions, asking: &BaseConsumer<Told>) -> Result<i64> {
     let begun = Instant::now();
     loop {
-        match stored::ends_of(options, asking, Topic::Checkpoints) {
+        match scan::ends_of(options, asking, (Topic::Checkpoints, PARTITION)) {
             Ok((_, end)) => return Ok(end),
             Err(error) if *error.fault() == Fault::Transient && begun.elapsed() < PATIENCE => {}
             Err(error) => return Err(error),

@@ -1,26 +1,18 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use connector_api::{Error, Result};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Message as _};
-use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{Told, ask};
-use super::fault::{Doing, of_error};
 use super::owner::{self, Owner};
-use super::topics::Topic;
-use super::{Isolation, KafkaOptions, blocking, consumer};
-use crate::sink::{RowEntry, ShardState, Stored};
+use super::topics::{Topic, Topics};
+use super::{KafkaOptions, blocking, levels, scan};
+use crate::sink::{LevelKey, RowEntry, ShardState, Stored};
 use crate::stock::{SellerId, SourceName, key};
 
 /// The only partition of a shard's topics.
-const PARTITION: i32 = 0;
-/// How long reading may go on without a record. Somebody's open transaction holds up its readers
-/// until it ends, or until the cluster ends it.
-const STALLED: Duration = Duration::from_secs(70);
+pub(super) const PARTITION: i32 = 0;
 
 /// A seller's database.
 type Source = (SellerId, SourceName);
@@ -81,65 +73,11 @@ fn foreign(topic: &str, key: &[u8]) -> Error {
     )
 }
 
-/// The first record there is of a topic, and where the next one will stand whatever is committed.
-pub(super) fn ends_of(
-    options: &KafkaOptions,
-    asking: &BaseConsumer<Told>,
-    topic: Topic,
-) -> Result<(i64, i64)> {
-    let doing = Doing { what: "reading what is stored", options };
-    let name = options.topic(topic);
-    ask(asking, doing, |wait| asking.fetch_watermarks(&name, PARTITION, wait))
-}
-
-/// Reads topics from their beginning to their end, as far as it is committed. The end is asked for
-/// without regard to transactions: a commit that has succeeded may still be on its way to readers.
+/// Reads topics from their beginning to their end, as far as it is committed.
 pub(super) fn read(options: &KafkaOptions, topics: &[Topic]) -> Result<Contents> {
-    let doing = Doing { what: "reading what is stored", options };
-    let asking = consumer(options, Isolation::Uncommitted)?;
-    let consumer = consumer(options, Isolation::Committed)?;
     let mut contents = Contents::default();
-    let mut ends = HashMap::new();
-    let mut list = TopicPartitionList::new();
-    for topic in topics {
-        let name = options.topic(*topic);
-        let (low, high) = ends_of(options, &asking, *topic)?;
-        if high > low {
-            list.add_partition_offset(&name, PARTITION, Offset::Offset(low))
-                .map_err(|error| of_error(doing, &error))?;
-            ends.insert(name, (*topic, high));
-        }
-    }
-    consumer.assign(&list).map_err(|error| of_error(doing, &error))?;
-    let mut progress = Instant::now();
-    while !ends.is_empty() {
-        match consumer.poll(Duration::from_millis(5)) {
-            Some(Ok(message)) => {
-                progress = Instant::now();
-                if let Some((topic, _)) = ends.get(message.topic()) {
-                    contents.apply(*topic, message.topic(), &message)?;
-                }
-                continue;
-            }
-            Some(Err(error)) if progress.elapsed() > STALLED => {
-                return Err(of_error(doing, &error));
-            }
-            Some(Err(_)) | None => {}
-        }
-        if progress.elapsed() > STALLED {
-            let what = "what is stored could not be read to its end: a transaction is open, or \
-                        brokers are away";
-            return Err(Error::transient(what));
-        }
-        // Markers and aborted records are not delivered: the place of the reader, not the last
-        // record, tells the end.
-        let place = consumer.position().map_err(|error| of_error(doing, &error))?;
-        ends.retain(|name, (_, end)| {
-            let reached = place.find_partition(name, PARTITION).map(|found| found.offset());
-            !matches!(reached, Some(Offset::Offset(offset)) if offset >= *end)
-        });
-    }
-    consumer.unassign().map_err(|error| of_error(doing, &error))?;
+    let places: Vec<(Topic, i32)> = topics.iter().map(|topic| (*topic, PARTITION)).collect();
+    scan::scan(options, &places, |topic, record| contents.apply(topic, record.topic(), record))?;
     Ok(contents)
 }
 
@@ -147,6 +85,7 @@ pub(super) fn read(options: &KafkaOptions, topics: &[Topic]) -> Result<Contents>
 /// again reads the topics again, so that nothing is kept twice in memory.
 pub(super) struct State {
     options: Arc<KafkaOptions>,
+    topics: Arc<Topics>,
     /// What was read, and who has had its part of it.
     first: Mutex<(Contents, HashSet<Source>)>,
 }
@@ -155,11 +94,13 @@ impl State {
     /// What is stored now, and the partition counts recorded with it.
     pub(super) fn read(
         options: &Arc<KafkaOptions>,
+        topics: &Arc<Topics>,
     ) -> Result<(Self, Option<BTreeMap<String, i32>>)> {
         let mut contents = read(options, &[Topic::Checkpoints, Topic::Rows])?;
         let partitions = contents.partitions.take();
         let first = Mutex::new((contents, HashSet::new()));
-        Ok((Self { options: Arc::clone(options), first }, partitions))
+        let (options, topics) = (Arc::clone(options), Arc::clone(topics));
+        Ok((Self { options, topics, first }, partitions))
     }
 
     /// What was read when the shard was taken, unless this source has had it.
@@ -183,5 +124,11 @@ impl ShardState for State {
             Ok(read(&options, &topics)?.take(&source))
         })
         .await
+    }
+
+    async fn levels(&self, seller: &SellerId, source: &SourceName) -> Result<Vec<LevelKey>> {
+        let (options, topics) = (Arc::clone(&self.options), Arc::clone(&self.topics));
+        let (seller, source) = (seller.clone(), source.clone());
+        blocking(move || levels::read(&options, &topics, &seller, &source)).await
     }
 }

@@ -1,5 +1,7 @@
 //! The sink against a real broker.
 
+mod levels;
+
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Mutex, OnceLock};
@@ -77,7 +79,11 @@ where
 }
 
 fn part(item: &str, ordinal: u32, on_hand: Option<i64>, text: &str) -> Part {
-    let (seller, source) = (SellerId::new("acme"), SourceName::new("main"));
+    part_of("acme", item, (ordinal, on_hand), text)
+}
+
+fn part_of(seller: &str, item: &str, (ordinal, on_hand): (u32, Option<i64>), text: &str) -> Part {
+    let (seller, source) = (SellerId::new(seller), SourceName::new("main"));
     let encoder = Encoder::new(&seller, &source, "test", "shop");
     let kind = match on_hand {
         Some(_) => EventKind::Level,

@@ -12,8 +12,10 @@
 //! | `schema` | the tables |
 //! | `tables` | what goes into them in one commit |
 //! | `write` | the transaction: all or nothing, or not known |
+//! | `levels` | what is published and lives |
 //! | `retention` | events that have had their time |
 
+mod levels;
 mod lock;
 mod open;
 mod retention;
@@ -34,8 +36,8 @@ use rusqlite::OpenFlags;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Commit, CommitError, Committed, OpenError, Opened, RowEntry, Shard, ShardState, ShardWriter,
-    Sink, Stored,
+    Commit, CommitError, Committed, LevelKey, OpenError, Opened, RowEntry, Shard, ShardState,
+    ShardWriter, Sink, Stored,
 };
 use crate::stock::{SellerId, SourceName};
 
@@ -66,6 +68,11 @@ impl Sqlite {
 impl Sink for Sqlite {
     async fn is_new(&self) -> Result<bool> {
         Ok(!self.options.path.exists())
+    }
+
+    /// The lock of the file tells.
+    async fn holder(&self, _: Shard) -> Result<Option<String>> {
+        Ok(None)
     }
 
     async fn open(&self, _: Shard) -> Result<Opened, OpenError> {
@@ -117,13 +124,27 @@ struct Reader {
 #[async_trait]
 impl ShardState for Reader {
     async fn load(&self, seller: &SellerId, source: &SourceName) -> Result<Stored> {
-        let path = self.path.clone();
         let (seller, source) = (seller.clone(), source.clone());
-        let load = move || {
-            load(&path, seller.as_str(), source.as_str())
-                .map_err(|error| open::classify(&error, &path, "reading what is stored"))
+        self.read(move |path| load(path, seller.as_str(), source.as_str())).await
+    }
+
+    async fn levels(&self, seller: &SellerId, source: &SourceName) -> Result<Vec<LevelKey>> {
+        let (seller, source) = (seller.clone(), source.clone());
+        self.read(move |path| levels::read(&reading(path)?, &seller, &source)).await
+    }
+}
+
+impl Reader {
+    /// Reads where it holds up nothing else.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let path = self.path.clone();
+        let work = move || {
+            work(&path).map_err(|error| open::classify(&error, &path, "reading what is stored"))
         };
-        tokio::task::spawn_blocking(load)
+        tokio::task::spawn_blocking(work)
             .await
             .map_err(|panic| Error::bug("reading what is stored panicked").because(panic))?
     }

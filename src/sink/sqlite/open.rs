@@ -3,12 +3,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use connector_api::{Error, Result};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::SqliteOptions;
 use super::lock::Lock;
 use super::retention::Retention;
-use super::schema::{APPLICATION_ID, FORMAT, TABLES};
+use super::schema::{APPLICATION_ID, FORMAT, TABLES, UPGRADES};
 
 /// How long a foreign writer may hold the file before a commit is given up and tried again.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,7 +59,7 @@ pub(super) fn open(options: &SqliteOptions, lock: ProcessLock) -> Result<Databas
     let explain = |error: rusqlite::Error| classify(&error, path, "opening it");
     let mut connection = Connection::open(path).map_err(explain)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
-    check_format(&connection, path)?;
+    check_format(&mut connection, path)?;
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
         .map_err(explain)?;
@@ -83,8 +83,9 @@ pub(super) fn open(options: &SqliteOptions, lock: ProcessLock) -> Result<Databas
     Ok(Database { connection, options, token, retention, fold: None, _lock: lock })
 }
 
-/// Makes the tables in a new file; refuses one of another program or of a later version.
-fn check_format(connection: &Connection, path: &Path) -> Result<()> {
+/// Makes the tables in a new file, or brings those of an earlier version up to date; refuses a file
+/// of another program or of a later version.
+fn check_format(connection: &mut Connection, path: &Path) -> Result<()> {
     let explain = |error: rusqlite::Error| classify(&error, path, "reading its header");
     let number = |pragma: &str| {
         connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i32>(0))
@@ -107,16 +108,36 @@ fn check_format(connection: &Connection, path: &Path) -> Result<()> {
             "set sink.path to a file of its own",
         ));
     }
-    if format != FORMAT {
-        let age = if format > FORMAT { "a later" } else { "an earlier" };
-        return Err(Error::operator(
-            format!(
-                "{} was written by {age} version (format {format}, this one knows {FORMAT})",
-                path.display()
-            ),
-            "run the version that wrote it, or set sink.path to another file to begin anew",
-        ));
+    let known = usize::try_from(format).ok().filter(|format| (1..=UPGRADES.len()).contains(format));
+    match known {
+        Some(format) => upgrade(connection, format).map_err(|error| {
+            classify(&error, path, "bringing its tables to the layout of this version")
+        }),
+        None if format == FORMAT => Ok(()),
+        None => Err(foreign(path, format)),
     }
+}
+
+fn foreign(path: &Path, format: i32) -> Error {
+    let age = if format > FORMAT { "a later" } else { "an earlier" };
+    Error::operator(
+        format!(
+            "{} was written by {age} version (format {format}, this one knows {FORMAT})",
+            path.display()
+        ),
+        "run the version that wrote it, or set sink.path to another file to begin anew",
+    )
+}
+
+/// From the layout of this format to the present one, in one step.
+fn upgrade(connection: &mut Connection, format: usize) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for layout in &UPGRADES[format - 1..] {
+        transaction.execute_batch(layout)?;
+    }
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()?;
+    tracing::info!(from = format, to = FORMAT, "the tables have the layout of this version now");
     Ok(())
 }
 

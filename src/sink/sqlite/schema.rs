@@ -1,8 +1,15 @@
 /// Marks a file as ours ("tstk"), in the header field that SQLite keeps for it.
 pub(super) const APPLICATION_ID: i32 = 0x7473_746b;
 
-/// The layout written by this version. Any other one is refused: there is none to upgrade yet.
-pub(super) const FORMAT: i32 = 1;
+/// The layout written by this version. A later one is refused, an earlier one is upgraded.
+pub(super) const FORMAT: i32 = 2;
+
+/// From each layout to the next, beginning with that of format 1.
+pub(super) const UPGRADES: [&str; 1] = ["
+ALTER TABLE levels ADD COLUMN table_name TEXT NOT NULL DEFAULT '';
+UPDATE levels SET table_name = coalesce(
+    (SELECT value ->> '$.origin.table' FROM events WHERE seq = event_seq), '');
+"];
 
 /// The tables. Everything is text but the sequence numbers.
 pub(super) const TABLES: &str = "
@@ -39,7 +46,8 @@ CREATE TABLE levels (
     incoming TEXT,
     version TEXT NOT NULL,
     committed_at TEXT,
-    event_seq INTEGER NOT NULL
+    event_seq INTEGER NOT NULL,
+    table_name TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE TABLE control (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,

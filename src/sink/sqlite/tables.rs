@@ -86,9 +86,10 @@ impl<'t> Statements<'t> {
             )?,
             level: prepare(
                 "INSERT INTO levels
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
                  ON CONFLICT DO UPDATE SET sku = ?5, on_hand = ?8, available = ?9, reserved = ?10,
-                     incoming = ?11, version = ?12, committed_at = ?13, event_seq = ?14
+                     incoming = ?11, version = ?12, committed_at = ?13, event_seq = ?14,
+                     table_name = ?15
                  WHERE ?12 > version",
             )?,
             no_level: prepare("DELETE FROM levels WHERE key = ?1 AND version < ?2")?,
@@ -142,9 +143,10 @@ impl<'t> Statements<'t> {
         let [item, sku, location, bucket, on_hand, available, reserved, incoming] =
             records.columns(entry);
         let at = records.committed_at(entry);
+        let table = records.table(entry).unwrap_or_default();
         let written = self.level.execute(params![
             key, seller, source, item, sku, location, bucket, on_hand, available, reserved,
-            incoming, version, at, seq,
+            incoming, version, at, seq, table,
         ])?;
         Ok(written == 1)
     }

@@ -1,5 +1,6 @@
 mod faults;
 mod folding;
+mod levels;
 mod speed;
 
 use std::collections::BTreeMap;

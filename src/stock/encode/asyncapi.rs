@@ -176,6 +176,8 @@ fn control() -> Value {
                 json!({ "table": text(), "columns": { "type": "array", "items": text() } }),
             ),
         ),
+        ("snapshot_started", snapshot_started()),
+        ("snapshot_completed", snapshot_completed()),
     ];
     let kinds: Vec<&str> = details.iter().map(|(kind, _)| *kind).collect();
     let rule = |(kind, detail): &(&str, Value)| {
@@ -196,6 +198,28 @@ fn control() -> Value {
     );
     schema["allOf"] = details.iter().map(rule).collect();
     schema
+}
+
+fn snapshot_started() -> Value {
+    object(
+        &["table", "position", "reason"],
+        json!({
+            "table": text(), "position": text(), "reason": text(), "estimated_rows": count(),
+        }),
+    )
+}
+
+fn snapshot_completed() -> Value {
+    let sum = json!({ "type": "string", "pattern": "^-?(0|[1-9][0-9]*)(\\.[0-9]{0,8}[1-9])?$" });
+    let sums = json!({ "on_hand": sum, "available": sum, "reserved": sum, "incoming": sum });
+    object(
+        &["table", "position", "rows", "levels", "removed"],
+        json!({
+            "table": text(), "position": text(),
+            "rows": count(), "levels": count(), "removed": count(),
+            "sums": object(&[], sums),
+        }),
+    )
 }
 
 /// A record key; in `rest`, what follows the seller, `PART` stands for a percent-encoded text.
@@ -241,4 +265,8 @@ fn headers(kind: &Value, is_event: bool, has_value: bool) -> Value {
 
 fn text() -> Value {
     json!({ "type": "string" })
+}
+
+fn count() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
 }

@@ -62,6 +62,7 @@ impl Encoder {
             sku: event.item.sku.map(|sku| records.text(sku.as_bytes())),
             location: Some(records.text(event.location.id.as_bytes())),
             bucket: event.bucket.map(|bucket| records.text(bucket.as_bytes())),
+            table: Some(records.text(event.origin.table.as_bytes())),
             ..Columns::default()
         };
         let start = records.data.len();
@@ -323,6 +324,7 @@ fn operation(operation: Operation) -> &'static str {
         Operation::Update => "update",
         Operation::Delete => "delete",
         Operation::Truncate => "truncate",
+        Operation::Read => "read",
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) struct Columns {
     pub(super) sku: Option<Span>,
     pub(super) location: Option<Span>,
     pub(super) bucket: Option<Span>,
+    pub(super) table: Option<Span>,
     pub(super) on_hand: Option<Span>,
     pub(super) available: Option<Span>,
     pub(super) reserved: Option<Span>,
@@ -103,6 +104,7 @@ impl Records {
                 sku: entry.columns.sku.map(moved),
                 location: entry.columns.location.map(moved),
                 bucket: entry.columns.bucket.map(moved),
+                table: entry.columns.table.map(moved),
                 on_hand: entry.columns.on_hand.map(moved),
                 available: entry.columns.available.map(moved),
                 reserved: entry.columns.reserved.map(moved),
@@ -181,6 +183,11 @@ impl Records {
     /// The item's id, as it is.
     pub fn item(&self, entry: &Entry) -> &str {
         self.get(entry.columns.item.expect("every entry has an item"))
+    }
+
+    /// The table it comes from; of a removal that waited for its transaction it is not kept.
+    pub fn table(&self, entry: &Entry) -> Option<&str> {
+        entry.columns.table.map(|span| self.get(span))
     }
 
     /// The commit time as the event says it.

@@ -111,6 +111,20 @@ mod tests {
                 r#"{"table":"public.stock","position":"16/B374D848","cause":"truncate"}"#,
             ),
             control("schema_changed", r#"{"table":"public.stock","columns":["id","qty"]}"#),
+            control(
+                "snapshot_started",
+                concat!(
+                    r#"{"table":"public.stock","position":"16/B374D848","reason":"gap","#,
+                    r#""estimated_rows":9}"#
+                ),
+            ),
+            control(
+                "snapshot_completed",
+                concat!(
+                    r#"{"table":"public.stock","position":"16/B3800000","rows":9,"levels":8,"#,
+                    r#""removed":1,"sums":{"on_hand":"12.5","available":"-3"}}"#
+                ),
+            ),
             control_value(&odd.0, &odd.1, "gap", -1, r#"{"from":"","reason":""}"#),
             dead_letter_value(&SellerId::new("acme"), &SourceName::new("main"), &rejection()),
             dead_letter_value(&odd.0, &odd.1, &Rejection { row: "{}", ..rejection() }),

@@ -43,7 +43,7 @@ pub fn json_schema() -> Value {
             &["engine", "database", "table", "operation", "position", "row", "mapping"],
             json!({
                 "engine": text, "database": text, "table": text,
-                "operation": { "enum": ["insert", "update", "delete", "truncate"] },
+                "operation": { "enum": ["insert", "update", "delete", "truncate", "read"] },
                 "transaction": text, "position": text,
                 "row": { "type": "integer", "minimum": 0 }, "mapping": text,
             }),

@@ -24,6 +24,8 @@ pub(super) struct Tail {
     pub(super) point: ResumePoint,
     /// Coordinates of the transactions seen.
     pub(super) coordinates: Vec<u64>,
+    /// Their ids.
+    pub(super) txids: Vec<String>,
     seen: VecDeque<Seen>,
 }
 
@@ -36,7 +38,7 @@ impl Tail {
     pub(super) async fn open(connector: &dyn Connector, point: ResumePoint) -> Self {
         let opened = connector.open(point.clone(), point.capture.clone()).await;
         let stream = opened.expect("the stream opens");
-        Self { stream, point, coordinates: Vec::new(), seen: VecDeque::new() }
+        Self { stream, point, coordinates: Vec::new(), txids: Vec::new(), seen: VecDeque::new() }
     }
 
     /// The next batch, which may tell of progress alone.
@@ -53,6 +55,7 @@ impl Tail {
         for event in batch.events() {
             if let SourceEvent::Begin(begin) = event {
                 self.coordinates.push(begin.coordinate);
+                self.txids.push(batch.text(begin.txid).to_owned());
             }
             self.seen.extend(seen(batch, event));
         }
@@ -98,7 +101,7 @@ impl Tail {
 }
 
 /// `id=1 qty=null note=absent`.
-fn image(schema: &TableSchema, image: RowImage<'_>) -> String {
+pub(super) fn image(schema: &TableSchema, image: RowImage<'_>) -> String {
     let column = |(column, value): (&crate::Column, Value<'_>)| {
         let value = match value {
             Value::Null => "null".to_owned(),

@@ -1,7 +1,7 @@
 use connector_api::TableName;
 
 /// A name as SQL: quoted where it has to be.
-pub(super) fn identifier(name: &str) -> String {
+pub(crate) fn identifier(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !RESERVED.contains(&&*name.to_ascii_lowercase());
@@ -9,7 +9,7 @@ pub(super) fn identifier(name: &str) -> String {
 }
 
 /// A table's name as SQL.
-pub(super) fn qualified(name: &TableName) -> String {
+pub(crate) fn qualified(name: &TableName) -> String {
     format!("{}.{}", identifier(&name.schema), identifier(&name.table))
 }
 
@@ -19,7 +19,7 @@ fn literal(text: &str) -> String {
 }
 
 /// An account as SQL, from what `CURRENT_USER()` says.
-pub(super) fn account(current: &str) -> String {
+pub(crate) fn account(current: &str) -> String {
     let (user, host) = current.rsplit_once('@').unwrap_or((current, "%"));
     format!("{}@{}", literal(user), literal(host))
 }

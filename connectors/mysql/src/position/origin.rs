@@ -116,6 +116,23 @@ impl Gtid {
     pub const LAST: u64 = i64::MAX as u64 - 1;
 }
 
+impl FromStr for Gtid {
+    type Err = NotGtids;
+
+    /// Reads what the server prints.
+    fn from_str(text: &str) -> Result<Self, NotGtids> {
+        let read = || {
+            let (uuid, rest) = text.split_once(':')?;
+            let (tag, number) = rest.rsplit_once(':').unwrap_or(("", rest));
+            let is_plain = number.bytes().all(|digit| digit.is_ascii_digit());
+            let number = number.parse().ok().filter(|number| (1..=Self::LAST).contains(number));
+            let origin = Origin { uuid: uuid.parse().ok()?, tag: Tag::new(tag.as_bytes())? };
+            number.filter(|_| is_plain).map(|number| Self { origin, number })
+        };
+        read().ok_or_else(|| NotGtids::found("uuid:number or uuid:tag:number", text))
+    }
+}
+
 /// As the server prints it: `uuid:5` or `uuid:tag:5`.
 impl fmt::Display for Gtid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,7 +19,7 @@ pub struct Charset {
 
 /// How a character set writes text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(crate) enum Coding {
     /// No text at all.
     Binary,
     /// ASCII and nothing else.
@@ -37,7 +37,7 @@ pub(super) enum Coding {
 }
 
 /// What the web makes of a character, and what the servers make of it.
-type Swaps = &'static [(char, char)];
+pub(crate) type Swaps = &'static [(char, char)];
 
 /// JIS characters, which Microsoft maps to others.
 const JIS: Swaps = &[

@@ -46,7 +46,7 @@ impl DateTime {
     }
 
     /// Parts out of the range a server accepts are not printed: they would look like a date.
-    fn checked(self, type_name: &'static str) -> Result<Self, Unreadable> {
+    pub(super) fn checked(self, type_name: &'static str) -> Result<Self, Unreadable> {
         let date = self.year <= 9999 && self.month <= 12 && self.day <= 31;
         let time = self.hour <= 23 && self.minute <= 59 && self.second <= 59;
         let possible = date && time && self.micros <= 999_999;
@@ -83,7 +83,7 @@ impl DateTime {
     }
 
     /// `0000-00-00 00:00:00` and dates with a zero part stay as the server prints them.
-    fn push(self, decimals: u8, zoned: bool, out: &mut BatchBuilder) {
+    pub(super) fn push(self, decimals: u8, zoned: bool, out: &mut BatchBuilder) {
         let mut line = Line::new();
         let kind = match (self.is_real(), zoned) {
             (false, _) => TextKind::Text,
@@ -121,6 +121,16 @@ impl DateTime {
 }
 
 impl Time {
+    /// Of minutes and seconds in that order.
+    pub(super) fn new(
+        negative: bool,
+        hour: u32,
+        [minute, second]: [u8; 2],
+        micros: u32,
+    ) -> Result<Self, Unreadable> {
+        Self { negative, hour, minute: minute.into(), second: second.into(), micros }.checked()
+    }
+
     fn checked(self) -> Result<Self, Unreadable> {
         let possible = self.hour <= HOUR_OF_TIME_MAX
             && self.minute <= 59
@@ -136,7 +146,7 @@ impl Time {
         print_clock([self.hour, self.minute, self.second], self.micros, decimals, line);
     }
 
-    fn push(self, decimals: u8, out: &mut BatchBuilder) {
+    pub(super) fn push(self, decimals: u8, out: &mut BatchBuilder) {
         let mut line = Line::new();
         self.print(decimals, &mut line);
         out.push_text(TextKind::Text, line.text());

@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod fake;
+mod open;
 mod shop;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use connector_postgres::{PostgresConfig, PostgresConnector, Slot};
 use testbed::{PgVersion, Postgres, PostgresOptions, postgres_or_skip};
 
 pub use connector_api::conformance::{Reader, within};
+pub use open::OpenSession;
 pub use shop::Shop;
 
 /// Nothing here takes this long; what does will never come.

@@ -1,6 +1,6 @@
-use mysql_async::{Conn, Error};
+use mysql_async::{Conn, Error, Row};
 
-use super::{listed, log_file, permitted, text};
+use super::{listed, log_file, named, permitted, text};
 use crate::position::{ListedLog, LogFile};
 
 /// Where the log ends, and which databases are in it.
@@ -12,15 +12,28 @@ pub(super) struct Status {
 
 /// `None` when the account may not ask.
 pub(super) async fn status(conn: &mut Conn) -> Result<Option<Status>, Error> {
+    let Some(row) = status_row(conn).await? else { return Ok(None) };
+    let databases = |column| listed(&text(&row, column).unwrap_or_default());
+    Ok(Some(Status { head: log_file(&row), do_db: databases(2), ignore_db: databases(3) }))
+}
+
+/// Where the log ends, and the transactions that are executed where the server names them (MySQL).
+/// `None` when the log is off, or the account may not ask.
+pub(crate) async fn log_status(
+    conn: &mut Conn,
+) -> Result<Option<(LogFile, u64, Option<String>)>, Error> {
+    let Some(row) = status_row(conn).await? else { return Ok(None) };
+    let executed = named(&row, "Executed_Gtid_Set");
+    Ok(log_file(&row).map(|(file, offset)| (file, offset, executed)))
+}
+
+async fn status_row(conn: &mut Conn) -> Result<Option<Row>, Error> {
     // MariaDB has kept the old name, and counts from 10.
     let sql = match conn.server_version() {
         (8, 2.., _) | (9, ..) => "SHOW BINARY LOG STATUS",
         _ => "SHOW MASTER STATUS",
     };
-    let Some(rows) = permitted(conn, sql).await? else { return Ok(None) };
-    let Some(row) = rows.first() else { return Ok(None) };
-    let databases = |column| listed(&text(row, column).unwrap_or_default());
-    Ok(Some(Status { head: log_file(row), do_db: databases(2), ignore_db: databases(3) }))
+    Ok(permitted(conn, sql).await?.and_then(|rows| rows.into_iter().next()))
 }
 
 /// Where the log ends: file and offset. `None` when it is off, or the account may not ask.

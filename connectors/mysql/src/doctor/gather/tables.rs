@@ -200,7 +200,7 @@ async fn hashes(conn: &mut Conn, table: &TableName) -> Result<u64, Error> {
 
 /// A MySQL server may make primary keys by itself and hide them from the catalog, but not from
 /// the log. To MariaDB the comment is one.
-async fn show_generated_keys(conn: &mut Conn) -> Result<(), Error> {
+pub(crate) async fn show_generated_keys(conn: &mut Conn) -> Result<(), Error> {
     let sql = "SET /*!80030 SESSION show_gipk_in_create_table_and_information_schema = ON, */ \
                @tailstock = NULL";
     conn.query_drop(sql).await

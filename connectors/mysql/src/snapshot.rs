@@ -1,0 +1,224 @@
+//! What is in tables already, read in short transactions without a lock.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `table` | a table as the catalog describes it, and how it is read |
+//! | `index` | which of its indexes gives an order |
+//! | `cursor` | the key, and the place behind a row |
+//! | `filter` | a condition as SQL |
+//! | `fence` | what of the log a read holds |
+//! | `read` | one chunk: the transaction, and its rows |
+//! | `fault` | what went wrong, and what mends it |
+//! | `quote` | names and values as SQL |
+
+mod cursor;
+mod fault;
+mod fence;
+mod filter;
+mod index;
+mod quote;
+mod read;
+mod table;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use connector_api::{Chunk, ChunkRequest, Error, Position, Result, SnapshotReader, TableName};
+use mysql_async::prelude::Queryable as _;
+
+use crate::config::MysqlConfig;
+use crate::doctor::{account, show_generated_keys};
+use crate::log::Flavor;
+use crate::position::LogPosition;
+use crate::session::SqlClient;
+use crate::value::Scratch;
+use fence::{LogEnd, SETTLING, Settled, has_distributed};
+use table::{Plan, Shape, Size};
+
+/// Seconds that one chunk may take.
+const CHUNK_SECONDS: u32 = 30;
+/// Time between two looks at what can be seen.
+const POLL: Duration = Duration::from_millis(25);
+/// How often a table that is altered meanwhile is looked at anew.
+const ATTEMPTS: u32 = 3;
+
+/// Reads tables of one server.
+#[derive(Debug)]
+pub(crate) struct MysqlSnapshot {
+    client: SqlClient,
+    config: MysqlConfig,
+    /// As SQL: `'tailstock'@'%'`.
+    account: String,
+    /// How the table is read that the last chunk was of.
+    plan: Option<Plan>,
+    settled: Settled,
+    /// Distributed transactions are committed here.
+    has_distributed: bool,
+    scratch: Scratch,
+}
+
+impl MysqlSnapshot {
+    /// Connects. Where the log is known that is being read, the server must be the one that
+    /// writes it: `server` says who that is, as a lineage does.
+    pub(crate) async fn connect(config: &MysqlConfig, server: Option<&str>) -> Result<Self> {
+        let client = SqlClient::connect(config).await?;
+        let mut reader = Self {
+            client,
+            config: config.clone(),
+            account: String::new(),
+            plan: None,
+            settled: Settled::default(),
+            has_distributed: false,
+            scratch: Scratch::default(),
+        };
+        let (identity, limit) = match reader.client.flavor() {
+            Flavor::MySql => (
+                "SELECT CONCAT('mysql/', @@server_uuid), CURRENT_USER()",
+                format!(
+                    "max_execution_time = {}, information_schema_stats_expiry = 0",
+                    CHUNK_SECONDS * 1000
+                ),
+            ),
+            Flavor::MariaDb => (
+                "SELECT CONCAT('mariadb/', @@gtid_domain_id, '-', @@server_id), CURRENT_USER()",
+                format!("max_statement_time = {CHUNK_SECONDS}"),
+            ),
+        };
+        // Text comes as it is stored, and dates that are none can be compared with.
+        let settings = format!(
+            "SET SESSION {limit}, sql_mode = 'ALLOW_INVALID_DATES', character_set_results = NULL"
+        );
+        let found = reader.prepare(&settings, identity).await;
+        let (found, current) = found.map_err(|error| reader.failed(error))?.unwrap_or_default();
+        if server.is_some_and(|server| server != found) {
+            return Err(Error::transient(
+                "tables would be read from another server than the one whose log is read",
+            ));
+        }
+        reader.account = account(&current);
+        Ok(reader)
+    }
+
+    async fn prepare(
+        &mut self,
+        settings: &str,
+        identity: &str,
+    ) -> Result<Option<(String, String)>, mysql_async::Error> {
+        self.client.query_drop(settings).await?;
+        let level = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+        self.client.query_drop(level).await?;
+        show_generated_keys(&mut self.client).await?;
+        self.client.query_first(identity).await
+    }
+
+    /// Where the log stands.
+    async fn log_end(&mut self) -> Result<LogEnd> {
+        let flavor = self.client.flavor();
+        let end = LogEnd::now(&mut self.client, flavor).await;
+        end.map_err(|failed| failed.into_error(|error| self.failed(error)))
+    }
+
+    /// Makes sure that the plan is one for this table and these columns.
+    async fn plan(&mut self, table: &TableName, wanted: &[String]) -> Result<()> {
+        let is_it = |plan: &Plan| plan.name == *table && plan.wanted == wanted;
+        if self.plan.as_ref().is_some_and(is_it) {
+            return Ok(());
+        }
+        let shape = Shape::of(&mut self.client, table).await.map_err(|error| self.failed(error))?;
+        self.plan_for(table, wanted, shape).await
+    }
+
+    async fn plan_for(
+        &mut self,
+        table: &TableName,
+        wanted: &[String],
+        shape: Option<Shape>,
+    ) -> Result<()> {
+        self.plan = None;
+        let size = self.size(table).await?;
+        let (Some(shape), Some(size)) = (shape, size) else { return Err(self.is_missing(table)) };
+        self.check_kind(table, &size.kind)?;
+        let plan = Plan::new(&mut self.client, table, wanted, shape).await;
+        let plan = plan.map_err(|error| self.failed(error))?;
+        self.check_access(&plan).await?;
+        if plan.key.is_none() {
+            size.check_keyless(table)?;
+        }
+        self.plan = Some(plan);
+        Ok(())
+    }
+
+    async fn size(&mut self, table: &TableName) -> Result<Option<Size>> {
+        Size::of(&mut self.client, table).await.map_err(|error| self.failed(error))
+    }
+
+    /// What is selected may be selected. A column that cannot be seen is asked for: it may not be
+    /// there, which is no error, or it may be hidden.
+    async fn check_access(&mut self, plan: &Plan) -> Result<()> {
+        if !plan.unreadable().is_empty() {
+            return Err(self.may_not_read(plan));
+        }
+        for name in plan.unseen() {
+            let (name, table) = (quote::column(name), quote::table(&plan.name));
+            let asked = self.client.query_drop(format!("SELECT {name} FROM {table} LIMIT 0")).await;
+            match asked {
+                Err(mysql_async::Error::Server(error)) if error.code == fault::NO_COLUMN => {}
+                Err(error) => return Err(self.refused(error, plan)),
+                // It has come since.
+                Ok(()) => return Err(fault::was_altered(&plan.name)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_settled(&mut self, target: &LogPosition) -> Result<bool> {
+        let end = match self.client.flavor() {
+            Flavor::MySql => self.log_end().await?,
+            Flavor::MariaDb => {
+                let end = self.snapshot_end().await;
+                end.map_err(|failed| failed.into_error(|error| self.failed(error)))?
+            }
+        };
+        let is_settled = end.covers(target) && end.has_executed(target);
+        if is_settled {
+            self.settled.note(end);
+        }
+        Ok(is_settled)
+    }
+
+    /// The place of the log that can be seen for certain (MariaDB, InnoDB).
+    async fn snapshot_end(&mut self) -> Result<LogEnd, fence::Failed> {
+        self.client.query_drop(read::START).await?;
+        let end = LogEnd::of_snapshot(&mut self.client).await?;
+        self.has_distributed |= has_distributed(&mut self.client).await?;
+        self.client.query_drop("COMMIT").await?;
+        Ok(end)
+    }
+}
+
+#[async_trait]
+impl SnapshotReader for MysqlSnapshot {
+    async fn settle(&mut self, position: &Position) -> Result<()> {
+        let target = LogPosition::from_position(position)?;
+        while !self.is_settled(&target).await? {
+            tokio::time::sleep(POLL).await;
+        }
+        // What has no name, is distributed, or is in a table without transactions.
+        tokio::time::sleep(SETTLING).await;
+        Ok(())
+    }
+
+    async fn estimated_rows(&mut self, table: &TableName) -> Result<Option<u64>> {
+        Ok(self.size(table).await?.and_then(|size| size.rows))
+    }
+
+    async fn chunk(&mut self, request: &ChunkRequest<'_>) -> Result<Chunk> {
+        for _ in 0..ATTEMPTS {
+            self.plan(request.table, request.columns).await?;
+            if let Some(chunk) = self.read_chunk(request).await? {
+                return Ok(chunk);
+            }
+        }
+        Err(fault::was_altered(request.table))
+    }
+}

@@ -1,0 +1,285 @@
+//! What of the log a read of a table holds.
+//!
+//! A log is written before what is in it can be seen, so that a place of the log that was read
+//! beside a table proves little. What is proof depends on the server:
+//!
+//! * MariaDB makes InnoDB's commits visible in the order of the log, and says with a consistent
+//!   snapshot which place of the log that is. The second phase of a distributed transaction alone
+//!   does not take part in it.
+//! * MySQL adds a transaction to `gtid_executed` when it can be seen, and not before.
+//! * Everywhere else a place of the log proves something a while later ([`SETTLING`]), when whoever
+//!   had written up to it has come to the end of its commit. So it is with MyISAM and Aria: they
+//!   change their rows before they log them, but an insert beside readers is shown to them when
+//!   its lock is given back, which is behind the log.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use connector_api::{Error, Position, Result, Sight};
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, Row};
+
+use crate::doctor::{log_status, text};
+use crate::log::Flavor;
+use crate::position::{Gtid, GtidSet, Gtids, LogFile, LogPosition, MariaPosition};
+
+/// Time from a transaction's place in the log to its being seen, where nothing says it.
+pub(super) const SETTLING: Duration = Duration::from_millis(50);
+/// A place that has settled longer ago than this is left for a new one: what was changed since is
+/// not known to be seen.
+const TOO_OLD: Duration = Duration::from_secs(1);
+
+/// Where the log stood.
+#[derive(Debug, Clone)]
+pub(super) struct LogEnd {
+    pub(super) place: LogPosition,
+    /// What MySQL had executed by then.
+    executed: Option<Arc<GtidSet>>,
+    /// By the server's clock.
+    pub(super) read_at_us: i64,
+    /// Every transaction has a name.
+    pub(super) names_all: bool,
+}
+
+impl LogEnd {
+    /// Where it stands now.
+    pub(super) async fn now(conn: &mut Conn, flavor: Flavor) -> Result<Self, Failed> {
+        let clock = "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)";
+        let sql = match flavor {
+            Flavor::MySql => format!("SELECT {clock}, @@GLOBAL.gtid_mode"),
+            Flavor::MariaDb => format!("SELECT {clock}, @@GLOBAL.gtid_binlog_pos"),
+        };
+        let status = log_status(conn).await?;
+        let row: Option<Row> = conn.query_first(sql).await?;
+        let said = |nth| row.as_ref().and_then(|row| text(row, nth)).unwrap_or_default();
+        let Some((file, offset, executed)) = status else { return Err(Failed::NoLog) };
+        let mode = said(1);
+        let mut end = Self {
+            place: LogPosition { file, offset, created: 0, gtids: Gtids::None, prepared: vec![] },
+            executed: None,
+            read_at_us: said(0).parse().unwrap_or_default(),
+            names_all: flavor == Flavor::MySql && mode == "ON",
+        };
+        match (flavor, executed) {
+            // It was read behind the place: whoever has the one has the other.
+            (Flavor::MariaDb, _) => end.place.gtids = Gtids::MariaDb(maria(&mode)?),
+            (Flavor::MySql, Some(set)) if mode != "OFF" => {
+                let set: GtidSet = set.replace('\n', "").parse().map_err(|_| Failed::Gtids)?;
+                end.executed = Some(Arc::new(set.clone()));
+                end.place.gtids = Gtids::MySql(set);
+            }
+            (Flavor::MySql, _) => {}
+        }
+        Ok(end)
+    }
+
+    /// The place of the log that the consistent snapshot of this connection is (MariaDB, InnoDB).
+    pub(super) async fn of_snapshot(conn: &mut Conn) -> Result<Self, Failed> {
+        let rows: Vec<Row> = conn.query("SHOW STATUS LIKE 'binlog_snapshot_%'").await?;
+        let said = |wanted: &str| {
+            let is_it =
+                |row: &&Row| text(row, 0).is_some_and(|name| name.eq_ignore_ascii_case(wanted));
+            rows.iter().find(is_it).and_then(|row| text(row, 1))
+        };
+        let file = said("binlog_snapshot_file").and_then(|file| file.parse::<LogFile>().ok());
+        let offset = said("binlog_snapshot_position").and_then(|offset| offset.parse().ok());
+        let (Some(file), Some(offset)) = (file, offset) else { return Err(Failed::NoLog) };
+        let sql = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED), \
+                   @@GLOBAL.gtid_binlog_pos";
+        let row: Option<Row> = conn.query_first(sql).await?;
+        let said = |nth| row.as_ref().and_then(|row| text(row, nth)).unwrap_or_default();
+        let gtids = Gtids::MariaDb(maria(&said(1))?);
+        Ok(Self {
+            place: LogPosition { file, offset, created: 0, gtids, prepared: vec![] },
+            executed: None,
+            read_at_us: said(0).parse().unwrap_or_default(),
+            names_all: false,
+        })
+    }
+
+    pub(super) fn coordinate(&self) -> u64 {
+        LogPosition::coordinate(&self.place.file, self.place.offset)
+    }
+
+    pub(super) fn position(&self) -> Position {
+        self.place.to_position()
+    }
+
+    /// Whether everything up to `target` was in the log by then.
+    pub(super) fn covers(&self, target: &LogPosition) -> bool {
+        self.place.covers(target)
+    }
+
+    /// Whether everything up to `target` that has a name could be seen by then.
+    pub(super) fn has_executed(&self, target: &LogPosition) -> bool {
+        match (&self.executed, &target.gtids) {
+            (Some(executed), Gtids::MySql(wanted)) => wanted.is_subset(executed),
+            (_, Gtids::None) => true,
+            _ => false,
+        }
+    }
+}
+
+fn maria(position: &str) -> Result<MariaPosition, Failed> {
+    position.parse().map_err(|_| Failed::Gtids)
+}
+
+/// Why the end of the log is not known.
+#[derive(Debug)]
+pub(super) enum Failed {
+    Sql(mysql_async::Error),
+    NoLog,
+    Gtids,
+}
+
+impl From<mysql_async::Error> for Failed {
+    fn from(error: mysql_async::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl Failed {
+    pub(super) fn into_error(self, of_sql: impl FnOnce(mysql_async::Error) -> Error) -> Error {
+        match self {
+            Self::Sql(error) => of_sql(error),
+            Self::NoLog => Error::operator(
+                "the server does not say where its binary log ends",
+                "set log_bin and restart the server, and grant REPLICATION CLIENT (MariaDB: BINLOG \
+                 MONITOR) ON *.* to the account",
+            ),
+            Self::Gtids => Error::definite("the server's executed transactions cannot be read"),
+        }
+    }
+}
+
+/// Whether a distributed transaction may ever have been committed here: the counter rises when the
+/// statement begins. It is asked behind the snapshot that the answer is about.
+pub(super) async fn has_distributed(conn: &mut Conn) -> Result<bool, mysql_async::Error> {
+    let row: Option<Row> = conn.query_first("SHOW GLOBAL STATUS LIKE 'Com_xa_commit'").await?;
+    Ok(row.and_then(|row| text(&row, 1)).is_none_or(|count| count != "0"))
+}
+
+/// The ends of the log as they were seen from time to time.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    seen: VecDeque<(Instant, LogEnd)>,
+}
+
+impl Settled {
+    /// Notes where the log stands.
+    pub(super) fn note(&mut self, end: LogEnd) {
+        let now = Instant::now();
+        // Of those that have settled only the last is of use.
+        while self.seen.get(1).is_some_and(|(at, _)| now - *at >= SETTLING) {
+            self.seen.pop_front();
+        }
+        self.seen.push_back((now, end));
+    }
+
+    /// The last end of the log that has settled, and how long ago it was read.
+    fn last(&self) -> Option<(Duration, &LogEnd)> {
+        let now = Instant::now();
+        let mut seen = self.seen.iter().rev().map(|(at, end)| (now - *at, end));
+        seen.find(|(age, _)| *age >= SETTLING)
+    }
+
+    /// An end of the log that has settled, waited for where none has of late. One was noted just
+    /// now. Cancel-safe.
+    pub(super) async fn wait(&self) -> Option<&LogEnd> {
+        if self.last().is_none_or(|(age, _)| age > TOO_OLD) {
+            tokio::time::sleep(SETTLING).await;
+        }
+        self.last().map(|(_, end)| end)
+    }
+
+    /// The place before which everything has settled; 0 when none is known.
+    pub(super) fn coordinate(&self) -> u64 {
+        self.last().map_or(0, |(_, end)| end.coordinate())
+    }
+}
+
+/// Everything that begins before a place of the log.
+#[derive(Debug)]
+pub(super) struct Before(pub(super) u64);
+
+impl Sight for Before {
+    fn sees(&self, coordinate: u64, _: &str) -> bool {
+        coordinate < self.0
+    }
+}
+
+/// What MySQL had executed; and of what has no name all that begins before a place of the log.
+#[derive(Debug)]
+pub(super) struct Executed {
+    set: Arc<GtidSet>,
+    before: u64,
+}
+
+impl Sight for Executed {
+    fn sees(&self, coordinate: u64, txid: &str) -> bool {
+        match txid.parse::<Gtid>() {
+            Ok(gtid) => self.set.contains(&gtid),
+            Err(_) => coordinate < self.before,
+        }
+    }
+}
+
+impl LogEnd {
+    /// What a read that began behind this end of the log saw, where what has no name had settled
+    /// before `settled`.
+    pub(super) fn sight(&self, settled: u64) -> Arc<dyn Sight> {
+        match &self.executed {
+            Some(set) => Arc::new(Executed { set: Arc::clone(set), before: settled }),
+            None => Arc::new(Before(settled)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const UUID: &str = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+
+    #[test]
+    fn an_executed_transaction_is_seen_by_its_name_alone() {
+        let set: GtidSet = format!("{UUID}:1-5:tag:7").parse().unwrap();
+        let sight = Executed { set: Arc::new(set), before: 100 };
+        for (coordinate, txid, seen) in [
+            (900, format!("{UUID}:5"), true),
+            (50, format!("{UUID}:6"), false),
+            (50, format!("{UUID}:tag:7"), true),
+            (50, format!("{UUID}:other:7"), false),
+            (99, "binlog.000001:4".to_owned(), true),
+            (100, "binlog.000001:4".to_owned(), false),
+            (100, String::new(), false),
+        ] {
+            assert_eq!(sight.sees(coordinate, &txid), seen, "{txid}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_of_the_log_settles_in_its_time() {
+        let end = |offset| LogEnd {
+            place: format!("1/binlog.000001/{offset}/0").parse().unwrap(),
+            executed: None,
+            read_at_us: 0,
+            names_all: false,
+        };
+        let mut settled = Settled::default();
+        settled.note(end(10));
+        assert_eq!(settled.coordinate(), 0);
+        let first = settled.wait().await.unwrap().coordinate();
+        settled.note(end(20));
+        assert_eq!(settled.wait().await.unwrap().coordinate(), first);
+        settled.note(end(30));
+        settled.note(end(40));
+        tokio::time::sleep(SETTLING).await;
+        settled.note(end(50));
+        assert_eq!(settled.coordinate(), end(40).coordinate());
+        assert_eq!(settled.seen.len(), 2);
+    }
+}

@@ -1,0 +1,202 @@
+use connector_api::{
+    Batch, BatchBuilder, BeginText, Cell, Column, Op, Position, RowChange, Sight, SourceEvent,
+    TableName, TableSchema, TextKind, Value,
+};
+
+use super::emit::{Departed, departed};
+use super::mapper::{Mapped, Mapper, Which, bind};
+use super::plan::{Plan, TablePlan};
+use super::transaction::Transaction;
+use super::watch::identities;
+use crate::state::CachedRow;
+use crate::stock::{Provenance, SYNTHETIC_ORDINAL};
+
+/// What the versions of events are made of that no row of the log caused.
+#[derive(Debug, Clone, Copy)]
+pub struct Synthetic<'a> {
+    /// One less than that of the end of the last complete transaction, so that every later one is
+    /// greater.
+    pub coordinate: u64,
+    /// Such events so far at that end.
+    pub counter: u32,
+    /// When the source was looked at, microseconds since 1970 UTC.
+    pub at_us: i64,
+    /// That end as the database prints it.
+    pub position: &'a str,
+}
+
+/// A published key whose row nobody has seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Vanished<'a> {
+    /// Its record key.
+    pub key: &'a str,
+    /// What the marketplace knew it by.
+    pub sku: Option<&'a str>,
+}
+
+impl Mapper {
+    /// The tables this mapper knows.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Rows of this table are being read from here on: what the stream changes in it is noted, and
+    /// cached rows that are not seen any more can be told from the others. `number` rises with
+    /// every snapshot of the table.
+    pub fn begin_snapshot(&mut self, table: &TableName, number: u32) {
+        let place = self.plan.place_of(table);
+        self.watch.begin(place);
+        if let Some(place) = place {
+            self.tables[place].rows.begin_snapshot(number);
+        }
+    }
+
+    /// Everything streamed up to here can be seen by every chunk to come.
+    pub fn settled(&mut self) {
+        self.watch.touches.forget();
+    }
+
+    /// Whether what was read since the last [`Self::settled`] has to be read again.
+    pub fn has_lost_track(&self) -> bool {
+        self.watch.touches.is_lost()
+    }
+
+    /// No table is being read any more.
+    pub fn end_snapshot(&mut self) {
+        self.watch.begin(None);
+    }
+
+    /// Maps rows that were read. Those of which the stream has said something newer are passed
+    /// over. Uses up as many synthetic versions as there are rows.
+    pub fn chunk(&mut self, rows: &Batch, sight: &dyn Sight, at: &Synthetic<'_>) -> Mapped {
+        let mut out = Mapped::default();
+        self.synthesize(at);
+        let mut touches = std::mem::take(&mut self.watch.touches);
+        let unseen = touches.unseen(sight);
+        for event in rows.events() {
+            let SourceEvent::Row(row) = event else { continue };
+            if unseen.is_empty() || self.is_news(rows, row, &unseen) {
+                self.row(rows, row, &mut out);
+            }
+        }
+        drop(unseen);
+        self.watch.touches = touches;
+        self.flush(rows, Which::Folding, &mut out);
+        self.collect_rows(&mut out);
+        out
+    }
+
+    /// Takes cached rows that the snapshot of a table has not seen for deleted, at most `limit` of
+    /// them; `None` when there are no more. Uses up as many synthetic versions.
+    pub fn sweep_rows(
+        &mut self,
+        table: &TableName,
+        at: &Synthetic<'_>,
+        limit: usize,
+    ) -> Option<Mapped> {
+        let place = self.plan.place_of(table)?;
+        let unseen = self.tables[place].rows.unseen(limit);
+        if unseen.is_empty() {
+            return None;
+        }
+        let batch = deletions(&self.plan.tables[place], &unseen);
+        let mut out = Mapped::default();
+        self.synthesize(at);
+        for event in batch.events() {
+            if let SourceEvent::Row(row) = event {
+                self.row(&batch, row, &mut out);
+            }
+        }
+        self.flush(&batch, Which::Folding, &mut out);
+        self.collect_rows(&mut out);
+        Some(out)
+    }
+
+    /// Takes published keys of a table that no row stands behind for removed. Uses up as many
+    /// synthetic versions.
+    pub fn sweep_keys<'a>(
+        &mut self,
+        table: &str,
+        keys: impl Iterator<Item = Vanished<'a>>,
+        at: &Synthetic<'_>,
+    ) -> Mapped {
+        let mut out = Mapped::default();
+        self.synthesize(at);
+        let plan = self.plan.tables.iter().find(|plan| plan.text == table);
+        for (number, Vanished { key, sku }) in keys.enumerate() {
+            self.held.supersede(key);
+            let ordinal = u32::try_from(number).expect("keys are swept in pieces");
+            let gone = Departed { key, sku, table, plan, ordinal };
+            let (records, encoder) = (&mut out.records, &self.encoder);
+            departed(&gone, self.source.epoch, &self.transaction, |event| {
+                records.push(encoder, event);
+            });
+        }
+        self.collect_rows(&mut out);
+        out
+    }
+
+    pub(super) fn synthesize(&mut self, at: &Synthetic<'_>) {
+        self.transaction = Transaction {
+            coordinate: at.coordinate,
+            committed_at_us: at.at_us,
+            position: at.position.to_owned(),
+            capture: Provenance::Snapshot,
+            first_ordinal: SYNTHETIC_ORDINAL + at.counter,
+            ..Transaction::default()
+        };
+    }
+
+    /// Whether the stream has said nothing newer of the row.
+    fn is_news(
+        &mut self,
+        rows: &Batch,
+        row: &RowChange,
+        unseen: &std::collections::HashSet<&crate::state::RowId>,
+    ) -> bool {
+        let who = (&self.source.seller, &self.source.source);
+        let binding = bind(&mut self.bindings, rows, row.table, &self.plan);
+        let Some((binding, image)) = binding.zip(rows.after(row)) else { return true };
+        let Ok(place) = binding.table else { return true };
+        let ids = identities(&self.plan.tables[place], &binding.row(image, None), who);
+        ids.is_none_or(|ids| ids.iter().all(|id| !unseen.contains(id)))
+    }
+}
+
+/// Rows as a transaction that deletes them.
+fn deletions(plan: &TablePlan, rows: &[CachedRow]) -> Batch {
+    let column = |(place, name): (usize, &String)| Column {
+        name: name.clone(),
+        type_name: String::new(),
+        identity: place < plan.identity_width,
+    };
+    let columns = plan.columns.iter().enumerate().map(column).collect();
+    let schema = std::sync::Arc::new(TableSchema { name: plan.name.clone(), columns });
+    let mut builder = BatchBuilder::in_one_piece(&Position::new(""));
+    builder.begin(BeginText { coordinate: 0, committed_at_us: 0, txid: "", position: "" });
+    let table = builder.table(&schema);
+    for row in rows {
+        let before = builder.image();
+        row.values().for_each(|value| push(&mut builder, value));
+        builder.row(table, Op::Delete, Some(before), None);
+    }
+    builder.commit("");
+    builder.take()
+}
+
+fn push(builder: &mut BatchBuilder, value: Value<'_>) {
+    match value {
+        Value::Null => builder.push(Cell::Null),
+        Value::Absent => builder.push(Cell::Absent),
+        Value::Bool(value) => builder.push(Cell::Bool(value)),
+        Value::Int(value) => builder.push(Cell::Int(value)),
+        Value::UInt(value) => builder.push(Cell::UInt(value)),
+        Value::Float(value) => builder.push(Cell::Float(value)),
+        Value::Decimal(text) => builder.push_text(TextKind::Decimal, text),
+        Value::Text(text) => builder.push_text(TextKind::Text, text),
+        Value::Json(text) => builder.push_text(TextKind::Json, text),
+        Value::Bytes(raw) => builder.push_bytes(raw),
+        Value::Timestamp(text) => builder.push_text(TextKind::Timestamp, text),
+        Value::TimestampZoned(text) => builder.push_text(TextKind::TimestampZoned, text),
+    }
+}

@@ -1,0 +1,513 @@
+//! Reads the tables that cannot be relied on, beside the stream and one at a time: at the first
+//! start, after a gap, when a mapping has changed, when somebody asks for it. All of them mark a
+//! table in the checkpoint, and this is what takes the marks away.
+//!
+//! | file | owns |
+//! |---|---|
+//! | this one | the steps of a snapshot, each of which is one commit |
+//! | `due` | which table has to be read, and what was found in it (pure) |
+//! | `reading` | the task that reads chunks ahead of the loop |
+
+mod due;
+mod reading;
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use connector_api::{Chunk, Error, Fault, Result, TableName};
+use tracing::{info, warn};
+
+pub(super) use due::mark_due;
+use due::{FIRST_START, TOO_GREAT, count, meaning_of, next_due};
+use reading::{Found, Order, Reading};
+
+use super::{Seller, SnapshotRequest};
+use crate::fleet::retry::{Delays, delays};
+use crate::mapping::{Mapped, Synthetic, Vanished};
+use crate::progress::Pace;
+use crate::sink::{ControlKind, ControlRecord, LevelKey};
+use crate::state::{SnapshotPhase, TableSnapshot};
+use crate::stock::encode::Records;
+use crate::stock::{SYNTHETIC_ORDINAL, Version};
+use crate::telemetry::{SnapshotStatus, chain, now_us};
+
+/// Rows or keys of one commit of a sweep.
+const SWEPT_AT_ONCE: usize = 4096;
+/// Why a table is read that somebody named.
+const ASKED_FOR: &str = "asked for";
+/// How often the server is asked where its log ends, while a chunk waits for the stream.
+const HURRY_EVERY: Duration = Duration::from_millis(10);
+
+/// What a seller's loop knows of the reading of tables.
+pub(super) struct Snapshots {
+    /// Tables of which levels are published, in the order in which they are to be read.
+    order: Vec<TableName>,
+    reading: Option<Reading>,
+    /// Read, and waiting for the stream to have passed its fence.
+    chunk: Option<Chunk>,
+    hurried: Instant,
+    estimated_rows: Option<u64>,
+    sweep: Option<Sweep>,
+    /// Tables that could not be read.
+    failed: BTreeMap<String, Failure>,
+    /// Whether somebody was told of a snapshot that has ended since.
+    shown: bool,
+}
+
+/// Why a table could not be read, and when to try again.
+struct Failure {
+    delays: Delays,
+    until: Instant,
+    said: String,
+}
+
+/// Published keys that no row may stand behind.
+struct Sweep {
+    /// Everything submitted up to here has to be durable before the sink is asked.
+    behind: u64,
+    /// Keys published since.
+    published: HashSet<u128>,
+    /// What is left of the sink's answer.
+    old: Option<VecDeque<LevelKey>>,
+}
+
+impl Snapshots {
+    pub(super) fn new(order: Vec<TableName>) -> Self {
+        Self {
+            order,
+            reading: None,
+            chunk: None,
+            hurried: Instant::now(),
+            estimated_rows: None,
+            sweep: None,
+            failed: BTreeMap::new(),
+            shown: false,
+        }
+    }
+
+    /// Waits for something to do: something found, or time to ask the server again. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Option<Wake> {
+        if self.chunk.is_some() {
+            tokio::time::sleep_until((self.hurried + HURRY_EVERY).into()).await;
+            self.hurried = Instant::now();
+            return Some(Wake::Hurry);
+        }
+        match &mut self.reading {
+            Some(reading) => Some(Wake::Found(reading.next().await)),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Notes what the stream publishes while a sweep is under way.
+    pub(super) fn published(&mut self, records: &Records) {
+        if let Some(sweep) = &mut self.sweep {
+            let key = |entry| xxhash_rust::xxh3::xxh3_128(records.key(entry).as_bytes());
+            sweep.published.extend(records.iter().map(key));
+        }
+    }
+
+    fn stop(&mut self) {
+        self.reading = None;
+        self.chunk = None;
+        self.sweep = None;
+        self.estimated_rows = None;
+    }
+}
+
+/// Why the loop turns to a snapshot.
+pub(super) enum Wake {
+    Found(reading::Found),
+    Hurry,
+}
+
+impl Seller {
+    /// Whether every table can be relied on, as far as reading it can make it so.
+    pub(super) fn is_read(&self) -> bool {
+        let automatic = self.surroundings.config.source.snapshot.automatic;
+        !automatic
+            || (self.checkpoint.dirty_tables.is_empty() && self.checkpoint.snapshot.is_none())
+    }
+
+    /// A table was being read when this process began.
+    pub(super) fn recall_snapshot(&mut self) {
+        let snapshot = self.checkpoint.snapshot.as_ref();
+        let known = |snapshot: &&TableSnapshot| {
+            self.snapshots.order.iter().find(|table| table.to_string() == snapshot.table)
+        };
+        if let Some((snapshot, table)) = snapshot.and_then(|it| Some((it, known(&it)?))) {
+            // What the stream changes from here on has been seen during this snapshot.
+            self.mapper.begin_snapshot(table, snapshot.number);
+        }
+        self.retable();
+    }
+
+    /// What is known of tables has changed.
+    fn retable(&mut self) {
+        // Without snapshots nothing mends what cannot be known of a row.
+        let mended = self.surroundings.config.source.snapshot.automatic;
+        let dirty = self.checkpoint.dirty_tables.keys().filter(|_| mended);
+        self.mapper.set_dirty(dirty);
+        if self.checkpoint.snapshot.is_none() {
+            self.snapshots.stop();
+            self.mapper.end_snapshot();
+        }
+    }
+
+    /// A table cannot be relied on.
+    pub(super) fn taint(&mut self, table: String, reason: String) {
+        self.checkpoint.taint(table, reason);
+        self.retable();
+    }
+
+    /// Somebody wants tables to be read.
+    pub(super) fn requested(&mut self, request: SnapshotRequest) {
+        let SnapshotRequest { table, answer } = request;
+        let known = self.snapshots.order.iter().map(TableName::to_string);
+        let wanted: Vec<String> =
+            known.filter(|known| table.as_ref().is_none_or(|table| table == known)).collect();
+        let automatic = self.surroundings.config.source.snapshot.automatic;
+        let refusal = match (wanted.is_empty(), automatic) {
+            (_, false) => Some("snapshot = \"never\" stands in its file"),
+            (true, _) => Some("no level is read from that table, so there is nothing to compare"),
+            (false, true) => None,
+        };
+        if refusal.is_none() {
+            for table in &wanted {
+                self.taint(table.clone(), ASKED_FOR.to_owned());
+            }
+            self.unsaved_since.get_or_insert_with(Instant::now);
+        }
+        // Who has gone need not be told.
+        let _ = answer.send(refusal.map_or(Ok(wanted), |why| Err(why.to_owned())));
+    }
+
+    pub(super) fn wake(&mut self, wake: Option<Wake>) -> Result<()> {
+        match wake {
+            Some(Wake::Hurry) => self.stream.hurry(),
+            Some(Wake::Found(found)) => self.found(found)?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Goes on with the snapshot that is under way, or begins the next one, as far as possible
+    /// without waiting. Nothing but the log's own rows is published inside a transaction.
+    pub(super) fn advance_snapshot(&mut self) -> Result<()> {
+        if self.checkpoint.point.partial.is_some() || self.next.is_some() || !self.has_room() {
+            return Ok(());
+        }
+        let Some(snapshot) = &self.checkpoint.snapshot else { return self.begin_snapshot() };
+        let is_idle = self.snapshots.reading.is_none() && self.snapshots.chunk.is_none();
+        if is_idle && !self.may_try() {
+            return Ok(());
+        }
+        if snapshot.phase == SnapshotPhase::Sweeping {
+            return self.sweep();
+        }
+        if is_idle || self.mapper.has_lost_track() {
+            return self.read_on();
+        }
+        if self.snapshots.chunk.is_none()
+            && let Some(found) = self.snapshots.reading.as_mut().and_then(Reading::try_next)
+        {
+            self.found(found)?;
+        }
+        let position = &self.checkpoint.point.position;
+        let covered = |chunk: &mut Chunk| self.connector.covers(position, &chunk.fence.high);
+        match self.snapshots.chunk.take_if(covered) {
+            Some(chunk) => self.publish(chunk),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins with the next table that has to be read, if there is one.
+    fn begin_snapshot(&mut self) -> Result<()> {
+        let now = Instant::now();
+        let failed = &self.snapshots.failed;
+        let waits = |table: &str| failed.get(table).is_some_and(|failure| failure.until > now);
+        let automatic = self.surroundings.config.source.snapshot.automatic;
+        let due = next_due(&self.checkpoint, &self.snapshots.order, waits);
+        let Some(table) = due.filter(|_| automatic) else { return Ok(()) };
+        let reason = self.checkpoint.dirty_tables[&table].clone();
+        let (coordinate, counter) = (self.coordinate()?, self.checkpoint.synthetic);
+        let epoch = self.checkpoint.epoch;
+        let since = Version { epoch, coordinate, ordinal: SYNTHETIC_ORDINAL + counter };
+        self.checkpoint.snapshots += 1;
+        let known = self.snapshots.order.iter().find(|known| known.to_string() == table);
+        let (phase, meaning) = match known {
+            Some(known) => {
+                let meaning = meaning_of(&self.surroundings.config, known);
+                (SnapshotPhase::Reading { after: None }, meaning)
+            }
+            None => (SnapshotPhase::Sweeping, String::new()),
+        };
+        info!(table, reason, "reading a table");
+        self.checkpoint.snapshot = Some(TableSnapshot {
+            table: table.clone(),
+            number: self.checkpoint.snapshots,
+            reason,
+            meaning,
+            since: since.to_string(),
+            phase,
+            rows: 0,
+            keys: 0,
+            removed: 0,
+            sums: BTreeMap::new(),
+        });
+        self.submit(Mapped::default(), Vec::new())
+    }
+
+    /// Rows are on their way.
+    fn settled(&mut self, estimated: Option<u64>) -> Result<()> {
+        self.snapshots.estimated_rows = estimated;
+        let Some(snapshot) = &self.checkpoint.snapshot else { return Ok(()) };
+        if snapshot.phase != (SnapshotPhase::Reading { after: None }) {
+            return Ok(());
+        }
+        let mut value = serde_json::json!({
+            "table": snapshot.table,
+            "position": self.checkpoint.point.position.as_str(),
+            "reason": snapshot.reason,
+        });
+        if let Some(estimated) = estimated {
+            value["estimated_rows"] = estimated.into();
+        }
+        self.submit(Mapped::default(), vec![record(ControlKind::SnapshotStarted, &value)])
+    }
+
+    /// Whether the table that is being read may be tried again by now.
+    fn may_try(&self) -> bool {
+        let failed = self.checkpoint.snapshot.as_ref();
+        let failed = failed.and_then(|snapshot| self.snapshots.failed.get(&snapshot.table));
+        failed.is_none_or(|failure| failure.until <= Instant::now())
+    }
+
+    /// Reads on behind the last row that is stored.
+    fn read_on(&mut self) -> Result<()> {
+        let snapshot = self.checkpoint.snapshot.as_ref();
+        let snapshot = snapshot.expect("a snapshot is under way");
+        let SnapshotPhase::Reading { after } = &snapshot.phase else { return Ok(()) };
+        let (capture, table) = (&self.checkpoint.point.capture, &snapshot.table);
+        let wanted = capture.tables.iter().find(|wanted| wanted.name.to_string() == *table);
+        let Some((name, columns)) = wanted.and_then(|wanted| match &wanted.columns {
+            connector_api::Columns::Only(columns) => Some((&wanted.name, columns)),
+            connector_api::Columns::All => None,
+        }) else {
+            return Err(Error::bug(format!("table {table} is to be read, and is not captured")));
+        };
+        self.mapper.begin_snapshot(name, snapshot.number);
+        let rows_per_s = self.surroundings.config.source.snapshot.rows_per_s;
+        let order = Order {
+            table: name.clone(),
+            columns: columns.clone(),
+            filter: None,
+            after: after.clone(),
+            position: self.checkpoint.point.position.clone(),
+            pace: Pace::new(rows_per_s),
+        };
+        self.snapshots.stop();
+        self.snapshots.reading = Some(Reading::of_table(self.connector.clone(), order));
+        Ok(())
+    }
+
+    fn found(&mut self, found: Found) -> Result<()> {
+        match found {
+            Found::Settled(estimated) => return self.settled(estimated),
+            Found::Chunk(chunk) => {
+                self.snapshots.hurried = Instant::now();
+                self.snapshots.chunk = Some(chunk);
+                self.stream.hurry();
+            }
+            Found::Levels(levels) => self.compare(levels),
+            Found::Failed(error) => return self.postpone(error),
+        }
+        Ok(())
+    }
+
+    /// A table cannot be read now. The stream goes on, and so do other tables.
+    fn postpone(&mut self, error: Error) -> Result<()> {
+        if self.surroundings.until_current {
+            return Err(error);
+        }
+        self.snapshots.stop();
+        self.mapper.end_snapshot();
+        let Some(snapshot) = &self.checkpoint.snapshot else { return Ok(()) };
+        let table = snapshot.table.clone();
+        let reason = match error.fault() {
+            Fault::Operator { .. } => format!("{}; it cannot be read: {error}", snapshot.reason),
+            _ => snapshot.reason.clone(),
+        };
+        let failure = self.snapshots.failed.entry(table.clone()).or_insert_with(|| Failure {
+            delays: delays(),
+            until: Instant::now(),
+            said: String::new(),
+        });
+        let said = chain(&error).to_string();
+        if failure.said != said {
+            warn!(table, error = said, fix = error.fix(), "a table cannot be read yet");
+            failure.said = said;
+        }
+        failure.until = Instant::now() + failure.delays.next_delay();
+        if matches!(error.fault(), Fault::Operator { .. } | Fault::Definite) {
+            // Somebody has to do something; others need not wait for that.
+            self.taint(table, reason);
+        }
+        Ok(())
+    }
+
+    /// Publishes a chunk that the stream has caught up with.
+    fn publish(&mut self, chunk: Chunk) -> Result<()> {
+        let rows = chunk.rows.events().iter();
+        let rows = rows.filter(|event| matches!(event, connector_api::SourceEvent::Row(_))).count();
+        let position = self.checkpoint.point.position.clone();
+        let at = self.synthetic(position.as_str(), chunk.fence.read_at_us)?;
+        let mapped = self.mapper.chunk(&chunk.rows, chunk.fence.sight.as_ref(), &at);
+        if self.mapper.has_lost_track() {
+            return Err(Error::bug("a chunk was published that has to be read again"));
+        }
+        self.use_up(rows)?;
+        let snapshot = self.checkpoint.snapshot.as_mut().expect("a snapshot is under way");
+        self.snapshots.failed.remove(&snapshot.table);
+        count(snapshot, &mapped.records);
+        snapshot.rows += rows as u64;
+        snapshot.phase = match chunk.next {
+            Some(after) => SnapshotPhase::Reading { after: Some(after) },
+            None => SnapshotPhase::Sweeping,
+        };
+        self.submit(mapped, Vec::new())
+    }
+
+    /// Finds what the snapshot has not seen: first among what is remembered, then among what is
+    /// published.
+    fn sweep(&mut self) -> Result<()> {
+        let snapshot = self.checkpoint.snapshot.as_ref().expect("a snapshot is under way");
+        let (number, reason) = (snapshot.number, snapshot.reason.clone());
+        let position = self.checkpoint.point.position.clone();
+        let at = self.synthetic(position.as_str(), now_us())?;
+        let text = snapshot.table.clone();
+        let table = self.snapshots.order.iter().find(|table| table.to_string() == text).cloned();
+        if let (None, Some(table)) = (&self.snapshots.sweep, &table) {
+            self.mapper.begin_snapshot(table, number);
+            if let Some(mapped) = self.mapper.sweep_rows(table, &at, SWEPT_AT_ONCE) {
+                return self.swept(mapped, SWEPT_AT_ONCE);
+            }
+            self.mapper.end_snapshot();
+        }
+        if reason == FIRST_START {
+            // Nothing has ever been published that a row could be missing behind.
+            return self.complete(table.as_ref());
+        }
+        let behind = self.ledger.last();
+        let sweep = self.snapshots.sweep.get_or_insert_with(|| {
+            self.snapshots.reading = None;
+            Sweep { behind, published: HashSet::new(), old: None }
+        });
+        let Some(old) = &mut sweep.old else {
+            if self.snapshots.reading.is_none() && self.ledger.is_durable(sweep.behind) {
+                let config = &self.surroundings.config;
+                let (seller, source) = (config.seller.clone(), config.source.name.clone());
+                let state = self.surroundings.state.clone();
+                self.snapshots.reading = Some(Reading::of_levels(state, seller, source));
+            }
+            if let Some(found) = self.snapshots.reading.as_mut().and_then(Reading::try_next) {
+                self.found(found)?;
+            }
+            return Ok(());
+        };
+        let hash = |key: &str| xxhash_rust::xxh3::xxh3_128(key.as_bytes());
+        let piece: Vec<LevelKey> = old.drain(..old.len().min(SWEPT_AT_ONCE)).collect();
+        if piece.is_empty() {
+            return self.complete(table.as_ref());
+        }
+        let gone = piece.iter().filter(|old| !sweep.published.contains(&hash(&old.key)));
+        let gone = gone.map(|old| Vanished { key: &old.key, sku: old.sku.as_deref() });
+        let mapped = self.mapper.sweep_keys(&text, gone, &at);
+        self.swept(mapped, piece.len())
+    }
+
+    fn swept(&mut self, mapped: Mapped, used: usize) -> Result<()> {
+        self.use_up(used)?;
+        let snapshot = self.checkpoint.snapshot.as_mut().expect("a snapshot is under way");
+        count(snapshot, &mapped.records);
+        self.submit(mapped, Vec::new())
+    }
+
+    /// Keeps of what is published the keys of the table that is being read which were last said
+    /// before its snapshot began.
+    fn compare(&mut self, levels: Vec<LevelKey>) {
+        self.snapshots.reading = None;
+        let snapshot = self.checkpoint.snapshot.as_ref();
+        let (Some(snapshot), Some(sweep)) = (snapshot, &mut self.snapshots.sweep) else { return };
+        let since: Option<Version> = snapshot.since.parse().ok();
+        let is_old = |level: &LevelKey| {
+            level.table == snapshot.table && since.is_some_and(|since| level.version < since)
+        };
+        sweep.old = Some(levels.into_iter().filter(is_old).collect());
+    }
+
+    /// The table can be relied on again.
+    fn complete(&mut self, table: Option<&TableName>) -> Result<()> {
+        let snapshot = self.checkpoint.snapshot.take().expect("a snapshot is under way");
+        self.checkpoint.dirty_tables.remove(&snapshot.table);
+        match table {
+            Some(table) => {
+                let meaning = meaning_of(&self.surroundings.config, table);
+                self.checkpoint.complete.insert(table.to_string(), meaning);
+            }
+            None => drop(self.checkpoint.complete.remove(&snapshot.table)),
+        }
+        self.retable();
+        let TableSnapshot { table, rows, keys, removed, sums, .. } = snapshot;
+        info!(table, rows, levels = keys, removed, "a table has been read");
+        let sums: BTreeMap<_, _> = sums.into_iter().filter(|(_, sum)| sum != TOO_GREAT).collect();
+        let value = serde_json::json!({
+            "table": table, "position": self.checkpoint.point.position.as_str(),
+            "rows": rows, "levels": keys, "removed": removed, "sums": sums,
+        });
+        self.submit(Mapped::default(), vec![record(ControlKind::SnapshotCompleted, &value)])
+    }
+
+    /// The coordinate of every synthetic version at the place the stream has come to.
+    fn coordinate(&self) -> Result<u64> {
+        let end = self.connector.coordinate(&self.checkpoint.point.position)?;
+        Ok(end.saturating_sub(1))
+    }
+
+    fn synthetic<'a>(&self, position: &'a str, at_us: i64) -> Result<Synthetic<'a>> {
+        let counter = self.checkpoint.synthetic;
+        Ok(Synthetic { coordinate: self.coordinate()?, counter, at_us, position })
+    }
+
+    fn use_up(&mut self, versions: usize) -> Result<()> {
+        let used = u32::try_from(versions).ok();
+        let used = used.and_then(|used| self.checkpoint.synthetic.checked_add(used));
+        let used = used.filter(|used| *used < SYNTHETIC_ORDINAL);
+        self.checkpoint.synthetic = used.ok_or_else(|| {
+            Error::definite("more than two thousand million rows were read at one place of the log")
+        })?;
+        Ok(())
+    }
+
+    /// Tells how far the table is that is being read.
+    pub(super) fn show_snapshot(&mut self) {
+        let snapshot = self.checkpoint.snapshot.as_ref();
+        if snapshot.is_none() && !self.snapshots.shown {
+            return;
+        }
+        self.snapshots.shown = snapshot.is_some();
+        let status = snapshot.map(|snapshot| SnapshotStatus {
+            table: snapshot.table.clone(),
+            phase: match snapshot.phase {
+                SnapshotPhase::Reading { .. } => "reading",
+                SnapshotPhase::Sweeping => "sweeping",
+            },
+            rows: snapshot.rows,
+            estimated_rows: self.snapshots.estimated_rows,
+        });
+        self.surroundings.metrics.snapshot(status);
+    }
+}
+
+fn record(kind: ControlKind, value: &serde_json::Value) -> ControlRecord {
+    ControlRecord { kind, at_us: now_us(), value: value.to_string() }
+}

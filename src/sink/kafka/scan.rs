@@ -1,0 +1,101 @@
+//! Reading partitions from their beginning to their end, as far as it is committed.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use connector_api::{Error, Result};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::client::{Told, ask};
+use super::fault::{Doing, of_error};
+use super::topics::Topic;
+use super::{Isolation, KafkaOptions, consumer};
+
+/// How long reading may go on without a record. Somebody's open transaction holds up its readers
+/// until it ends, or until the cluster ends it.
+const STALLED: Duration = Duration::from_secs(70);
+
+/// Partitions that have not been read to their end: by name and number, with the end.
+type Ends = HashMap<(String, i32), (Topic, i64)>;
+
+/// The first record there is of a partition, and where the next one will stand whatever is
+/// committed.
+pub(super) fn ends_of(
+    options: &KafkaOptions,
+    asking: &BaseConsumer<Told>,
+    (topic, partition): (Topic, i32),
+) -> Result<(i64, i64)> {
+    let doing = Doing { what: "reading what is stored", options };
+    let name = options.topic(topic);
+    ask(asking, doing, |wait| asking.fetch_watermarks(&name, partition, wait))
+}
+
+/// Hands every record of these partitions to `take`, those of one partition in their order. The end
+/// is asked for without regard to transactions: a commit that has succeeded may still be on its way
+/// to readers.
+pub(super) fn scan(
+    options: &KafkaOptions,
+    partitions: &[(Topic, i32)],
+    mut take: impl FnMut(Topic, &BorrowedMessage<'_>) -> Result<()>,
+) -> Result<()> {
+    let doing = Doing { what: "reading what is stored", options };
+    let (consumer, mut ends) = begin(options, partitions)?;
+    let mut progress = Instant::now();
+    let mut place = (String::new(), 0);
+    while !ends.is_empty() {
+        match consumer.poll(Duration::from_millis(5)) {
+            Some(Ok(message)) => {
+                progress = Instant::now();
+                place.0.clear();
+                place.0.push_str(message.topic());
+                place.1 = message.partition();
+                if let Some((topic, _)) = ends.get(&place) {
+                    take(*topic, &message)?;
+                }
+                continue;
+            }
+            Some(Err(error)) if progress.elapsed() > STALLED => {
+                return Err(of_error(doing, &error));
+            }
+            Some(Err(_)) | None => {}
+        }
+        if progress.elapsed() > STALLED {
+            let what = "what is stored could not be read to its end: a transaction is open, or \
+                        brokers are away";
+            return Err(Error::transient(what));
+        }
+        // Markers and aborted records are not delivered: the place of the reader, not the last
+        // record, tells the end.
+        let at = consumer.position().map_err(|error| of_error(doing, &error))?;
+        ends.retain(|(name, partition), (_, end)| {
+            let reached = at.find_partition(name, *partition).map(|found| found.offset());
+            !matches!(reached, Some(Offset::Offset(offset)) if offset >= *end)
+        });
+    }
+    consumer.unassign().map_err(|error| of_error(doing, &error))
+}
+
+/// A reader at the beginning of those partitions that hold something.
+fn begin(
+    options: &KafkaOptions,
+    partitions: &[(Topic, i32)],
+) -> Result<(BaseConsumer<Told>, Ends)> {
+    let doing = Doing { what: "reading what is stored", options };
+    let asking = consumer(options, Isolation::Uncommitted)?;
+    let consumer = consumer(options, Isolation::Committed)?;
+    let mut ends = HashMap::new();
+    let mut list = TopicPartitionList::new();
+    for &(topic, partition) in partitions {
+        let name = options.topic(topic);
+        let (low, high) = ends_of(options, &asking, (topic, partition))?;
+        if high > low {
+            list.add_partition_offset(&name, partition, Offset::Offset(low))
+                .map_err(|error| of_error(doing, &error))?;
+            ends.insert((name, partition), (topic, high));
+        }
+    }
+    consumer.assign(&list).map_err(|error| of_error(doing, &error))?;
+    Ok((consumer, ends))
+}

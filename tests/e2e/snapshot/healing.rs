@@ -1,0 +1,130 @@
+//! What it proves: what was missed is found, what was not there any more goes, and only what has to
+//! be read is read.
+
+use testbed::{MysqlVersion, PgVersion};
+
+use super::{BY_ID, BY_SKU, catch_up, held, published};
+use crate::support::{Engine, Shop, Workspace};
+
+const TABLE: &str = "id bigint PRIMARY KEY, sku varchar(40) NOT NULL, qty int";
+
+/// A shop with a table that has been read, and a workspace.
+async fn started(engine: Engine, test: &str, stock: &str) -> Option<(Shop, Workspace)> {
+    let shop = Shop::start(engine, test).await?;
+    shop.create("stock", TABLE).await;
+    shop.execute("INSERT INTO stock VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)").await;
+    let workspace = Workspace::new(Workspace::MAIN, &shop.whole_seller(stock));
+    catch_up(&workspace).await;
+    Some((shop, workspace))
+}
+
+/// Changes that the log loses, and after them the levels are what the shop holds.
+async fn a_gap_is_healed(engine: Engine, test: &str, losing: &str) {
+    for (stock, key) in [(BY_ID, "id"), (BY_SKU, "sku")] {
+        let Some((shop, workspace)) = started(engine.clone(), test, stock).await else { return };
+        shop.execute("DELETE FROM stock WHERE id = 1").await;
+        shop.execute("UPDATE stock SET qty = 20 WHERE id = 2").await;
+        shop.execute("UPDATE stock SET id = 30, sku = 'cc' WHERE id = 3").await;
+        shop.execute("INSERT INTO stock VALUES (4, 'd', 4)").await;
+        shop.execute(losing).await;
+        catch_up(&workspace).await;
+        let published = published(&workspace);
+        assert_eq!(published.levels(), held(&shop, key).await);
+        published.by_key();
+        let kinds = published.texts("SELECT kind FROM control ORDER BY seq");
+        let read = ["snapshot_started", "snapshot_completed"];
+        let healed = [&read[..], &["gap", "epoch_bumped"], &read].concat();
+        assert_eq!(kinds, healed);
+        let checkpoint = published.texts("SELECT value FROM checkpoints").pop().unwrap();
+        assert!(checkpoint.contains(r#""dirty_tables":{}"#), "{checkpoint}");
+    }
+}
+
+#[tokio::test]
+async fn a_slot_that_was_dropped_is_healed() {
+    let losing = "SELECT pg_drop_replication_slot('test_acme_main')";
+    a_gap_is_healed(PgVersion::V15.into(), "a_slot_that_was_dropped_is_healed", losing).await;
+}
+
+#[tokio::test]
+async fn a_slot_that_was_moved_ahead_is_healed() {
+    let losing = "SELECT pg_replication_slot_advance('test_acme_main', pg_current_wal_lsn())";
+    a_gap_is_healed(PgVersion::V15.into(), "a_slot_that_was_moved_ahead_is_healed", losing).await;
+}
+
+#[tokio::test]
+async fn a_publication_that_was_without_the_table_for_a_while_is_healed() {
+    let test = "a_publication_that_was_without_the_table";
+    let Some((shop, workspace)) = started(PgVersion::V15.into(), test, BY_ID).await else { return };
+    shop.execute("ALTER PUBLICATION tailstock DROP TABLE stock").await;
+    shop.execute("DELETE FROM stock WHERE id = 1").await;
+    shop.execute("ALTER PUBLICATION tailstock ADD TABLE stock").await;
+    shop.execute("UPDATE stock SET qty = 20 WHERE id = 2").await;
+    catch_up(&workspace).await;
+    // Nothing on the server tells that it was away; asking for a snapshot is what helps.
+    assert_eq!(published(&workspace).levels().len(), 3);
+}
+
+#[tokio::test]
+async fn a_binlog_that_was_begun_anew_is_healed() {
+    let losing = "RESET MASTER";
+    let test = "a_binlog_that_was_begun_anew_is_healed";
+    a_gap_is_healed(MysqlVersion::Mariadb1011.into(), test, losing).await;
+    let losing = "RESET BINARY LOGS AND GTIDS";
+    a_gap_is_healed(MysqlVersion::Mysql97.into(), test, losing).await;
+}
+
+#[tokio::test]
+async fn a_table_that_was_emptied_is_healed() {
+    for engine in [Engine::from(PgVersion::V15), MysqlVersion::Mariadb1011.into()] {
+        let test = "a_table_that_was_emptied_is_healed";
+        let Some((shop, workspace)) = started(engine, test, BY_SKU).await else { return };
+        shop.execute("TRUNCATE TABLE stock").await;
+        shop.execute("INSERT INTO stock VALUES (9, 'z', 9)").await;
+        catch_up(&workspace).await;
+        let published = published(&workspace);
+        assert_eq!(published.levels(), held(&shop, "sku").await);
+        let checkpoint = published.texts("SELECT value FROM checkpoints").pop().unwrap();
+        assert!(checkpoint.contains(r#""dirty_tables":{}"#), "{checkpoint}");
+    }
+}
+
+#[tokio::test]
+async fn a_mapping_that_changes_is_applied_to_what_is_there() {
+    let test = "a_mapping_that_changes_is_applied";
+    let Some((shop, workspace)) = started(PgVersion::V15.into(), test, BY_ID).await else { return };
+    std::fs::write(workspace.path("sellers/shop.toml"), shop.whole_seller(BY_SKU)).unwrap();
+    catch_up(&workspace).await;
+    let published = published(&workspace);
+    assert_eq!(published.levels(), held(&shop, "sku").await, "and the keys of before are gone");
+    let removed = "events WHERE kind = 'removed'";
+    assert_eq!(published.count(removed), 3);
+}
+
+#[tokio::test]
+async fn a_table_that_is_added_is_read_alone_and_one_that_is_left_out_goes() {
+    let test = "a_table_that_is_added_is_read_alone";
+    let Some((shop, workspace)) = started(PgVersion::V15.into(), test, BY_ID).await else { return };
+    shop.execute(
+        "CREATE TABLE shelf (id bigint PRIMARY KEY, qty int);
+         INSERT INTO shelf VALUES (7, 70);
+         ALTER PUBLICATION tailstock ADD TABLE shelf;",
+    )
+    .await;
+    let shelf = "[[stock]]\ntable = \"public.shelf\"\nitem = \"id\"\nlocation = \"'shelf'\"\n\
+                 on_hand = \"qty\"\n";
+    let both = BY_ID.replace("sku = ", "location = \"'floor'\"\nsku = ");
+    let seller = shop.whole_seller(&format!("{both}{shelf}"));
+    std::fs::write(workspace.path("sellers/shop.toml"), seller).unwrap();
+    catch_up(&workspace).await;
+    let keys = |workspace: &Workspace| -> Vec<String> {
+        published(workspace).levels().into_keys().collect()
+    };
+    let floor = ["acme/main/1/floor", "acme/main/2/floor", "acme/main/3/floor"];
+    assert_eq!(keys(&workspace), [&floor[..], &["acme/main/7/shelf"]].concat());
+    let read = "control WHERE kind = 'snapshot_completed'";
+    assert_eq!(published(&workspace).count(read), 3, "both, for the other's meaning changed too");
+    std::fs::write(workspace.path("sellers/shop.toml"), shop.whole_seller(shelf)).unwrap();
+    catch_up(&workspace).await;
+    assert_eq!(keys(&workspace), ["acme/main/7/shelf"]);
+}
