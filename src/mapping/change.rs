@@ -161,7 +161,12 @@ impl Change<'_, '_> {
     fn live(&mut self, key: Key, kept: bool) -> u32 {
         let previous = if kept || self.mapping.owned { self.previous(key) } else { None };
         if let Some(id) = self.images.new_id.as_ref().filter(|_| self.mapping.owned) {
-            self.owners.add(self.block.arena.get(key.record).as_bytes(), id);
+            let record = self.block.arena.get(key.record).as_bytes();
+            // The key stayed, but not what the row is known by.
+            if let Some(old) = self.images.old_id.as_ref().filter(|old| kept && *old != id) {
+                self.owners.remove(record, old);
+            }
+            self.owners.add(record, id);
         }
         self.touch(key, After::Live, previous)
     }

@@ -20,6 +20,7 @@
 //! | `memory` | what is remembered of a table |
 //! | `block` | the last touch of every key within one block of a transaction |
 //! | `held` | removals that wait for the end of a large transaction |
+//! | `complete`, `publish` | mappings of several tables: silent until all are read, then all keys |
 //! | `transaction` | what the rows of one transaction share |
 //! | `watch` | which rows the stream changes while a table is read |
 //! | `chunk` | rows that were read in, and what a snapshot has not seen any more |
@@ -42,6 +43,7 @@ mod lookup;
 mod mapper;
 mod memory;
 mod plan;
+mod publish;
 mod row;
 mod standing;
 mod sum;

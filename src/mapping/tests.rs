@@ -6,6 +6,8 @@ use connector_api::{
 };
 
 mod lookups;
+mod random;
+mod sums;
 mod world;
 
 use super::*;

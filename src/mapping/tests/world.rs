@@ -198,14 +198,6 @@ impl World {
         }
     }
 
-    /// The live keys in a few words.
-    pub(super) fn folded(&self) -> BTreeMap<String, String> {
-        let live = self.levels.iter().filter(|(_, (_, event))| event["kind"] == "level");
-        let said =
-            live.map(|(key, (_, event))| (key.clone(), said_of(event.to_string().as_bytes())));
-        said.collect()
-    }
-
     /// The mapper as it comes back from the store.
     pub(super) fn restart(&mut self, definitions: &[Definition], specs: &[Spec]) {
         let mut mapper = mapper(definitions, specs);
