@@ -6,6 +6,7 @@ use super::block::{After, Block, Cause, Touch};
 use super::change::{Change, Images};
 use super::definition::Kind;
 use super::emit::{Emitter, Scratch};
+use super::grace::Grace;
 use super::held::Held;
 use super::level::Level;
 use super::memory::TableState;
@@ -140,6 +141,9 @@ impl Mapper {
     pub fn load(&mut self, table: &str, key: &str, stored: &str) -> Result<(), String> {
         if table == Held::TABLE {
             return self.held.load(key, stored);
+        }
+        if table == Grace::TABLE {
+            return self.held.grace.load(key, stored);
         }
         let Some(index) = self.plan.tables.iter().position(|plan| plan.text == table) else {
             return Ok(());
@@ -359,6 +363,12 @@ impl Mapper {
                         records.push(encoder, event);
                     });
                 }
+                None if emitter.mapping.grace_us > 0 => {
+                    let early = self.held.grace.is_full();
+                    let grace_us = emitter.mapping.grace_us;
+                    let waiting = if early { records } else { self.held.grace.wait(key, grace_us) };
+                    emitter.removed(touch, early, |event| waiting.push(encoder, event));
+                }
                 None if which == Which::Folding && self.transaction.continues => {
                     let early = self.held.is_full();
                     let held = if early { records } else { self.held.hold(key) };
@@ -380,10 +390,10 @@ impl Mapper {
                 out.rows.push((plan.text.clone(), delta));
             }
         }
-        let held = self.held.take_delta();
-        if !held.is_empty() {
-            out.rows.push((Held::TABLE.to_owned(), held));
-        }
+        let (held, grace) = (self.held.take_delta(), self.held.grace.take_delta());
+        let waiting = [(Held::TABLE, held), (Grace::TABLE, grace)];
+        let changed = waiting.into_iter().filter(|(_, delta)| !delta.is_empty());
+        out.rows.extend(changed.map(|(table, delta)| (table.to_owned(), delta)));
     }
 }
 

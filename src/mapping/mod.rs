@@ -21,6 +21,7 @@
 //! | `block` | the last touch of every key within one block of a transaction |
 //! | `held` | removals that wait for the end of a large transaction |
 //! | `complete`, `publish` | mappings of several tables: silent until all are read, then all keys |
+//! | `grace` | removals that wait for a later event of their key |
 //! | `transaction` | what the rows of one transaction share |
 //! | `watch` | which rows the stream changes while a table is read |
 //! | `chunk` | rows that were read in, and what a snapshot has not seen any more |
@@ -37,6 +38,7 @@ mod derive;
 mod emit;
 pub mod expression;
 mod field;
+mod grace;
 mod held;
 mod level;
 mod lookup;

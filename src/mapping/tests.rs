@@ -5,6 +5,7 @@ use connector_api::{
     Position, TableDescription, TableName, TableSchema, TextKind, Value,
 };
 
+mod grace;
 mod lookups;
 mod random;
 mod sums;

@@ -1,6 +1,6 @@
 //! Lookups: columns that come from other rows.
 
-use super::world::{Cellar, Spec, World, cells};
+use super::world::{Datum, Spec, World, cells};
 use super::*;
 
 fn parse(text: &str) -> expression::Expression {
@@ -209,8 +209,8 @@ fn postmeta() -> (Definition, [Spec; 1]) {
 
 /// An update as MySQL logs it with `binlog_row_image = MINIMAL`.
 fn minimal(world: &mut World, id: i64, value: &str) {
-    let before = vec![id.into(), Cellar::Absent, Cellar::Absent, Cellar::Absent];
-    let after = vec![Cellar::Absent, Cellar::Absent, Cellar::Absent, value.into()];
+    let before = vec![id.into(), Datum::Absent, Datum::Absent, Datum::Absent];
+    let after = vec![Datum::Absent, Datum::Absent, Datum::Absent, value.into()];
     world.change("postmeta", Op::Update, Some(before), Some(after));
 }
 
@@ -239,8 +239,8 @@ fn a_row_that_begins_to_matter_in_an_image_that_does_not_hold_it_is_a_dead_lette
     let (definition, specs) = postmeta();
     let mut world = World::new(&[definition], &specs);
     world.transaction(|world| world.insert("postmeta", cells![1, 100, "_other", "5"]));
-    let before = vec![1.into(), Cellar::Absent, Cellar::Absent, Cellar::Absent];
-    let after = vec![Cellar::Absent, Cellar::Absent, "_stock".into(), Cellar::Absent];
+    let before = vec![1.into(), Datum::Absent, Datum::Absent, Datum::Absent];
+    let after = vec![Datum::Absent, Datum::Absent, "_stock".into(), Datum::Absent];
     let said =
         world.transaction(|world| world.change("postmeta", Op::Update, Some(before), Some(after)));
     assert!(said[0].starts_with("rejected: a column that decides"), "{said:?}");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::lookups::lookup;
-use super::world::{Cellar, Cells, Spec, World};
+use super::world::{Cells, Datum, Spec, World};
 use super::*;
 
 const SPECS: [Spec; 3] = [
@@ -101,7 +101,7 @@ impl Choice {
             let sold = product.and_then(|row| int(&row[2]));
             let family = product.and_then(|row| int(&row[3]));
             let family = family.and_then(|id| tables["family"].get(&id));
-            let is_a = row[2] == Cellar::from("a");
+            let is_a = row[2] == Datum::from("a");
             let inside = [
                 true,
                 is_a,
@@ -109,7 +109,7 @@ impl Choice {
                 sold == Some(1),
                 is_a && sold == Some(1),
             ];
-            let gone = [false, row[2] == Cellar::from("z"), sold == Some(3)];
+            let gone = [false, row[2] == Datum::from("z"), sold == Some(3)];
             let item = match self.item {
                 0 => Some(id.to_string()),
                 1 => int(&row[1]).map(|id| id.to_string()),
@@ -141,21 +141,21 @@ impl Choice {
     }
 }
 
-fn int(cell: &Cellar) -> Option<i64> {
+fn int(cell: &Datum) -> Option<i64> {
     match cell {
-        Cellar::Int(number) => Some(*number),
+        Datum::Int(number) => Some(*number),
         _ => None,
     }
 }
 
-fn text(cell: &Cellar) -> Option<String> {
+fn text(cell: &Datum) -> Option<String> {
     match cell {
-        Cellar::Text(text) => Some(text.clone()),
+        Datum::Text(text) => Some(text.clone()),
         _ => None,
     }
 }
 
-fn is_other(cell: &Cellar, than: &str) -> bool {
+fn is_other(cell: &Datum, than: &str) -> bool {
     text(cell).is_some_and(|text| text != than)
 }
 
@@ -171,17 +171,17 @@ enum Step {
     Restart,
 }
 
-fn cell(choices: &'static [&'static str]) -> impl Strategy<Value = Cellar> {
-    let text = prop::sample::select(choices).prop_map(Cellar::from);
-    prop_oneof![9 => text, 1 => Just(Cellar::Null)]
+fn cell(choices: &'static [&'static str]) -> impl Strategy<Value = Datum> {
+    let text = prop::sample::select(choices).prop_map(Datum::from);
+    prop_oneof![9 => text, 1 => Just(Datum::Null)]
 }
 
-fn number(most: i64) -> impl Strategy<Value = Cellar> {
-    prop_oneof![9 => (1..=most).prop_map(Cellar::Int), 1 => Just(Cellar::Null)]
+fn number(most: i64) -> impl Strategy<Value = Datum> {
+    prop_oneof![9 => (1..=most).prop_map(Datum::Int), 1 => Just(Datum::Null)]
 }
 
 fn row() -> impl Strategy<Value = (&'static str, Cells)> {
-    let id = || (1..=5_i64).prop_map(Cellar::Int);
+    let id = || (1..=5_i64).prop_map(Datum::Int);
     prop_oneof![
         1 => (id(), cell(&["f", "g"])).prop_map(|(id, name)| ("family", vec![id, name])),
         2 => (id(), cell(&["x", "A", "B"]), number(3), number(3))
@@ -269,13 +269,13 @@ impl Shop {
 
     fn update(&mut self, table: &str, old: Cells, new: Cells) {
         let moved = old[0] != new[0];
-        let mut before = vec![Cellar::Absent; old.len()];
+        let mut before = vec![Datum::Absent; old.len()];
         before[0] = old[0].clone();
         if self.minimal {
             let changed = old
                 .iter()
                 .zip(&new)
-                .map(|(old, new)| if old == new { Cellar::Absent } else { new.clone() });
+                .map(|(old, new)| if old == new { Datum::Absent } else { new.clone() });
             self.world.change(table, Op::Update, Some(before), Some(changed.collect()));
         } else {
             self.world.change(table, Op::Update, moved.then_some(before), Some(new));
@@ -290,7 +290,7 @@ impl Shop {
         }
         let Some(row) = rows.remove(&old) else { return };
         let mut renamed = row.clone();
-        renamed[0] = Cellar::Int(new);
+        renamed[0] = Datum::Int(new);
         rows.insert(new, renamed.clone());
         self.begin();
         self.update(table, row, renamed);
@@ -305,7 +305,7 @@ impl Shop {
         if table == "product" && self.choice.product == 3 {
             // A cascade that the log does not hold.
             let stock = self.tables.get_mut("stock").unwrap();
-            stock.retain(|_, row| row[1] != Cellar::Int(id));
+            stock.retain(|_, row| row[1] != Datum::Int(id));
         }
     }
 

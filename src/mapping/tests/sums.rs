@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::lookups::lookup;
-use super::world::{Cellar, Spec, World, cells};
+use super::world::{Datum, Spec, World, cells};
 use super::*;
 
 fn parse(text: &str) -> expression::Expression {
@@ -27,7 +27,7 @@ fn summed() -> Definition {
     })
 }
 
-fn quant(id: i64, item: &str, quantity: impl Into<Cellar>) -> Vec<Cellar> {
+fn quant(id: i64, item: &str, quantity: impl Into<Datum>) -> Vec<Datum> {
     vec![id.into(), item.into(), "internal".into(), quantity.into(), 1.into()]
 }
 
@@ -77,12 +77,12 @@ fn rows_that_the_filter_leaves_out_are_not_added() {
 #[test]
 fn null_adds_nothing_and_what_cannot_be_read_leaves_no_sum() {
     let mut world = World::new(&[summed()], &QUANTS);
-    let mut said = |id, quantity: Cellar| {
+    let mut said = |id, quantity: Datum| {
         world.transaction(|world| world.insert("quant", quant(id, "A", quantity)))
     };
-    assert_eq!(said(1, Cellar::Null), ["A=? AGGREGATED NON_NUMERIC"]);
+    assert_eq!(said(1, Datum::Null), ["A=? AGGREGATED NON_NUMERIC"]);
     assert_eq!(said(2, 4.into()), ["A=4 AGGREGATED"]);
-    assert_eq!(said(3, Cellar::Null), ["A=4 was 4 AGGREGATED"]);
+    assert_eq!(said(3, Datum::Null), ["A=4 was 4 AGGREGATED"]);
     let most = "99999999999999999999999999999";
     assert_eq!(said(4, most.into()), ["A=? was 4 AGGREGATED OVERFLOW"]);
     assert_eq!(said(5, "many".into()), ["A=? AGGREGATED NON_NUMERIC OVERFLOW"]);
@@ -116,7 +116,7 @@ fn a_mapping_of_several_tables_is_silent_until_all_of_them_have_been_read() {
             world.insert("stock", cells![id, id, id * 10]);
         }
         // Neither of them has been seen: what becomes of them is left to the snapshot.
-        world.update("product", cells![9, Cellar::Absent]);
+        world.update("product", cells![9, Datum::Absent]);
         world.delete("stock", 9);
     });
     assert_eq!(said, [""; 0]);

@@ -7,36 +7,36 @@ use super::*;
 
 /// A value of a test's row.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Cellar {
+pub(super) enum Datum {
     Null,
     Absent,
     Int(i64),
     Text(String),
 }
 
-impl From<i64> for Cellar {
+impl From<i64> for Datum {
     fn from(number: i64) -> Self {
         Self::Int(number)
     }
 }
 
-impl From<&str> for Cellar {
+impl From<&str> for Datum {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
 }
 
-impl<T: Into<Cellar>> From<Option<T>> for Cellar {
+impl<T: Into<Datum>> From<Option<T>> for Datum {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
     }
 }
 
-pub(super) type Cells = Vec<Cellar>;
+pub(super) type Cells = Vec<Datum>;
 
 /// A row of anything that is a value.
 macro_rules! cells {
-    ($($value:expr),* $(,)?) => { vec![$(Cellar::from($value)),*] };
+    ($($value:expr),* $(,)?) => { vec![$($crate::mapping::tests::world::Datum::from($value)),*] };
 }
 pub(super) use cells;
 
@@ -115,10 +115,10 @@ impl World {
         let image = self.builder.image();
         for value in row {
             match value {
-                Cellar::Null => self.builder.push(Cell::Null),
-                Cellar::Absent => self.builder.push(Cell::Absent),
-                Cellar::Int(value) => self.builder.push(Cell::Int(value)),
-                Cellar::Text(text) => self.builder.push_text(TextKind::Text, &text),
+                Datum::Null => self.builder.push(Cell::Null),
+                Datum::Absent => self.builder.push(Cell::Absent),
+                Datum::Int(value) => self.builder.push(Cell::Int(value)),
+                Datum::Text(text) => self.builder.push_text(TextKind::Text, &text),
             }
         }
         image
@@ -149,8 +149,8 @@ impl World {
     /// With nothing but the key in the old image.
     pub(super) fn delete(&mut self, table: &str, id: i64) {
         let width = self.schemas[table].columns.len();
-        let mut old = vec![Cellar::Absent; width];
-        old[0] = Cellar::Int(id);
+        let mut old = vec![Datum::Absent; width];
+        old[0] = Datum::Int(id);
         self.change(table, Op::Delete, Some(old), None);
     }
 
