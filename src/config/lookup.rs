@@ -3,7 +3,7 @@
 use super::problem::{Place, Problem};
 use super::raw::{Key, Section};
 use super::stock::{EXPRESSION, REQUIRED_TABLE, expression, parsed, table};
-use crate::mapping::{Definition, Lookup};
+use crate::mapping::{Definition, Kind, Lookup};
 
 pub(super) const LOOKUP: Key = Key {
     name: "lookup",
@@ -115,7 +115,7 @@ pub(super) fn check(section: &Section<'_>, definition: &Definition, place: &dyn 
             ));
         }
     }
-    if !definition.sum.is_empty() {
+    if !definition.sum.is_empty() && definition.kind == Kind::Level {
         check_sums(section, definition, place);
     }
 }
