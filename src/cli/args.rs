@@ -103,6 +103,19 @@ pub(super) enum Command {
                             --no-wait")]
     Snapshot(SnapshotArgs),
 
+    /// Free what a seller's server keeps for this installation, for good
+    ///
+    /// Drops the replication slot, so that the server keeps no log any more, and prints the SQL with
+    /// which its DBA can undo the rest. What is stored stays: a later start begins with a gap.
+    #[command(after_help = "Example:\n  tailstock --config tailstock.toml detach acme")]
+    Detach(DetachArgs),
+
+    /// Detach a seller, and take its checkpoint, cached rows and levels out of the store
+    ///
+    /// Events that were published stay.
+    #[command(after_help = "Example:\n  tailstock --config tailstock.toml forget acme")]
+    Forget(ForgetArgs),
+
     /// Print the machine-readable description of what is published
     #[command(after_help = "Example:\n  tailstock schema > stock-event.schema.json\n  \
                             tailstock schema --format asyncapi > stock.asyncapi.json")]
@@ -155,6 +168,38 @@ pub(super) struct SnapshotArgs {
     pub(super) no_wait: bool,
 
     /// Take the store although somebody who may have ended had it last; only where no process runs
+    #[arg(long)]
+    pub(super) take_over: bool,
+
+    /// Print JSON for programs instead of text for people
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DetachArgs {
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+
+    /// Print JSON for programs instead of text for people
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ForgetArgs {
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+
+    /// Only what is stored: the server is gone, or is not to be touched
+    #[arg(long)]
+    pub(super) without_server: bool,
+
+    /// Take the store although somebody who may have ended had it last
     #[arg(long)]
     pub(super) take_over: bool,
 

@@ -8,9 +8,11 @@
 //! | `source` | the source that the options of `tail` mean |
 //! | `target`, `client`, `store` | which source; the running process; what is stored where none runs |
 //! | `run`, `tail`, `validate`, `status`, `snapshot` | one command each |
+//! | `detach` | the commands `detach` and `forget` |
 
 mod args;
 mod client;
+mod detach;
 mod exit;
 mod process;
 mod run;
@@ -54,6 +56,8 @@ fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
         Command::Tail(args) => tail(cli, args),
         Command::Status(args) => status::status(&load(cli)?, args.json),
         Command::Snapshot(args) => snapshot::snapshot(&load(cli)?, args),
+        Command::Detach(args) => detach::detach(&load(cli)?, args),
+        Command::Forget(args) => detach::forget(&load(cli)?, args),
         Command::Schema(args) => schema(args),
         Command::Completions(args) => completions(args),
     }

@@ -1,3 +1,6 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use connector_api::{
     Batch, BatchBuilder, BeginText, Cell, Column, Op, Position, RowChange, Sight, SourceEvent,
     TableName, TableSchema, TextKind, Value,
@@ -8,7 +11,8 @@ use super::mapper::{Mapped, Mapper, Which, bind};
 use super::plan::{Plan, TablePlan};
 use super::transaction::Transaction;
 use super::watch::identities;
-use crate::state::CachedRow;
+use crate::progress::Said;
+use crate::state::{CachedRow, RowId};
 use crate::stock::{Provenance, SYNTHETIC_ORDINAL};
 
 /// What the versions of events are made of that no row of the log caused.
@@ -51,12 +55,7 @@ impl Mapper {
         }
     }
 
-    /// Everything streamed up to here can be seen by every chunk to come.
-    pub fn settled(&mut self) {
-        self.watch.touches.forget();
-    }
-
-    /// Whether what was read since the last [`Self::settled`] has to be read again.
+    /// Whether what was read since the last [`Self::begin_snapshot`] has to be read again.
     pub fn has_lost_track(&self) -> bool {
         self.watch.touches.is_lost()
     }
@@ -67,20 +66,46 @@ impl Mapper {
     }
 
     /// Maps rows that were read. Those of which the stream has said something newer are passed
-    /// over. Uses up as many synthetic versions as there are rows.
+    /// over; what it has not said of them is taken from what was read. Uses up as many synthetic
+    /// versions as there are rows. Where the rows have to be read again, [`Self::has_lost_track`]
+    /// says so, and nothing has come of them.
     pub fn chunk(&mut self, rows: &Batch, sight: &dyn Sight, at: &Synthetic<'_>) -> Mapped {
         let mut out = Mapped::default();
         self.synthesize(at);
         let mut touches = std::mem::take(&mut self.watch.touches);
         let unseen = touches.unseen(sight);
-        for event in rows.events() {
-            let SourceEvent::Row(row) = event else { continue };
-            if unseen.is_empty() || self.is_news(rows, row, &unseen) {
-                self.row(rows, row, &mut out);
+        let choices: Vec<(RowChange, Choice)> = rows
+            .events()
+            .iter()
+            .filter_map(|event| match event {
+                SourceEvent::Row(row) => Some((*row, self.choose(rows, row, &unseen))),
+                _ => None,
+            })
+            .collect();
+        drop(unseen);
+        if choices.iter().any(|(_, choice)| matches!(choice, Choice::ReadAgain)) {
+            touches.lose();
+            self.watch.touches = touches;
+            return out;
+        }
+        self.watch.touches = touches;
+        for (row, choice) in choices {
+            match choice {
+                Choice::Take => self.row(rows, &row, &mut out),
+                Choice::Complete(merged) => {
+                    // Its events refer to the batch it is in.
+                    self.flush(rows, Which::Folding, &mut out);
+                    for event in merged.events() {
+                        let SourceEvent::Row(only) = event else { continue };
+                        let mut only = *only;
+                        only.ordinal = row.ordinal;
+                        self.row(&merged, &only, &mut out);
+                    }
+                    self.flush(&merged, Which::Folding, &mut out);
+                }
+                Choice::PassOver | Choice::ReadAgain => {}
             }
         }
-        drop(unseen);
-        self.watch.touches = touches;
         self.flush(rows, Which::Folding, &mut out);
         self.collect_rows(&mut out);
         out
@@ -147,39 +172,81 @@ impl Mapper {
         };
     }
 
-    /// Whether the stream has said nothing newer of the row.
-    fn is_news(
-        &mut self,
-        rows: &Batch,
-        row: &RowChange,
-        unseen: &std::collections::HashSet<&crate::state::RowId>,
-    ) -> bool {
+    /// What becomes of a row that was read.
+    fn choose(&mut self, rows: &Batch, row: &RowChange, unseen: &HashMap<&RowId, Said>) -> Choice {
+        if unseen.is_empty() {
+            return Choice::Take;
+        }
         let who = (&self.source.seller, &self.source.source);
         let binding = bind(&mut self.bindings, rows, row.table, &self.plan);
-        let Some((binding, image)) = binding.zip(rows.after(row)) else { return true };
-        let Ok(place) = binding.table else { return true };
-        let ids = identities(&self.plan.tables[place], &binding.row(image, None), who);
-        ids.is_none_or(|ids| ids.iter().all(|id| !unseen.contains(id)))
+        let Some((binding, image)) = binding.zip(rows.after(row)) else { return Choice::Take };
+        let Ok(place) = binding.table else { return Choice::Take };
+        let (plan, view) = (&self.plan.tables[place], binding.row(image, None));
+        let ids = identities(plan, &view, who).unwrap_or_default();
+        let said = ids.iter().find_map(|id| Some((id, unseen.get(id)?)));
+        match said {
+            None => Choice::Take,
+            Some((id, _)) if plan.cached => match self.tables[place].rows.get(id) {
+                Some(known) if known.values().any(|value| value == Value::Absent) => {
+                    let merged = known.values().enumerate().map(|(column, value)| match value {
+                        Value::Absent => view.value(column),
+                        said => said,
+                    });
+                    Choice::Complete(Box::new(one_row(plan, merged)))
+                }
+                _ => Choice::PassOver,
+            },
+            Some((_, Said::Whole)) => Choice::PassOver,
+            Some((_, Said::Partly)) => Choice::ReadAgain,
+        }
     }
+}
+
+/// What becomes of a row that was read.
+enum Choice {
+    /// The stream has said nothing newer.
+    Take,
+    /// The stream has said all there is to say.
+    PassOver,
+    /// The stream has said some columns, which are newer; here they are with the others.
+    Complete(Box<Batch>),
+    /// The stream has said some columns, and they are not remembered.
+    ReadAgain,
 }
 
 /// Rows as a transaction that deletes them.
 fn deletions(plan: &TablePlan, rows: &[CachedRow]) -> Batch {
+    batch(plan, |builder, table| {
+        for row in rows {
+            let before = builder.image();
+            row.values().for_each(|value| push(builder, value));
+            builder.row(table, Op::Delete, Some(before), None);
+        }
+    })
+}
+
+/// A row by itself.
+fn one_row<'a>(plan: &TablePlan, values: impl Iterator<Item = Value<'a>>) -> Batch {
+    batch(plan, |builder, table| {
+        let after = builder.image();
+        values.for_each(|value| push(builder, value));
+        builder.row(table, Op::Insert, None, Some(after));
+    })
+}
+
+/// A batch of rows with a plan's columns.
+fn batch(plan: &TablePlan, fill: impl FnOnce(&mut BatchBuilder, u32)) -> Batch {
     let column = |(place, name): (usize, &String)| Column {
         name: name.clone(),
         type_name: String::new(),
         identity: place < plan.identity_width,
     };
     let columns = plan.columns.iter().enumerate().map(column).collect();
-    let schema = std::sync::Arc::new(TableSchema { name: plan.name.clone(), columns });
+    let schema = Arc::new(TableSchema { name: plan.name.clone(), columns });
     let mut builder = BatchBuilder::in_one_piece(&Position::new(""));
     builder.begin(BeginText { coordinate: 0, committed_at_us: 0, txid: "", position: "" });
     let table = builder.table(&schema);
-    for row in rows {
-        let before = builder.image();
-        row.values().for_each(|value| push(&mut builder, value));
-        builder.row(table, Op::Delete, Some(before), None);
-    }
+    fill(&mut builder, table);
     builder.commit("");
     builder.take()
 }

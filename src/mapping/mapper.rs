@@ -294,10 +294,8 @@ impl Mapper {
                     touched = true;
                 }
                 Ok(None) => {}
-                // The snapshot that is due reads the row as it is then.
-                Err(Unusable::Unseen(_)) if self.dirty.contains(&table) => {
-                    self.watch.lose(table);
-                }
+                // The snapshot that is due says the rest.
+                Err(Unusable::Unseen(_)) if self.dirty.contains(&table) => {}
                 Err(unusable) => {
                     touched = true;
                     let reason = unusable.into_reason();

@@ -69,12 +69,17 @@ impl<'a> Row<'a> {
         RowId::of((0..identity_width).map(|index| self.value(index)))
     }
 
+    /// Whether no column is missing.
+    pub(super) fn is_whole(&self, width: usize) -> bool {
+        (0..width).all(|index| self.value(index) != Value::Absent)
+    }
+
     /// The row as the cache is to hold it.
     pub(super) fn to_cached(self, width: usize) -> CachedRow {
         CachedRow::of((0..width).map(|index| self.value(index)))
     }
 
-    fn value(&self, index: usize) -> Value<'a> {
+    pub(super) fn value(&self, index: usize) -> Value<'a> {
         let logged = self.image.map_or(Value::Absent, |(image, cells)| image.get(cells[index]));
         if logged != Value::Absent {
             return logged;

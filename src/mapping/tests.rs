@@ -1,3 +1,5 @@
+mod chunk;
+
 use std::sync::Arc;
 
 use connector_api::{

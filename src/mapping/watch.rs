@@ -2,7 +2,7 @@ use super::plan::TablePlan;
 use super::row::Row;
 use super::standing::{Arena, Standing, standing};
 use super::transaction::Transaction;
-use crate::progress::Touches;
+use crate::progress::{Said, Touches};
 use crate::state::RowId;
 use crate::stock::{SellerId, SourceName};
 
@@ -24,13 +24,6 @@ impl Watch {
         self.table == Some(table)
     }
 
-    /// Something changed in the table, and it is not known what.
-    pub(super) fn lose(&mut self, table: usize) {
-        if self.is_of(table) {
-            self.touches.lose();
-        }
-    }
-
     /// The stream changed a row of the watched table, as far as its images say.
     pub(super) fn note(
         &mut self,
@@ -39,6 +32,8 @@ impl Watch {
         [before, after]: [Option<Row<'_>>; 2],
         who: (&SellerId, &SourceName),
     ) {
+        let is_whole = after.as_ref().is_none_or(|row| row.is_whole(plan.columns.len()));
+        let said = if is_whole { Said::Whole } else { Said::Partly };
         let identities = |row: &Row<'_>| identities(plan, row, who);
         let (before, after) = (before.as_ref().map(identities), after.as_ref().map(identities));
         let ids = match (before, after) {
@@ -50,7 +45,7 @@ impl Watch {
             (None, Some(Some(after))) => after,
         };
         for id in ids {
-            self.touches.touch(transaction.coordinate, &transaction.txid, id);
+            self.touches.touch(transaction.coordinate, &transaction.txid, id, said);
         }
     }
 }

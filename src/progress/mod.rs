@@ -10,4 +10,4 @@ pub use ledger::Ledger;
 pub use lifecycle::{Lifecycle, Next, next_after};
 pub use pace::Pace;
 pub use resume::{Decision, choose_resume};
-pub use touches::Touches;
+pub use touches::{Said, Touches};

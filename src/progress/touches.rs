@@ -1,4 +1,4 @@
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use connector_api::Sight;
 
@@ -25,22 +25,31 @@ pub struct Touches {
 struct Transaction {
     coordinate: u64,
     txid: Box<str>,
-    rows: Vec<RowId>,
+    rows: Vec<(RowId, Said)>,
+}
+
+/// What the stream said of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// All of it.
+    Whole,
+    /// Some of it: the rest is as it was, which the stream does not say.
+    Partly,
 }
 
 impl Touches {
     /// The stream changed a row in this transaction. Those of one transaction come together.
-    pub fn touch(&mut self, coordinate: u64, txid: &str, row: RowId) {
+    pub fn touch(&mut self, coordinate: u64, txid: &str, row: RowId, said: Said) {
         if self.lost {
             return;
         }
         let same = |last: &&mut Transaction| last.coordinate == coordinate && *last.txid == *txid;
         self.bytes += row.bytes();
         match self.transactions.back_mut().filter(same) {
-            Some(last) => last.rows.push(row),
+            Some(last) => last.rows.push((row, said)),
             None => {
                 self.bytes += size_of::<Transaction>() + txid.len();
-                let (txid, rows) = (txid.into(), vec![row]);
+                let (txid, rows) = (txid.into(), vec![(row, said)]);
                 self.transactions.push_back(Transaction { coordinate, txid, rows });
             }
         }
@@ -65,17 +74,18 @@ impl Touches {
         *self = Self::default();
     }
 
-    /// The rows of which a chunk with this `sight` is not provably as new as the stream. The others
-    /// are forgotten.
-    pub fn unseen(&mut self, sight: &dyn Sight) -> HashSet<&RowId> {
+    /// The rows of which a chunk with this `sight` is not provably as new as the stream, and what
+    /// was said of them last. The others are forgotten.
+    pub fn unseen(&mut self, sight: &dyn Sight) -> HashMap<&RowId, Said> {
         self.transactions
             .retain(|transaction| !sight.sees(transaction.coordinate, &transaction.txid));
         let rows = |transaction: &Transaction| {
-            let ids: usize = transaction.rows.iter().map(RowId::bytes).sum();
+            let ids: usize = transaction.rows.iter().map(|(row, _)| row.bytes()).sum();
             size_of::<Transaction>() + transaction.txid.len() + ids
         };
         self.bytes = self.transactions.iter().map(rows).sum();
-        self.transactions.iter().flat_map(|transaction| &transaction.rows).collect()
+        let rows = self.transactions.iter().flat_map(|transaction| &transaction.rows);
+        rows.map(|(row, said)| (row, *said)).collect()
     }
 }
 
@@ -124,7 +134,7 @@ mod tests {
                 // Logged and streamed.
                 for row in rows {
                     published.insert(*row, number);
-                    touches.touch(number, "", id(*row));
+                    touches.touch(number, "", id(*row), Said::Whole);
                 }
                 invisible.push((number, rows.clone()));
                 // A server never lets two transactions that changed one row be seen in another
@@ -135,13 +145,13 @@ mod tests {
                     });
                     let Some(at) = free else { break };
                     let (number, rows) = invisible.remove(at);
-                    rows.iter().for_each(|row| drop(table.insert(*row, number)));
+                    table.extend(rows.iter().map(|row| (*row, number)));
                     seen.insert(number);
                 }
                 if let Some((sight, rows)) = held.take() {
                     let unseen = touches.unseen(&sight);
                     for (row, value) in rows {
-                        if !unseen.contains(&id(row)) {
+                        if !unseen.contains_key(&id(row)) {
                             let before = published.insert(row, value);
                             prop_assert!(before.is_none_or(|before| before <= value));
                         }
@@ -160,7 +170,7 @@ mod tests {
         let long = "x".repeat(1 << 20);
         for number in 0..20 {
             let row = RowId::of([Value::Text(&long), Value::Int(number)].into_iter()).unwrap();
-            touches.touch(1, "1", row);
+            touches.touch(1, "1", row, Said::Whole);
         }
         assert!(touches.is_lost());
         touches.forget();

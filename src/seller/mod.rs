@@ -30,7 +30,7 @@ use crate::config::SellerConfig;
 use crate::mapping::{Mapped, Mapper, Notice};
 use crate::progress::Ledger;
 use crate::shard::{Receipt, Shard, Submission};
-use crate::sink::{ControlKind, ControlRecord, DeadLetter, Part, RowEntry, ShardState};
+use crate::sink::{ControlKind, ControlRecord, DeadLetter, Forgets, Part, RowEntry, ShardState};
 use crate::state::Checkpoint;
 use crate::telemetry::{SellerMetrics, now_us};
 
@@ -277,6 +277,7 @@ fn part(checkpoint: &Checkpoint, mapped: Mapped, config: &SellerConfig) -> Part 
         dead_letters: dead_letters.collect(),
         rows: rows.collect(),
         checkpoint: Some(checkpoint.encode()),
+        forgets: Forgets::default(),
     }
 }
 

@@ -111,6 +111,18 @@ pub struct Part {
     pub rows: Vec<RowEntry>,
     /// The checkpoint behind all of it.
     pub checkpoint: Option<String>,
+    /// What is not to be known any more.
+    pub forgets: Forgets,
+}
+
+/// What of a source is taken out of the store, when it is to be forgotten. What has happened stays:
+/// events, control records, dead letters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forgets {
+    /// Record keys whose levels go, without an event.
+    pub levels: Vec<String>,
+    /// Whether its checkpoint goes.
+    pub checkpoint: bool,
 }
 
 impl Part {
@@ -124,6 +136,7 @@ impl Part {
             dead_letters: Vec::new(),
             rows: Vec::new(),
             checkpoint: None,
+            forgets: Forgets::default(),
         }
     }
 
@@ -135,7 +148,9 @@ impl Part {
             .map(|row| row.table.len() + row.pk.len() + row.value.as_ref().map_or(0, String::len));
         let letters = self.dead_letters.iter().map(|letter| letter.value.len() + 128);
         let checkpoint = self.checkpoint.as_ref().map_or(0, String::len);
-        self.records.bytes() + rows.sum::<usize>() + letters.sum::<usize>() + checkpoint
+        let forgotten = self.forgets.levels.iter().map(String::len).sum::<usize>();
+        let rest = rows.sum::<usize>() + letters.sum::<usize>();
+        self.records.bytes() + rest + checkpoint + forgotten
     }
 }
 

@@ -57,7 +57,17 @@ fn the_help_of_every_command_has_an_example() {
     let top = tailstock(folder.path(), &["--help"]);
     assert_eq!(top.status.code(), Some(0));
     assert!(text(&top.stdout).contains("Example:"));
-    let commands = ["run", "validate", "tail", "status", "snapshot", "schema", "completions"];
+    let commands = [
+        "run",
+        "validate",
+        "tail",
+        "status",
+        "snapshot",
+        "detach",
+        "forget",
+        "schema",
+        "completions",
+    ];
     for command in commands {
         assert!(text(&top.stdout).contains(&format!("\n  {command} ")), "{command}");
         let help = tailstock(folder.path(), &[command, "--help"]);

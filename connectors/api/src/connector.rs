@@ -82,6 +82,16 @@ pub struct Head {
     pub last_contact: Instant,
 }
 
+/// What was undone on a server, and what is left to its DBA.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Detached {
+    /// What was done, for people.
+    pub done: Vec<String>,
+    /// Statements that undo the rest, one each, for whoever has made it. They are right where
+    /// nothing else uses what they take away.
+    pub left: Vec<String>,
+}
+
 /// One source database.
 #[async_trait]
 pub trait Connector: Send + Sync {
@@ -110,6 +120,10 @@ pub trait Connector: Send + Sync {
     /// The coordinate ([`crate::Begin::coordinate`]) that a position stands for: no transaction
     /// that ends at or before it has one as great, and none behind it has a lesser one.
     fn coordinate(&self, position: &Position) -> Result<u64>;
+
+    /// Frees what the server keeps for us, for good: nobody goes on from there any more. Nothing
+    /// else is changed. An error of [`crate::Fault::Held`] names who follows the log now.
+    async fn detach(&self) -> Result<Detached>;
 
     /// Opens a reader of what is in the tables already.
     async fn snapshot_reader(&self) -> Result<Box<dyn SnapshotReader>>;

@@ -2,8 +2,8 @@ use std::sync::{Mutex, OnceLock};
 
 use async_trait::async_trait;
 use connector_api::{
-    Capture, ChangeStream, Connector, Continuity, Error, Finding, Lineage, Position, Result,
-    ResumePoint, Severity, SnapshotReader, Survey, TableLayout, TableName,
+    Capture, ChangeStream, Connector, Continuity, Detached, Error, Finding, Lineage, Position,
+    Result, ResumePoint, Severity, SnapshotReader, Survey, TableLayout, TableName,
 };
 
 use crate::config::MysqlConfig;
@@ -260,6 +260,17 @@ impl Connector for MysqlConnector {
     fn coordinate(&self, position: &Position) -> Result<u64> {
         let place = LogPosition::from_position(position)?;
         Ok(LogPosition::coordinate(&place.file, place.offset))
+    }
+
+    async fn detach(&self) -> Result<Detached> {
+        let mut session = Session::connect(&self.config).await?;
+        session.unclaimed().await?;
+        let account = session.value("SELECT CURRENT_USER()").await?.unwrap_or_default();
+        let grants = session.query("SHOW GRANTS").await?.into_iter().flatten().flatten();
+        let grants: Vec<String> = grants.collect();
+        session.close().await;
+        let done = vec!["the server keeps nothing for us: there is nothing to free".to_owned()];
+        Ok(Detached { done, left: doctor::undo(&account, grants.iter().map(String::as_str)) })
     }
 
     async fn snapshot_reader(&self) -> Result<Box<dyn SnapshotReader>> {

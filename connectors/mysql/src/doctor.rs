@@ -8,6 +8,7 @@
 //! | `gather` | how it comes to be known: SQL |
 //! | `findings` | what is not as it should be, with its fix |
 //! | `coverage` | what the log lets through, in words that change when that does |
+//! | `undo` | what its DBA can take back |
 //! | `quote` | names and texts as SQL |
 
 mod coverage;
@@ -16,6 +17,7 @@ mod findings;
 mod gather;
 mod grants;
 mod quote;
+mod undo;
 
 pub use coverage::coverage;
 pub use facts::{Facts, server_facts};
@@ -23,3 +25,4 @@ pub use findings::findings;
 pub use gather::{columns, gather, head};
 pub(crate) use gather::{log_status, named, show_generated_keys, text};
 pub(crate) use quote::{account, identifier, qualified};
+pub use undo::undo;

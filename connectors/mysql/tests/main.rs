@@ -4,6 +4,7 @@
 mod binlog;
 mod cascades;
 mod conformance;
+mod detach;
 mod doctor;
 mod dump;
 mod images;

@@ -2,14 +2,15 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use async_trait::async_trait;
 use connector_api::{
-    Capture, ChangeStream, Connector, Continuity, Error, Lineage, Position, Result, ResumePoint,
-    SnapshotReader, Survey,
+    Capture, ChangeStream, Connector, Continuity, Detached, Error, Lineage, Position, Result,
+    ResumePoint, SnapshotReader, Survey,
 };
 
 use crate::config::{PostgresConfig, Slot};
 use crate::doctor::{self, Facts, System};
 use crate::position::{LogIdentity, Lsn};
 use crate::session::{Session, SqlClient};
+use crate::snapshot::TableReader;
 use crate::stream::{Opening, PostgresStream};
 
 /// One PostgreSQL database.
@@ -230,8 +231,16 @@ impl Connector for PostgresConnector {
         Lsn::from_position(position).map(|lsn| lsn.0)
     }
 
+    async fn detach(&self) -> Result<Detached> {
+        let client = SqlClient::connect(&self.config).await?;
+        let facts = doctor::gather(&client, &self.config, &Capture::default()).await?;
+        let detached = doctor::detach(&client, &self.config, &facts).await?;
+        client.close().await;
+        Ok(detached)
+    }
+
     async fn snapshot_reader(&self) -> Result<Box<dyn SnapshotReader>> {
-        Err(Error::bug("no reader of tables yet"))
+        Ok(Box::new(TableReader::connect(&self.config).await?))
     }
 }
 

@@ -9,11 +9,13 @@
 //! | `coverage` | what the publication lets through, in words that change when that does |
 //! | `continuity` | whether the log behind a checkpoint is whole |
 //! | `establish` | the slot: made, found again, or replaced |
+//! | `detach` | the slot: dropped, and what the DBA can undo |
 //! | `predecessor` | a process that was in charge before and still holds the slot |
 //! | `quote` | names and texts as SQL |
 
 mod continuity;
 mod coverage;
+mod detach;
 mod establish;
 mod facts;
 mod findings;
@@ -23,9 +25,10 @@ mod quote;
 
 pub(crate) use continuity::continuity;
 pub(crate) use coverage::coverage;
+pub(crate) use detach::detach;
 pub(crate) use establish::establish;
 pub(crate) use facts::{Facts, System, parse_forks};
 pub(crate) use findings::findings;
 pub(crate) use gather::gather;
 pub(crate) use predecessor::end_predecessor;
-pub(crate) use quote::{identifier, literal};
+pub(crate) use quote::{identifier, literal, qualified};

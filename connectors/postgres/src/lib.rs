@@ -7,6 +7,7 @@
 //! | `session` | login, TLS, queries on a replication connection; ordinary SQL |
 //! | `stream` | the task that owns the socket, its frames and its timers |
 //! | `decode` | pgoutput messages to row changes |
+//! | `snapshot` | what is in tables already, in chunks |
 //! | `types` | a type's text to a value; `TYPES.md` lists them |
 //! | `doctor` | what the server must offer, and whether the log is whole |
 //! | `position` | log positions and lineages |
@@ -18,6 +19,7 @@ pub mod decode;
 mod doctor;
 mod position;
 mod session;
+mod snapshot;
 #[doc(hidden)]
 pub mod stream;
 mod types;

@@ -32,6 +32,17 @@ const PINNED: [(&str, &str); 6] = [
     ("bytea_output", "hex"),
 ];
 
+/// What makes a connection one that streams.
+const STREAMING: [(&str, &str); 1] = [("replication", "database")];
+/// What makes a connection one that reads tables: it writes nothing, reads every row or fails, and
+/// holds up nobody for long. Whoever expects a long answer need not wait for the planner's tricks.
+const READING: [(&str, &str); 1] = [(
+    "options",
+    "-c default_transaction_read_only=on -c row_security=off -c statement_timeout=10s \
+     -c lock_timeout=1s -c idle_in_transaction_session_timeout=10s -c jit=off \
+     -c max_parallel_workers_per_gather=0",
+)];
+
 /// Time for a server to answer a question that needs no work.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// Time for a server to end a session that has been taken leave of.
@@ -92,6 +103,35 @@ fn check_role(host: &impl Display, wanted: Role, is_standby: bool) -> Result<()>
 
 impl Connection for Session {
     async fn connect_to(host: &config::Host, config: &PostgresConfig) -> Result<Self> {
+        Self::enter(host, config, STREAMING).await
+    }
+}
+
+/// A session that reads tables.
+struct Reading(Session);
+
+impl Connection for Reading {
+    async fn connect_to(host: &config::Host, config: &PostgresConfig) -> Result<Self> {
+        Session::enter(host, config, READING).await.map(Self)
+    }
+}
+
+impl Session {
+    /// Connects to the first host that answers and will do, and logs in.
+    pub(crate) async fn connect(config: &PostgresConfig) -> Result<Self> {
+        first_of(config).await
+    }
+
+    /// The same for reading tables. Values look as they do in a stream.
+    pub(crate) async fn connect_to_read(config: &PostgresConfig) -> Result<Self> {
+        first_of::<Reading>(config).await.map(|reading| reading.0)
+    }
+
+    async fn enter(
+        host: &config::Host,
+        config: &PostgresConfig,
+        purpose: [(&str, &str); 1],
+    ) -> Result<Self> {
         let tls = config.tls_to(host);
         let host = host.place();
         let mut wire = Wire::connect(&host)
@@ -104,7 +144,7 @@ impl Connection for Session {
         }
         let config = config.clone();
         let mut session = Self { wire, incoming: BytesMut::new(), config, host };
-        session.log_in().await?;
+        session.log_in(purpose).await?;
         if session.config.target != Role::Any {
             let rows = session.query(IS_STANDBY).await?;
             let is_standby = rows.first().and_then(|row| row.first()?.as_deref()) == Some("t");
@@ -112,23 +152,16 @@ impl Connection for Session {
         }
         Ok(session)
     }
-}
 
-impl Session {
-    /// Connects to the first host that answers and will do, and logs in.
-    pub(crate) async fn connect(config: &PostgresConfig) -> Result<Self> {
-        first_of(config).await
-    }
-
-    async fn log_in(&mut self) -> Result<()> {
+    async fn log_in(&mut self, purpose: [(&str, &str); 1]) -> Result<()> {
         let mut message = BytesMut::new();
         let name = self.config.shown_name();
         let mut parameters = vec![
             ("user", self.config.user.as_str()),
             ("database", self.config.database.as_str()),
-            ("replication", "database"),
             ("application_name", name.as_str()),
         ];
+        parameters.extend(purpose);
         parameters.extend(PINNED);
         frontend::startup_message(parameters, &mut message)
             .map_err(|error| Error::definite("the login cannot be written").because(error))?;
@@ -199,6 +232,11 @@ impl Session {
         let start = tokio::time::timeout(ANSWER_TIME, self.switch_to_copy(&sql, slot)).await;
         start.unwrap_or_else(|_| Err(self.unanswered("START_REPLICATION")))?;
         Ok((self.wire, self.incoming))
+    }
+
+    /// The connection itself, with what has arrived and nobody has taken, and where it leads.
+    pub(crate) fn into_parts(self) -> (Wire, BytesMut, Host) {
+        (self.wire, self.incoming, self.host)
     }
 
     async fn switch_to_copy(&mut self, sql: &str, slot: &str) -> Result<()> {

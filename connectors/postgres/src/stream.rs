@@ -4,6 +4,7 @@
 //! the log on the server.
 
 pub mod frame;
+mod hurry;
 mod pump;
 
 use std::sync::{Arc, Mutex};
@@ -20,6 +21,7 @@ use crate::config::PostgresConfig;
 use crate::decode::Decoder;
 use crate::position::Lsn;
 use crate::session::Session;
+use hurry::Hurry;
 use pump::{Clock, Pump};
 
 /// What the task and the stream both know.
@@ -34,6 +36,8 @@ struct Shared {
 struct Wish {
     confirmed: Lsn,
     closing: bool,
+    /// How often somebody was in a hurry.
+    hurries: u64,
 }
 
 /// A replication stream of one slot.
@@ -65,7 +69,8 @@ impl PostgresStream {
         let start = Lsn::from_position(&opening.from.position)?;
         let (wire, arrived) = session.start_replication(&opening.slot, start).await?;
         let (sender, batches) = mpsc::channel(1);
-        let (wishes, wished) = watch::channel(Wish { confirmed: start, closing: false });
+        let (wishes, wished) =
+            watch::channel(Wish { confirmed: start, closing: false, hurries: 0 });
         let now = Instant::now();
         let shared = Arc::new(Mutex::new(Shared { server_end: start, last_contact: now }));
         let pump = Pump {
@@ -81,6 +86,7 @@ impl PostgresStream {
             end: start,
             server_end: start,
             clock: Clock::new(),
+            hurry: Hurry::default(),
             backlog: Backlog::new(),
         };
         let task = ReaderTask::start(batches, pump.run());
@@ -103,7 +109,9 @@ impl ChangeStream for PostgresStream {
         });
     }
 
-    fn hurry(&mut self) {}
+    fn hurry(&mut self) {
+        self.wishes.send_modify(|wish| wish.hurries += 1);
+    }
 
     fn head(&self) -> Head {
         let shared = self.shared.lock().expect("no holder panics");

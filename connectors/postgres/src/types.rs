@@ -6,6 +6,44 @@ use connector_api::{BatchBuilder, Cell, TextKind};
 
 pub(crate) use built_in::Type;
 
+/// The numbers below are those of types that every server has, and that no stream describes.
+pub(crate) const FIRST_DESCRIBED: u32 = 10_000;
+
+/// What is known of a column's type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TypeShape {
+    pub(crate) reading: Reading,
+    /// For people.
+    pub(crate) name: String,
+}
+
+impl TypeShape {
+    /// A type by its number; one that is not built in by the schema and the name of what it is
+    /// made of, if anybody has told.
+    pub(crate) fn of(oid: u32, told: Option<&TypeShape>) -> Self {
+        match (Type::numbered(oid), told) {
+            (Some(known), _) => Self { reading: known.reading, name: known.name.to_owned() },
+            (None, Some(told)) => told.clone(),
+            (None, None) => Self { reading: Reading::Text, name: format!("type {oid}") },
+        }
+    }
+
+    /// A type that is not built in, by the schema and the name of the type below it. A stream
+    /// leaves out the name of the server's own catalog.
+    pub(crate) fn told(schema: &str, name: &str) -> Self {
+        let built_in = if is_system(schema) { Type::named(name) } else { None };
+        match built_in {
+            Some(known) => Self { reading: known.reading, name: known.name.to_owned() },
+            None => Self { reading: Reading::Text, name: name.to_owned() },
+        }
+    }
+}
+
+/// Whether a schema is the server's own catalog.
+pub(crate) fn is_system(schema: &str) -> bool {
+    matches!(schema, "" | "pg_catalog")
+}
+
 /// How the text of a type is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {

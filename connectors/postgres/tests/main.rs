@@ -3,6 +3,7 @@
 
 mod conformance;
 mod continuity;
+mod detach;
 mod doctor;
 mod misbehaving;
 mod promotion;

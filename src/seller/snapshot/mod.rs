@@ -363,7 +363,8 @@ impl Seller {
         let at = self.synthetic(position.as_str(), chunk.fence.read_at_us)?;
         let mapped = self.mapper.chunk(&chunk.rows, chunk.fence.sight.as_ref(), &at);
         if self.mapper.has_lost_track() {
-            return Err(Error::bug("a chunk was published that has to be read again"));
+            // The next step reads it again.
+            return Ok(());
         }
         self.use_up(rows)?;
         let snapshot = self.checkpoint.snapshot.as_mut().expect("a snapshot is under way");

@@ -62,7 +62,22 @@ impl Plan {
         last.sort_unstable_by_key(|(part, entry)| (*part, entry.version));
         let level = |(nth, entry)| self.level(&commit.parts[nth], entry, &abouts[nth]);
         records.extend(last.into_iter().map(level));
+        if self.levels {
+            let forgotten = |part| self.forgotten(part);
+            records.extend(commit.parts.iter().flat_map(forgotten));
+        }
         records
+    }
+
+    /// Tombstones of levels that go without an event.
+    fn forgotten<'c>(&self, part: &'c Part) -> impl Iterator<Item = Record<'c>> + use<'c> {
+        let partitions = self.topics.partitions(Topic::Levels);
+        part.forgets.levels.iter().map(move |key| {
+            let item = key.split('/').nth(2).and_then(key::decode).unwrap_or_default();
+            let partition = partition::of_item(part.seller.as_str(), &item, partitions);
+            let key = Cow::Borrowed(key.as_bytes());
+            Record { topic: Topic::Levels, partition, key, value: None, headers: None }
+        })
     }
 
     /// What is remembered behind these parts: cached rows and the last checkpoint of each source.
@@ -83,14 +98,14 @@ impl Plan {
                 let value = row.value.as_ref().map(|value| Cow::Borrowed(value.as_bytes()));
                 records.push(Record::private(Topic::Rows, key.into(), value));
             }
-            if part.checkpoint.is_some() {
+            if part.checkpoint.is_some() || part.forgets.checkpoint {
                 last.insert((part.seller.as_str(), part.source.as_str()), part);
             }
         }
         for part in last.into_values() {
-            let Some(checkpoint) = &part.checkpoint else { continue };
             let key = source_key(&part.seller, &part.source);
-            let value = Some(Cow::Borrowed(checkpoint.as_bytes()));
+            let value = part.checkpoint.as_ref().filter(|_| !part.forgets.checkpoint);
+            let value = value.map(|checkpoint| Cow::Borrowed(checkpoint.as_bytes()));
             records.push(Record::private(Topic::Checkpoints, key.into(), value));
         }
         records

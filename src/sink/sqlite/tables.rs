@@ -48,7 +48,20 @@ pub(super) fn write(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite:
     for ((seller, source), checkpoint) in checkpoints {
         to.checkpoint.execute(params![seller, source, checkpoint])?;
     }
+    commit.parts.iter().try_for_each(|part| forget(transaction, part))?;
     Ok(written)
+}
+
+/// Takes out what is not to be known any more.
+fn forget(transaction: &Transaction<'_>, part: &Part) -> rusqlite::Result<()> {
+    for key in &part.forgets.levels {
+        transaction.prepare_cached("DELETE FROM levels WHERE key = ?1")?.execute([key])?;
+    }
+    if part.forgets.checkpoint {
+        let sql = "DELETE FROM checkpoints WHERE seller = ?1 AND source = ?2";
+        transaction.execute(sql, [part.seller.as_str(), part.source.as_str()])?;
+    }
+    Ok(())
 }
 
 /// What an event says of its key.

@@ -44,8 +44,34 @@ impl Session {
         }
     }
 
+    /// Makes sure that nobody reads under the session's number.
+    ///
+    /// # Errors
+    /// [`connector_api::Fault::Held`] when somebody does.
+    pub(crate) async fn unclaimed(&mut self) -> Result<()> {
+        let number = self.config.server_id;
+        let sql = format!("SELECT IS_USED_LOCK('tailstock {number}')");
+        match self.value(&sql).await? {
+            None => Ok(()),
+            Some(holder) => {
+                let by = self.described(&holder).await?;
+                Err(Error::held(format!("the log is being read as server {number} by {by}"), by))
+            }
+        }
+    }
+
     async fn held(&mut self, holder: &str) -> Result<Error> {
         let number = self.config.server_id;
+        let by = self.described(holder).await?;
+        let what = format!(
+            "server_id {number} is in use by another installation of tailstock ({by}); where both \
+             are to read, one of them needs a server_id of its own"
+        );
+        Ok(Error::held(what, by))
+    }
+
+    /// A connection of the server, for people.
+    async fn described(&mut self, holder: &str) -> Result<String> {
         let mut by = format!("connection {holder} of the server");
         if let Ok(id) = holder.parse::<u64>() {
             let sql = format!("SELECT host FROM information_schema.processlist WHERE id = {id}");
@@ -53,11 +79,7 @@ impl Session {
                 by = format!("{by}, from {host}");
             }
         }
-        let what = format!(
-            "server_id {number} is in use by another installation of tailstock ({by}); where both \
-             are to read, one of them needs a server_id of its own"
-        );
-        Ok(Error::held(what, by))
+        Ok(by)
     }
 }
 

@@ -7,49 +7,25 @@ use connector_api::{
 
 use super::cursor::Cursor;
 use super::unexpected;
-use crate::types::{Reading, Type};
+use crate::types::{Reading, TypeShape, is_system};
 
 /// The types a stream has described: those that are not built in. A domain comes with the name of
 /// the type below it.
 #[derive(Debug, Default)]
-pub(super) struct Types(HashMap<u32, Described>);
-
-#[derive(Debug)]
-struct Described {
-    reading: Reading,
-    name: String,
-}
+pub(super) struct Types(HashMap<u32, TypeShape>);
 
 impl Types {
     /// Reads a Type message.
     pub(super) fn describe(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
         let oid = cursor.u32()?;
         let (schema, name) = (cursor.name()?, cursor.name()?);
-        let built_in = if is_system(&schema) { Type::named(&name) } else { None };
-        let described = match built_in {
-            Some(known) => Described { reading: known.reading, name: known.name.to_owned() },
-            None => Described { reading: Reading::Text, name: name.into_owned() },
-        };
-        self.0.insert(oid, described);
+        self.0.insert(oid, TypeShape::told(&schema, &name));
         Ok(())
     }
 
-    fn reading(&self, oid: u32) -> Reading {
-        let known = Type::numbered(oid).map(|known| known.reading);
-        let described = || self.0.get(&oid).map(|described| described.reading);
-        known.or_else(described).unwrap_or(Reading::Text)
+    fn shape(&self, oid: u32) -> TypeShape {
+        TypeShape::of(oid, self.0.get(&oid))
     }
-
-    fn name(&self, oid: u32) -> String {
-        let known = Type::numbered(oid).map(|known| known.name);
-        let described = || self.0.get(&oid).map(|described| described.name.as_str());
-        known.or_else(described).map_or_else(|| format!("type {oid}"), str::to_owned)
-    }
-}
-
-/// The server leaves out the name of its own catalog.
-fn is_system(schema: &str) -> bool {
-    matches!(schema, "" | "pg_catalog")
 }
 
 /// A table as the stream describes it, and what is done with each column of its rows.
@@ -92,11 +68,11 @@ impl Relation {
                 Some(Columns::All) => true,
                 Some(Columns::Only(names)) => names.iter().any(|name| *name == column),
             };
-            if wanted {
-                let (name, type_name) = (column.into_owned(), types.name(oid));
-                captured.push(Column { name, type_name, identity });
+            let shape = wanted.then(|| types.shape(oid));
+            columns.push(WireColumn { reading: shape.as_ref().map(|is| is.reading), identity });
+            if let Some(TypeShape { name: type_name, .. }) = shape {
+                captured.push(Column { name: column.into_owned(), type_name, identity });
             }
-            columns.push(WireColumn { reading: wanted.then(|| types.reading(oid)), identity });
         }
         cursor.end()?;
         let schema =

@@ -30,7 +30,8 @@ pub(crate) async fn establish(
     create_slot(client, config, facts, slot).await
 }
 
-async fn drop_slot(client: &Client, config: &PostgresConfig, slot: &str) -> Result<()> {
+/// Drops a slot that nobody reads; one that is not there is as good as dropped.
+pub(super) async fn drop_slot(client: &Client, config: &PostgresConfig, slot: &str) -> Result<()> {
     let sql = format!("SELECT pg_drop_replication_slot({})", literal(slot));
     let dropped = client.batch_execute(&sql).await;
     match dropped.map_err(|error| (ServerMessage::of_sql(&error), error)) {

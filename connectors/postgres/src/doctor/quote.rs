@@ -9,7 +9,7 @@ pub(crate) fn identifier(name: &str) -> String {
 }
 
 /// A table's name as SQL.
-pub(super) fn qualified(name: &TableName) -> String {
+pub(crate) fn qualified(name: &TableName) -> String {
     format!("{}.{}", identifier(&name.schema), identifier(&name.table))
 }
 

@@ -103,8 +103,8 @@ fn fault(code: &str, config: &PostgresConfig) -> Fault {
             .to_owned(),
         "57P04" => "restore the database, or name another one in the URL".to_owned(),
         "55006" => return Fault::Held { by: "another process".to_owned() },
-        // Cancelled, or lost against another session.
-        "40001" | "40P01" => return Fault::Transient,
+        // Cancelled, or lost against another session, or not waited for.
+        "40001" | "40P01" | "55P03" => return Fault::Transient,
         // Connection, resources, operator at work (shutdown, start-up), the server's system.
         code if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => {
             return Fault::Transient;

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::frame::{Frame, Parsed, commit_end, parse, write_status};
+use super::hurry::Hurry;
 use super::{Shared, Wish};
 use crate::config::PostgresConfig;
 use crate::decode::Decoder;
@@ -45,6 +46,7 @@ pub(super) struct Pump {
     /// The server's end of the log as last heard.
     pub(super) server_end: Lsn,
     pub(super) clock: Clock,
+    pub(super) hurry: Hurry,
     pub(super) backlog: Backlog,
 }
 
@@ -56,6 +58,8 @@ pub(super) struct Clock {
     last_contact: Instant,
     /// A confirmation has not been sent yet.
     unsent: bool,
+    /// The last confirmation that has been sent.
+    told: Lsn,
     /// A question has not been answered yet.
     answer_due: bool,
     asked_for: Lsn,
@@ -69,6 +73,7 @@ impl Clock {
             last_status: now,
             last_contact: now,
             unsent: false,
+            told: Lsn(0),
             answer_due: false,
             asked_for: Lsn(0),
             times_asked: 0,
@@ -91,6 +96,7 @@ impl Pump {
         let batches = self.batches.clone();
         loop {
             let status_due = self.clock.status_due();
+            let status_due = self.hurry.due().map_or(status_due, |due| due.min(status_due));
             let reads = !self.builder.is_full();
             tokio::select! { biased;
                 // 1. The server must hear from us, whatever else there is to do.
@@ -103,8 +109,10 @@ impl Pump {
                 // 3. Confirmations, and the end.
                 changed = self.wished.changed() => {
                     if changed.is_err() { return Ok(()) }
-                    if self.wished.borrow_and_update().closing { return self.close().await }
-                    self.clock.unsent = true;
+                    let wish = *self.wished.borrow_and_update();
+                    if wish.closing { return self.close().await }
+                    self.clock.unsent |= wish.confirmed > self.clock.told;
+                    self.hurry.hear(wish.hurries, Instant::now());
                 }
                 // 4. Whoever is ready for a batch gets what there is.
                 permit = batches.reserve(), if self.builder.is_ready() => {
@@ -171,6 +179,7 @@ impl Pump {
                         self.end = server_end;
                         self.builder.progress(&server_end.to_string());
                     }
+                    self.hurry.hear_answer(server_end);
                     if reply_now {
                         self.asked(server_end)?;
                     }
@@ -232,8 +241,10 @@ impl Pump {
             let seconds = limit.as_secs();
             return Err(Error::transient(format!("the server has been silent for {seconds} s")));
         }
-        self.queue_status(silence >= SILENCE_ASK.min(limit / 2));
+        let asks = self.hurry.asks(now);
+        self.queue_status(asks || silence >= SILENCE_ASK.min(limit / 2));
         self.clock.last_status = now;
+        self.clock.told = self.wished.borrow().confirmed;
         self.clock.unsent = false;
         self.clock.answer_due = false;
         self.flush()

@@ -58,6 +58,44 @@ async fn without_a_topic_of_levels_they_are_read_from_the_events() {
     levels_are_those_of_one_source(Arc::new(options)).await;
 }
 
+#[tokio::test]
+async fn a_source_that_is_forgotten_leaves_tombstones() {
+    let Some(options) = options("a_source_that_is_forgotten") else { return };
+    let sink = Kafka { options: Arc::clone(&options) };
+    let Opened { mut writer, state, .. } = sink.open(Shard(0)).await.unwrap();
+    let (acme, main) = (SellerId::new("acme"), SourceName::new("main"));
+    let row = |value| crate::sink::RowEntry { table: "t".to_owned(), pk: "1".to_owned(), value };
+    let mut first = said("a/b", 1, Some(1));
+    first.rows.push(row(Some("a".to_owned())));
+    let parts = vec![first, said("c", 2, Some(1)), part_of("other", "a", (1, Some(1)), "A")];
+    writer.commit(commit(parts)).await.unwrap();
+    let levels = levels_of(state.as_ref(), "acme").await;
+    let forgets = crate::sink::Forgets {
+        levels: levels.into_iter().map(|level| level.key).collect(),
+        checkpoint: true,
+    };
+    let rows = vec![row(None)];
+    let part = Part { rows, forgets, ..Part::empty(acme.clone(), main.clone()) };
+    writer.commit(commit(vec![part])).await.unwrap();
+    let state = sink.open(Shard(0)).await.unwrap().state;
+    let stored = state.load(&acme, &main).await.unwrap();
+    assert!(stored.checkpoint.is_none() && stored.rows.is_empty(), "{stored:?}");
+    assert_eq!(levels_of(state.as_ref(), "acme").await, []);
+    assert_eq!(levels_of(state.as_ref(), "other").await.len(), 1);
+    tokio::task::spawn_blocking(move || {
+        assert_eq!(committed(&options, Topic::Events).len(), 3);
+        let levels = committed(&options, Topic::Levels);
+        let of = |wanted: &str| {
+            let states = levels.iter().filter(|(key, _)| key == wanted);
+            states.map(|(_, value)| value.is_some()).collect::<Vec<_>>()
+        };
+        assert_eq!(of("acme/main/a%2Fb/_"), [true, false]);
+        assert_eq!(of("other/main/a/_"), [true]);
+    })
+    .await
+    .unwrap();
+}
+
 /// Gives topics one partition more than the two they have.
 async fn add_a_partition(options: &KafkaOptions) {
     let admin: AdminClient<Told> =

@@ -70,6 +70,36 @@ fn said(item: &str, ordinal: u32, on_hand: Option<i64>) -> Said {
 }
 
 #[tokio::test]
+async fn a_source_that_is_forgotten_leaves_its_events_alone() {
+    let (_folder, path) = file();
+    let Opened { mut writer, state, .. } = sink(&path).open(Shard(0)).await.unwrap();
+    let (acme, main) = (SellerId::new("acme"), SourceName::new("main"));
+    let row = RowEntry { table: "t".to_owned(), pk: "1".to_owned(), value: Some("a".to_owned()) };
+    let mut first = part("acme", [said("a", 1, Some(1)), said("b", 2, Some(2))].into_iter());
+    first.rows.push(row.clone());
+    let parts = vec![first, part("other", [said("a", 1, Some(1))].into_iter())];
+    writer.commit(Arc::new(Commit { parts })).await.unwrap();
+    let levels = levels_of(state.as_ref(), "acme", "main").await;
+    let forgets = crate::sink::Forgets {
+        levels: levels.into_iter().map(|level| level.key).collect(),
+        checkpoint: true,
+    };
+    let rows = vec![RowEntry { value: None, ..row }];
+    let part = Part { rows, forgets, ..Part::empty(acme.clone(), main.clone()) };
+    writer.commit(Arc::new(Commit { parts: vec![part] })).await.unwrap();
+    let stored = state.load(&acme, &main).await.unwrap();
+    assert!(stored.checkpoint.is_none() && stored.rows.is_empty(), "{stored:?}");
+    assert_eq!(levels_of(state.as_ref(), "acme", "main").await, []);
+    assert_eq!(levels_of(state.as_ref(), "other", "main").await.len(), 1);
+    let other = state.load(&SellerId::new("other"), &main).await.unwrap();
+    assert!(other.checkpoint.is_some());
+    let connection = Connection::open(&path).unwrap();
+    let events: i64 =
+        connection.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap();
+    assert_eq!(events, 3);
+}
+
+#[tokio::test]
 async fn levels_are_those_of_one_source_sorted_without_what_was_removed() {
     let (_folder, path) = file();
     let Opened { mut writer, state, .. } = sink(&path).open(Shard(0)).await.unwrap();

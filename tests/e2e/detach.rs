@@ -1,0 +1,114 @@
+//! What it proves: a seller that goes leaves nothing on its server, and nobody takes anything away
+//! from a process that works.
+
+use std::time::Duration;
+
+use testbed::{MysqlVersion, PgVersion};
+
+use crate::support::{Engine, Published, Shop, Tailstock, Workspace, eventually};
+
+const SELLER: &str = "[[stock]]\ntable = \"public.stock\"\nitem = \"item\"\non_hand = \"qty\"\n";
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs a command to its end: its exit code, and everything it has said.
+async fn command(workspace: &Workspace, arguments: &[&str]) -> (Option<i32>, String) {
+    let log = workspace.path("log.txt");
+    let before = std::fs::read_to_string(&log).unwrap_or_default().len();
+    let mut run = Tailstock::start(workspace, arguments);
+    let code = run.wait(LIMIT).await.code();
+    (code, run.log()[before..].to_owned())
+}
+
+fn published(workspace: &Workspace) -> Published {
+    Published::open(&workspace.path("stock.db"))
+}
+
+/// A shop whose two rows have been published, and nobody who follows it.
+async fn started(engine: Engine, test: &str) -> Option<(Shop, Workspace)> {
+    let shop = Shop::start(engine, test).await?;
+    shop.create("stock", "item bigint PRIMARY KEY, qty int").await;
+    let workspace = Workspace::new(Workspace::MAIN, &shop.seller(SELLER));
+    let (code, said) = command(&workspace, &["run", "--until-current"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    shop.execute("INSERT INTO stock VALUES (1, 1), (2, 2)").await;
+    let (code, said) = command(&workspace, &["run", "--until-current"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    Some((shop, workspace))
+}
+
+/// While a process works, both commands say who it is, and change nothing.
+async fn refused_while_followed(workspace: &Workspace) {
+    let times = |log: &str| log.matches("connected").count();
+    let before = times(&std::fs::read_to_string(workspace.path("log.txt")).unwrap());
+    let mut run = Tailstock::start(workspace, &["run"]);
+    eventually("it streams", LIMIT, async || (times(&run.log()) > before).then_some(())).await;
+    for arguments in [&["detach", "acme"][..], &["forget", "acme", "--yes"]] {
+        let (code, said) = command(workspace, arguments).await;
+        let holder = format!("is in use by tailstock, process {}", run.pid());
+        assert!(code == Some(3) && said.contains(&holder), "{said}");
+    }
+    run.assert_runs();
+    run.signal(rustix::process::Signal::TERM);
+    assert!(run.wait(LIMIT).await.success(), "{}", run.log());
+    assert_eq!(published(workspace).count("levels"), 2);
+}
+
+async fn forgotten(workspace: &Workspace) {
+    let (code, said) = command(workspace, &["forget", "acme"]).await;
+    assert!(code == Some(2) && said.contains("fix: say so: --yes"), "{said}");
+    assert_eq!(published(workspace).count("checkpoints"), 1);
+    let (code, said) = command(workspace, &["forget", "acme", "--yes"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("forgotten, with 2 levels"), "{said}");
+    let published = published(workspace);
+    let left = ["checkpoints", "levels", "rows"].map(|table| published.count(table));
+    assert_eq!((left, published.count("events")), ([0, 0, 0], 2));
+    let (code, said) = command(workspace, &["forget", "acme", "--yes"]).await;
+    assert_eq!(code, Some(0), "a second time: {said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seller_on_postgresql_is_detached_and_forgotten() {
+    let test = "a_seller_on_postgresql_is_detached";
+    let Some((shop, workspace)) = started(PgVersion::V15.into(), test).await else { return };
+    refused_while_followed(&workspace).await;
+    let slots = "SELECT count(*)::text FROM pg_replication_slots";
+    assert_eq!(shop.text(slots).await, "1");
+    let (code, said) = command(&workspace, &["detach", "acme"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("slot test_acme_main is dropped"), "{said}");
+    assert!(said.contains("DROP PUBLICATION tailstock;"), "{said}");
+    assert_eq!(shop.text(slots).await, "0");
+    // What is stored is still there, and a start knows that it cannot go on from it.
+    let (code, said) = command(&workspace, &["run", "--until-current"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(published(&workspace).texts("SELECT kind FROM control").contains(&"gap".to_owned()));
+    forgotten(&workspace).await;
+    assert_eq!(shop.text(slots).await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seller_on_mariadb_is_detached_and_forgotten() {
+    let test = "a_seller_on_mariadb_is_detached";
+    let engine = MysqlVersion::Mariadb1011.into();
+    let Some((_shop, workspace)) = started(engine, test).await else { return };
+    refused_while_followed(&workspace).await;
+    let (code, said) = command(&workspace, &["detach", "acme"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("the server keeps nothing for us"), "{said}");
+    forgotten(&workspace).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seller_whose_server_is_gone_can_be_forgotten() {
+    let test = "a_seller_whose_server_is_gone";
+    let Some((shop, workspace)) = started(PgVersion::V15.into(), test).await else { return };
+    drop(shop);
+    let (code, said) = command(&workspace, &["forget", "acme", "--yes"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(published(&workspace).count("levels"), 2);
+    let arguments = ["forget", "acme", "--yes", "--without-server"];
+    let (code, said) = command(&workspace, &arguments).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(published(&workspace).count("levels"), 0);
+}
