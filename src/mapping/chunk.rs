@@ -186,7 +186,7 @@ impl Mapper {
         let said = ids.iter().find_map(|id| Some((id, unseen.get(id)?)));
         match said {
             None => Choice::Take,
-            Some((id, _)) if plan.cached => match self.tables[place].rows.get(id) {
+            Some((id, said)) if plan.cached => match self.tables[place].rows.get(id) {
                 Some(known) if known.values().any(|value| value == Value::Absent) => {
                     let merged = known.values().enumerate().map(|(column, value)| match value {
                         Value::Absent => view.value(column),
@@ -194,6 +194,8 @@ impl Mapper {
                     });
                     Choice::Complete(Box::new(one_row(plan, merged)))
                 }
+                // What may be of no use to anybody is not remembered in part.
+                None if plan.derives && *said == Said::Partly => Choice::ReadAgain,
                 _ => Choice::PassOver,
             },
             Some((_, Said::Whole)) => Choice::PassOver,

@@ -110,10 +110,7 @@ impl Mapper {
             match wants(&self.plan, table, row) {
                 Wanted::No | Wanted::Yes => {}
                 // The snapshot that is due reads the row as it is then.
-                Wanted::Unknown | Wanted::Undecided if due => {
-                    self.watch.lose(table);
-                    return Derived::default();
-                }
+                Wanted::Unknown | Wanted::Undecided if due => return Derived::default(),
                 // Every row that matters is remembered. This one is not, and the change did not
                 // make it matter.
                 Wanted::Unknown => return Derived::default(),
@@ -130,10 +127,8 @@ impl Mapper {
             immediate: &mut self.immediate,
         };
         let mut derived = deriver.change(RowMove { table, old, new, cause });
-        if due && matches!(derived.unusable, Some(Unusable::Unseen(_))) {
-            self.watch.lose(table);
-            derived.unusable = None;
-        }
+        // The snapshot that is due says the rest.
+        derived.unusable.take_if(|why| due && matches!(why, Unusable::Unseen(_)));
         derived
     }
 }
