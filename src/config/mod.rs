@@ -16,6 +16,7 @@
 mod kafka;
 mod keys;
 mod kind;
+mod lookup;
 mod main_file;
 mod outside;
 mod problem;

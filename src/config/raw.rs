@@ -204,6 +204,56 @@ impl<'d> Section<'d> {
         sections
     }
 
+    /// The texts of a sub-section whose keys are the user's own, each with its name, in the order
+    /// of the names.
+    pub(super) fn texts(&self, key: &Key) -> Vec<(String, Text)> {
+        let Some(section) = self.section(key) else { return Vec::new() };
+        if section.table.is_empty() {
+            self.report(Problem::at(
+                &self.place(key.name),
+                "nothing in it",
+                key.wanted,
+                key.example,
+            ));
+        }
+        let mut texts = Vec::new();
+        for (name, value) in section.table.iter() {
+            let place = section.place_at(section.line_at(name), name.get_ref());
+            match value.get_ref() {
+                DeValue::String(text) if !text.trim().is_empty() => {
+                    let text = Text { text: text.clone().into_owned(), place };
+                    texts.push((name.get_ref().clone().into_owned(), text));
+                }
+                DeValue::String(_) => {
+                    self.report(Problem::at(&place, "an empty text", key.wanted, key.example));
+                }
+                other => {
+                    self.report(Problem::at(&place, describe(other), key.wanted, key.example));
+                }
+            }
+        }
+        texts
+    }
+
+    /// A list of texts, or nothing when the key is missing or, with a problem reported, no such
+    /// list.
+    pub(super) fn list(&self, key: &Key) -> Option<Vec<String>> {
+        let array = match self.value(key)? {
+            DeValue::Array(array) if !array.is_empty() => array,
+            DeValue::Array(_) => {
+                let place = self.place(key.name);
+                self.report(Problem::at(&place, "an empty list", key.wanted, key.example));
+                return None;
+            }
+            other => return self.wrong_type(key, other),
+        };
+        let text = |element: &Value<'_>| match element.get_ref() {
+            DeValue::String(text) => Some(text.clone().into_owned()),
+            other => self.wrong_type(key, other),
+        };
+        array.iter().map(text).collect()
+    }
+
     /// Every key with its value as a text, dots between the names of nested sections: for a library
     /// that has hundreds of options of its own. `{ file = ... }` and `{ env = ... }` are secrets.
     pub(super) fn properties(&self, outside: &Outside<'_>) -> Vec<Property> {

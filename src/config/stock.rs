@@ -1,5 +1,6 @@
 use connector_api::TableName;
 
+use super::lookup::{self, LOOKUP, SUM};
 use super::problem::{Place, Problem, Text};
 use super::raw::{Key, Section};
 use crate::mapping::expression::Expression;
@@ -17,13 +18,16 @@ pub(super) struct Block {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BlockPlaces {
     pub(super) own: Place,
-    keys: Vec<(&'static str, Place)>,
+    keys: Vec<(String, Place)>,
 }
 
 impl BlockPlaces {
     /// The place of a key, or of the block when it has no such key.
     pub(super) fn of(&self, key: &str) -> &Place {
-        self.keys.iter().find(|(name, _)| *name == key).map_or(&self.own, |(_, place)| place)
+        let known = |key: &str| self.keys.iter().find(|(name, _)| *name == key);
+        // What has no place of its own stands in the block it belongs to.
+        let within = key.rsplit_once('.').map(|(block, _)| block);
+        known(key).or_else(|| known(within?)).map_or(&self.own, |(_, place)| place)
     }
 }
 
@@ -33,9 +37,9 @@ pub(super) const STOCK: Key = Key {
     example: "[[stock]] with table, item and on_hand below it",
 };
 
-const EXPRESSION: &str = "a column or an SQL expression as a text";
+pub(super) const EXPRESSION: &str = "a column or an SQL expression as a text";
 
-const fn expression(name: &'static str, example: &'static str) -> Key {
+pub(super) const fn expression(name: &'static str, example: &'static str) -> Key {
     Key { name, wanted: EXPRESSION, example }
 }
 
@@ -44,7 +48,7 @@ const NAME: Key = Key {
     wanted: "1 to 63 of the characters A-Z, a-z, 0-9, `.`, `_` and `-`",
     example: "name = \"shop_floor\"",
 };
-const TABLE: Key = Key {
+pub(super) const REQUIRED_TABLE: Key = Key {
     name: "table",
     wanted: "one table with its schema, which in MySQL and MariaDB is its database",
     example: "table = \"public.stock\" or table = \"shop.oc_product\"",
@@ -75,6 +79,12 @@ const UNIT: Key = Key {
 const COALESCE: Key =
     Key { name: "coalesce", wanted: "true or false", example: "coalesce = false" };
 
+const REMOVAL_GRACE: Key = Key {
+    name: "removal_grace_ms",
+    wanted: "0 to 3600000 milliseconds",
+    example: "removal_grace_ms = 5000",
+};
+
 const UNIT_DEFAULT: &str = "EA";
 
 /// The quantities a level can have.
@@ -85,11 +95,11 @@ const QUANTITIES: [(Measure, Key); 4] = [
     (Measure::Incoming, expression("incoming", "incoming = \"on_order\"")),
 ];
 
+/// What only a level can have beside its quantities.
+const LEVEL_ONLY: [&Key; 5] = [&REMOVED_WHEN, &COALESCE, &LOOKUP, &SUM, &REMOVAL_GRACE];
+
 /// Words of the mapping language whose meaning this version lacks.
-const REFUSED: [(&str, &str); 8] = [
-    ("lookup", "map columns of the table itself, or of a table that holds all of them"),
-    ("sum", "map a table with one row for each key"),
-    ("removal_grace_ms", "remove it; removals are published at once"),
+const REFUSED: [(&str, &str); 5] = [
     ("other", "map on_hand, available, reserved or incoming"),
     ("status", "map `active` instead"),
     ("threshold", "remove it, or subtract it from `available`"),
@@ -101,7 +111,8 @@ const REFUSED: [(&str, &str); 8] = [
 pub(super) fn read(section: Section<'_>, schema: &str) -> Option<Block> {
     // Every key is read before anything is given up, so that all problems are found and no known
     // key is taken for an unknown one.
-    let table = section.required_text(&TABLE).and_then(|text| table(&section, &text, schema));
+    let table =
+        section.required_text(&REQUIRED_TABLE).and_then(|text| table(&section, &text, schema));
     let name = name(&section);
     let kinds = [("level", Kind::Level), ("movement", Kind::Movement)];
     let kind = section.word(&KIND, &kinds).unwrap_or(Kind::Level);
@@ -117,13 +128,20 @@ pub(super) fn read(section: Section<'_>, schema: &str) -> Option<Block> {
     let measure = section.word(&MEASURE, &QUANTITIES.map(|(measure, key)| (key.name, measure)));
     let unit = unit(&section);
     let coalesce = section.flag(&COALESCE).unwrap_or(true);
+    let (lookups, lookup_places) = lookup::read(&section, schema);
+    let sum = section.list(&SUM).unwrap_or_default();
+    let removal_grace_ms = section.number(&REMOVAL_GRACE, 0..=3_600_000).unwrap_or(0);
     for (key, fix) in REFUSED {
         section.refuse(key, fix);
     }
     fits_its_kind(&section, kind, measure);
-    let places = BlockPlaces { own: section.own_place(), keys: section.places() };
-    section.finish();
-    let (table, item) = table.zip(item)?;
+    let mut keys = lookup_places;
+    keys.extend(section.places().into_iter().map(|(key, place)| (key.to_owned(), place)));
+    let places = BlockPlaces { own: section.own_place(), keys };
+    let Some((table, item)) = table.zip(item) else {
+        section.finish();
+        return None;
+    };
     let definition = Definition {
         name: name.unwrap_or(table.to_string()),
         table,
@@ -143,12 +161,17 @@ pub(super) fn read(section: Section<'_>, schema: &str) -> Option<Block> {
         tracked,
         unit,
         coalesce,
+        lookups,
+        sum,
+        removal_grace_ms,
     };
+    lookup::check(&section, &definition, &|key| places.of(key).clone());
+    section.finish();
     Some(Block { definition, places })
 }
 
 /// An expression, or nothing with its problem reported.
-fn parsed(section: &Section<'_>, text: &Text) -> Option<Expression> {
+pub(super) fn parsed(section: &Section<'_>, text: &Text) -> Option<Expression> {
     let error = match Expression::parse(&text.text) {
         Ok(expression) => return Some(expression),
         Err(error) => error,
@@ -190,7 +213,7 @@ fn fits_its_kind(section: &Section<'_>, kind: Kind, measure: Option<Measure>) {
             if !section.has(DELTA.name) {
                 section.report_missing(&DELTA);
             }
-            for key in quantities.map(|(_, key)| key).chain([&REMOVED_WHEN, &COALESCE]) {
+            for key in quantities.map(|(_, key)| key).chain(LEVEL_ONLY) {
                 if section.has(key.name) {
                     let found = format!("`{}` in a movement", key.name);
                     let fix = "remove it; the rows of a ledger are changes, named by `delta`";
@@ -220,9 +243,11 @@ fn unit(section: &Section<'_>) -> String {
 }
 
 /// A table's name: two parts, in double quotes where they hold a dot.
-fn table(section: &Section<'_>, text: &Text, schema: &str) -> Option<TableName> {
+pub(super) fn table(section: &Section<'_>, text: &Text, schema: &str) -> Option<TableName> {
     if text.text.contains(['*', '%', '{', '}']) {
-        section.report(text.problem("one table: this version has no patterns", TABLE.example));
+        section.report(
+            text.problem("one table: this version has no patterns", REQUIRED_TABLE.example),
+        );
         return None;
     }
     let parts = parts(&text.text);
@@ -234,9 +259,9 @@ fn table(section: &Section<'_>, text: &Text, schema: &str) -> Option<TableName> 
     }
     let fix = match parts.as_deref() {
         Some([table]) if !table.is_empty() => format!("table = \"{schema}.{table}\""),
-        _ => format!("{}; a part with a dot stands in double quotes", TABLE.example),
+        _ => format!("{}; a part with a dot stands in double quotes", REQUIRED_TABLE.example),
     };
-    section.report(text.problem(TABLE.wanted, fix));
+    section.report(text.problem(REQUIRED_TABLE.wanted, fix));
     None
 }
 

@@ -17,6 +17,8 @@ pub(super) enum After {
         successor: Option<Place>,
         /// The SKU it last had, as far as known.
         sku: Option<Place>,
+        /// Whether the source has not said so: a row that it cannot be without is gone.
+        cascade: bool,
     },
 }
 
@@ -26,7 +28,9 @@ pub(super) struct Touch {
     pub(super) key: Key,
     pub(super) table: usize,
     pub(super) mapping: usize,
-    pub(super) row: RowChange,
+    /// The change of the row that speaks for the key, where the log alone says what it is.
+    pub(super) row: Option<RowChange>,
+    pub(super) cause: Cause,
     pub(super) after: After,
     /// The measure before the block, and how it is known.
     pub(super) previous: Option<(Decimal, Basis)>,
@@ -34,13 +38,23 @@ pub(super) struct Touch {
     pub(super) rows: u32,
 }
 
-impl Touch {
-    pub(super) fn operation(&self) -> Operation {
-        match self.row.op {
+/// What an event is published for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cause {
+    /// Low part of the version.
+    pub(super) ordinal: u32,
+    /// What happened to the row.
+    pub(super) operation: Operation,
+}
+
+impl Cause {
+    pub(super) fn of(row: &RowChange) -> Self {
+        let operation = match row.op {
             connector_api::Op::Insert => Operation::Insert,
             connector_api::Op::Update => Operation::Update,
             connector_api::Op::Delete => Operation::Delete,
-        }
+        };
+        Self { ordinal: row.ordinal, operation }
     }
 }
 
@@ -85,6 +99,15 @@ impl Block {
             }
         }
         self.by_key.clear();
+    }
+
+    /// Forgets the touches of a mapping.
+    pub(super) fn silence(&mut self, table: usize, mapping: usize) {
+        for touch in &mut self.touches {
+            if touch.as_ref().is_some_and(|one| (one.table, one.mapping) == (table, mapping)) {
+                *touch = None;
+            }
+        }
     }
 
     pub(super) fn clear(&mut self) {

@@ -1,6 +1,6 @@
 use connector_api::{Batch, Op, RowChange};
 
-use super::block::{After, Block, Touch};
+use super::block::{After, Block, Cause, Touch};
 use super::definition::Kind;
 use super::plan::{MappingPlan, TablePlan};
 use super::row::{Binding, Row};
@@ -31,7 +31,8 @@ impl<'a> Images<'a> {
         let mut images = Self { binding, before, after, old_id: None, new_id: None, cached: None };
         if plan.cached || plan.mappings.iter().any(|mapping| mapping.owned) {
             let id = |image| binding.row(image, None).id(plan.identity_width);
-            images.new_id = after.and_then(id);
+            let whole = |image| binding.row(image, None).behind(before).id(plan.identity_width);
+            images.new_id = after.and_then(whole);
             // An update without an old image kept its identity.
             images.old_id = before.and_then(id).or_else(|| images.new_id.clone());
             images.cached = images.old_id.as_ref().and_then(|id| rows.get(id)).cloned();
@@ -53,7 +54,15 @@ impl<'a> Images<'a> {
     }
 
     fn row_after(&self) -> Option<Row<'_>> {
-        self.after.map(|image| self.binding.row(image, self.cached.as_ref()))
+        let row = |image| self.binding.row(image, self.cached.as_ref()).behind(self.before);
+        self.after.map(row)
+    }
+
+    /// The change without its images.
+    pub(super) fn into_moved(self, plan: &TablePlan) -> Moved {
+        let row = self.row_after().map(|row| row.to_cached(plan.columns.len()));
+        let Self { old_id, new_id, cached, .. } = self;
+        Moved { known: cached.is_some(), old: old_id, new: new_id.zip(row) }
     }
 
     /// Writes the row as it is now into the cache.
@@ -66,6 +75,14 @@ impl<'a> Images<'a> {
             rows.set(id, Some(row.to_cached(plan.columns.len())));
         }
     }
+}
+
+/// What a row was known by, and what it is now.
+pub(super) struct Moved {
+    /// Whether it was remembered.
+    pub(super) known: bool,
+    pub(super) old: Option<RowId>,
+    pub(super) new: Option<(RowId, CachedRow)>,
 }
 
 /// One row change under one mapping.
@@ -113,10 +130,7 @@ impl Change<'_, '_> {
 
     fn transition(&mut self, old: Standing, new: Standing) -> Result<Option<u32>, Unusable> {
         match (old, new) {
-            (_, Standing::Unknown) => Err(Unusable::Unseen(
-                "a column that decides about the row is not in its image, and the row was not \
-                 seen before",
-            )),
+            (_, Standing::Unknown) => Err(Unusable::unseen()),
             (Standing::Live(old), Standing::Live(new)) if self.same(old, new) => {
                 Ok(Some(self.live(new, true)))
             }
@@ -147,7 +161,12 @@ impl Change<'_, '_> {
     fn live(&mut self, key: Key, kept: bool) -> u32 {
         let previous = if kept || self.mapping.owned { self.previous(key) } else { None };
         if let Some(id) = self.images.new_id.as_ref().filter(|_| self.mapping.owned) {
-            self.owners.add(self.block.arena.get(key.record).as_bytes(), id);
+            let record = self.block.arena.get(key.record).as_bytes();
+            // The key stayed, but not what the row is known by.
+            if let Some(old) = self.images.old_id.as_ref().filter(|old| kept && *old != id) {
+                self.owners.remove(record, old);
+            }
+            self.owners.add(record, id);
         }
         self.touch(key, After::Live, previous)
     }
@@ -172,12 +191,13 @@ impl Change<'_, '_> {
             _ => None,
         };
         let successor = successor.map(|key| key.record);
-        Some(self.touch(key, After::Gone { successor, sku }, previous))
+        Some(self.touch(key, After::Gone { successor, sku, cascade: false }, previous))
     }
 
     fn touch(&mut self, key: Key, after: After, previous: Option<(Decimal, Basis)>) -> u32 {
-        let (table, mapping, row) = (self.table, self.place, *self.row);
-        self.block.touch(Touch { key, table, mapping, row, after, previous, rows: 1 })
+        let (table, mapping, row) = (self.table, self.place, Some(*self.row));
+        let cause = Cause::of(self.row);
+        self.block.touch(Touch { key, table, mapping, row, cause, after, previous, rows: 1 })
     }
 
     /// The measure of `key` as it was, when the log or the cache says: that of the row that spoke

@@ -6,7 +6,6 @@ use connector_api::{
     TableName, TableSchema, TextKind, Value,
 };
 
-use super::definition::Kind;
 use super::emit::{Departed, departed};
 use super::mapper::{Mapped, Mapper, Which, bind};
 use super::plan::{Plan, TablePlan};
@@ -39,15 +38,6 @@ pub struct Vanished<'a> {
     pub sku: Option<&'a str>,
 }
 
-impl Plan {
-    /// The tables of which levels are published, in the order in which they are to be read.
-    pub fn snapshot_order(&self) -> Vec<TableName> {
-        let has_levels =
-            |table: &&TablePlan| table.mappings.iter().any(|mapping| mapping.kind == Kind::Level);
-        self.tables.iter().filter(has_levels).map(|table| table.name.clone()).collect()
-    }
-}
-
 impl Mapper {
     /// The tables this mapper knows.
     pub fn plan(&self) -> &Plan {
@@ -58,7 +48,7 @@ impl Mapper {
     /// cached rows that are not seen any more can be told from the others. `number` rises with
     /// every snapshot of the table.
     pub fn begin_snapshot(&mut self, table: &TableName, number: u32) {
-        let place = self.place_of(table);
+        let place = self.plan.place_of(table);
         self.watch.begin(place);
         if let Some(place) = place {
             self.tables[place].rows.begin_snapshot(number);
@@ -129,7 +119,7 @@ impl Mapper {
         at: &Synthetic<'_>,
         limit: usize,
     ) -> Option<Mapped> {
-        let place = self.place_of(table)?;
+        let place = self.plan.place_of(table)?;
         let unseen = self.tables[place].rows.unseen(limit);
         if unseen.is_empty() {
             return None;
@@ -171,11 +161,7 @@ impl Mapper {
         out
     }
 
-    fn place_of(&self, table: &TableName) -> Option<usize> {
-        self.plan.tables.iter().position(|plan| plan.name == *table)
-    }
-
-    fn synthesize(&mut self, at: &Synthetic<'_>) {
+    pub(super) fn synthesize(&mut self, at: &Synthetic<'_>) {
         self.transaction = Transaction {
             coordinate: at.coordinate,
             committed_at_us: at.at_us,
@@ -200,7 +186,7 @@ impl Mapper {
         let said = ids.iter().find_map(|id| Some((id, unseen.get(id)?)));
         match said {
             None => Choice::Take,
-            Some((id, _)) if plan.cached => match self.tables[place].rows.get(id) {
+            Some((id, said)) if plan.cached => match self.tables[place].rows.get(id) {
                 Some(known) if known.values().any(|value| value == Value::Absent) => {
                     let merged = known.values().enumerate().map(|(column, value)| match value {
                         Value::Absent => view.value(column),
@@ -208,6 +194,8 @@ impl Mapper {
                     });
                     Choice::Complete(Box::new(one_row(plan, merged)))
                 }
+                // What may be of no use to anybody is not remembered in part.
+                None if plan.derives && *said == Said::Partly => Choice::ReadAgain,
                 _ => Choice::PassOver,
             },
             Some((_, Said::Whole)) => Choice::PassOver,

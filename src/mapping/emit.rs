@@ -1,4 +1,5 @@
 use super::block::{After, Touch};
+use super::expression::Columns;
 use super::field::{Field, Text};
 use super::mapper::SourceIdentity;
 use super::plan::{MappingPlan, TablePlan};
@@ -17,6 +18,15 @@ pub(super) struct Scratch {
     sku: String,
     gtin: String,
     parent: String,
+}
+
+/// What is said of a key, beside the fields of `row`.
+pub(super) struct Stated<'a, R> {
+    pub(super) row: &'a R,
+    pub(super) quantity: Quantities,
+    pub(super) quality: Quality,
+    /// Whether several rows could have given the SKU.
+    pub(super) ambiguous: bool,
 }
 
 /// What all events of one transaction share.
@@ -48,6 +58,19 @@ impl Emitter<'_> {
         if self.table.identity_width == 0 {
             quality.set(QualityFlag::NoPrimaryKey);
         }
+        let stated = Stated { row, quantity, quality, ambiguous: false };
+        self.stated(touch, stated, scratch, emit)
+    }
+
+    /// The state of a key whose quantities are reckoned already.
+    pub(super) fn stated<R>(
+        &self,
+        touch: &Touch,
+        stated: Stated<'_, impl Columns>,
+        scratch: &mut Scratch,
+        emit: impl FnOnce(&StockEvent<'_>) -> R,
+    ) -> R {
+        let Stated { row, quantity, mut quality, ambiguous } = stated;
         let measured = self.mapping.measure.and_then(|measure| quantity.get(measure));
         let change = self.change(touch, measured);
         let truth = |field: &Option<Field>| field.as_ref().and_then(|field| field.flag(row));
@@ -55,7 +78,10 @@ impl Emitter<'_> {
         if tracked == Some(false) {
             quality.set(QualityFlag::Untracked);
         }
-        let item = self.item(touch.key.item, row, scratch, &mut quality);
+        let mut item = self.item(touch.key.item, row, scratch, &mut quality);
+        if ambiguous && item.sku.is_some() {
+            item.sku_state = Some(SkuState::Ambiguous);
+        }
         let event = StockEvent {
             kind: EventKind::Level,
             item,
@@ -77,11 +103,14 @@ impl Emitter<'_> {
         early: bool,
         emit: impl FnOnce(&StockEvent<'_>) -> R,
     ) -> R {
-        let (successor, sku) = match touch.after {
-            After::Gone { successor, sku } => (successor, sku),
-            After::Live => (None, None),
+        let (successor, sku, cascade) = match touch.after {
+            After::Gone { successor, sku, cascade } => (successor, sku, cascade),
+            After::Live => (None, None, false),
         };
         let mut quality = Quality::default();
+        if cascade {
+            quality.set(QualityFlag::CascadeInferred);
+        }
         if early {
             quality.set(QualityFlag::Partial);
         }
@@ -142,18 +171,18 @@ impl Emitter<'_> {
             version: Version {
                 epoch: self.source.epoch,
                 coordinate: self.transaction.coordinate,
-                ordinal: self.transaction.first_ordinal + touch.row.ordinal,
+                ordinal: self.transaction.first_ordinal + touch.cause.ordinal,
             },
             committed_at_us: Some(self.transaction.committed_at_us),
             origin: Origin {
                 table: &self.table.text,
                 operation: match self.transaction.capture {
-                    Provenance::Stream => touch.operation(),
+                    Provenance::Stream => touch.cause.operation,
                     _ => Operation::Read,
                 },
                 transaction: self.transaction.id(),
                 position: &self.transaction.position,
-                row: touch.row.ordinal,
+                row: touch.cause.ordinal,
                 mapping: &self.mapping.label,
             },
             quality: Quality::default(),
@@ -163,7 +192,7 @@ impl Emitter<'_> {
     fn item<'b>(
         &'b self,
         id: Place,
-        row: &Row<'_>,
+        row: &impl Columns,
         scratch: &'b mut Scratch,
         quality: &mut Quality,
     ) -> Item<'b> {
@@ -189,7 +218,7 @@ impl Emitter<'_> {
     }
 }
 
-fn read<'b>(field: &Field, row: &Row<'_>, buffer: &'b mut String) -> Option<&'b str> {
+fn read<'b>(field: &Field, row: &impl Columns, buffer: &'b mut String) -> Option<&'b str> {
     buffer.clear();
     match field.text(row, buffer) {
         Text::Written => Some(buffer),

@@ -41,6 +41,16 @@ impl Field {
         self.program.is_constant()
     }
 
+    /// The places of the columns it needs.
+    pub(super) fn places(&self) -> Vec<usize> {
+        self.program.places()
+    }
+
+    /// The field as a number, NULL where it is none.
+    pub(super) fn scalar(&self, row: &impl Columns, quality: &mut Quality) -> Scalar<'static> {
+        self.program.eval_number(row, quality)
+    }
+
     /// The field as a quantity. What is wrong with it goes into `quality`.
     pub(super) fn number(&self, row: &impl Columns, quality: &mut Quality) -> Option<Decimal> {
         match self.program.eval_number(row, quality) {

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::grace::Grace;
 use crate::state::RowsDelta;
 use crate::stock::encode::Records;
 
@@ -10,6 +11,8 @@ pub(super) struct Held {
     by_key: BTreeMap<String, Records>,
     changed: BTreeSet<String>,
     bytes: usize,
+    /// Those that wait longer.
+    pub(super) grace: Grace,
 }
 
 /// Bytes of held removals past which they go out at once.
@@ -32,6 +35,7 @@ impl Held {
 
     /// A later event of `key` makes its held removal void.
     pub(super) fn supersede(&mut self, key: &str) {
+        self.grace.supersede(key);
         if self.by_key.is_empty() {
             return;
         }

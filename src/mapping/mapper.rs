@@ -2,17 +2,20 @@ use std::collections::BTreeSet;
 
 use connector_api::{Batch, Begin, ClearCause, RowChange, SourceEvent, TableName};
 
-use super::block::{After, Block};
+use super::block::{After, Block, Cause, Touch};
 use super::change::{Change, Images};
 use super::definition::Kind;
 use super::emit::{Emitter, Scratch};
+use super::grace::Grace;
 use super::held::Held;
+use super::level::Level;
+use super::memory::TableState;
 use super::plan::{Plan, TablePlan};
 use super::row::{Binding, Row};
 use super::standing::{Standing, Unusable, standing};
 use super::transaction::{Rejected, Transaction};
 use super::watch::Watch;
-use crate::state::{Owners, RowsDelta, TableRows};
+use crate::state::{Owners, RowsDelta};
 use crate::stock::encode::{Encoder, Records};
 use crate::stock::{Provenance, SellerId, SourceName};
 
@@ -85,14 +88,6 @@ pub struct Mapped {
     pub oldest_committed_at_us: Option<i64>,
 }
 
-/// What is remembered of one table.
-#[derive(Debug, Default)]
-pub(super) struct TableState {
-    pub(super) rows: TableRows,
-    /// By mapping.
-    owners: Vec<Owners>,
-}
-
 /// Maps batches to events. It changes its own state as it goes: a commit that fails is resent as
 /// it is, and where that is impossible the mapper is thrown away and loaded anew from the store.
 #[derive(Debug)]
@@ -103,23 +98,21 @@ pub struct Mapper {
     pub(super) tables: Vec<TableState>,
     pub(super) bindings: Vec<Binding>,
     pub(super) transaction: Transaction,
-    folding: Block,
-    immediate: Block,
+    pub(super) folding: Block,
+    pub(super) immediate: Block,
     pub(super) held: Held,
-    scratch: Scratch,
+    pub(super) scratch: Scratch,
     pub(super) watch: Watch,
     /// Tables that a snapshot is due of.
-    dirty: BTreeSet<usize>,
+    pub(super) dirty: BTreeSet<usize>,
+    /// Whether rows were loaded that derived mappings have not been told of.
+    pub(super) unlinked: bool,
 }
 
 impl Mapper {
     /// A mapper that remembers nothing yet.
     pub fn new(source: SourceIdentity, encoder: Encoder, plan: Plan) -> Self {
-        let state = |table: &TablePlan| TableState {
-            rows: TableRows::default(),
-            owners: table.mappings.iter().map(|_| Owners::default()).collect(),
-        };
-        let tables = plan.tables.iter().map(state).collect();
+        let tables = plan.tables.iter().map(TableState::new).collect();
         Self {
             source,
             encoder,
@@ -131,6 +124,7 @@ impl Mapper {
             immediate: Block::default(),
             held: Held::default(),
             scratch: Scratch::default(),
+            unlinked: false,
             watch: Watch::default(),
             dirty: BTreeSet::new(),
         }
@@ -147,6 +141,9 @@ impl Mapper {
     pub fn load(&mut self, table: &str, key: &str, stored: &str) -> Result<(), String> {
         if table == Held::TABLE {
             return self.held.load(key, stored);
+        }
+        if table == Grace::TABLE {
+            return self.held.grace.load(key, stored);
         }
         let Some(index) = self.plan.tables.iter().position(|plan| plan.text == table) else {
             return Ok(());
@@ -165,18 +162,20 @@ impl Mapper {
         for (mapping, owners) in plan.mappings.iter().zip(&mut state.owners) {
             let arena = &mut self.folding.arena;
             if let (true, Ok(Standing::Live(key))) =
-                (mapping.owned, standing(mapping, &view, who, arena))
+                (mapping.owned && !mapping.derived, standing(mapping, &view, who, arena))
             {
                 owners.add(arena.get(key.record).as_bytes(), &id);
             }
         }
         self.folding.arena.clear();
+        self.unlinked |= plan.derives;
         Ok(())
     }
 
     /// Maps one batch.
     pub fn apply(&mut self, batch: &Batch) -> Mapped {
         let mut out = Mapped::default();
+        self.link();
         let mut open = false;
         for event in batch.events() {
             match event {
@@ -246,12 +245,13 @@ impl Mapper {
 
     /// All rows of a table are gone: what was remembered of them goes too.
     fn clear(&mut self, name: &TableName) {
-        let Some(table) = self.plan.tables.iter().position(|table| table.name == *name) else {
-            return;
-        };
+        let Some(table) = self.plan.place_of(name) else { return };
         self.folding.forget(table);
         self.tables[table].rows.clear();
         self.tables[table].owners.iter_mut().for_each(Owners::clear);
+        if self.plan.tables[table].derives {
+            self.forget_derived(table);
+        }
     }
 
     pub(super) fn row(&mut self, batch: &Batch, row: &RowChange, out: &mut Mapped) {
@@ -278,6 +278,9 @@ impl Mapper {
         let mut touched = false;
         for (mapping, owners) in plan.mappings.iter().enumerate().zip(&mut state.owners) {
             let (place, mapping) = mapping;
+            if mapping.derived {
+                continue;
+            }
             let block = if mapping.coalesce && mapping.kind == Kind::Level {
                 &mut self.folding
             } else {
@@ -300,10 +303,20 @@ impl Mapper {
                 }
             }
         }
-        out.counts.filtered += u64::from(!touched);
-        if plan.cached {
+        if plan.derives {
+            let moved = images.into_moved(plan);
+            let derived = self.derive(moved, table, Cause::of(row));
+            out.counts.coalesced += derived.folded;
+            touched |= derived.touched;
+            if let Some(unusable) = derived.unusable {
+                touched = true;
+                let reason = unusable.into_reason();
+                out.rejected.push(self.transaction.reject(batch, row, reason));
+            }
+        } else if plan.cached {
             images.remember(plan, &mut state.rows);
         }
+        out.counts.filtered += u64::from(!touched);
         self.flush(batch, Which::Immediate, out);
     }
 
@@ -324,23 +337,18 @@ impl Mapper {
             };
             let key = block.arena.get(touch.key.record);
             self.held.supersede(key);
-            let state = &self.tables[touch.table];
-            let owner = state.owners[touch.mapping].of(key.as_bytes());
-            let binding = self.bindings.iter().find(|binding| {
-                std::sync::Arc::ptr_eq(&binding.schema, batch.table(touch.row.table))
-            });
-            let after = batch.after(&touch.row).zip(binding);
-            let cached = owner.and_then(|(id, owners)| Some((state.rows.get(id)?, owners)));
-            let row = match (emitter.mapping.owned, touch.after, after, cached) {
-                (true, _, _, Some((row, owners))) => Some((Row::cached(row), owners)),
-                (false, After::Live, Some((image, binding)), _) => {
-                    let view = binding.row(image, None);
-                    let cached = view.id(plan.identity_width).filter(|_| plan.cached);
-                    let cached = cached.and_then(|id| state.rows.get(&id));
-                    Some((binding.row(image, cached), 1))
-                }
-                _ => None,
-            };
+            let (table, mapping) = (touch.table, touch.mapping);
+            let derived = emitter.mapping.derived;
+            let level = derived
+                .then(|| Level::of(&self.plan, &self.tables, (table, mapping), key.as_bytes()))
+                .flatten();
+            if let Some(level) = level {
+                emitter.stated(touch, level.stated(), &mut self.scratch, |event| {
+                    out.records.push(&self.encoder, event);
+                });
+                continue;
+            }
+            let row = row_behind((plan, &self.tables[table]), &self.bindings, batch, (touch, key));
             let (records, encoder) = (&mut out.records, &self.encoder);
             match row {
                 Some((row, _)) if emitter.mapping.kind == Kind::Movement => {
@@ -352,6 +360,12 @@ impl Mapper {
                     emitter.level(touch, (&row, owners), &mut self.scratch, |event| {
                         records.push(encoder, event);
                     });
+                }
+                None if emitter.mapping.grace_us > 0 => {
+                    let early = self.held.grace.is_full();
+                    let grace_us = emitter.mapping.grace_us;
+                    let waiting = if early { records } else { self.held.grace.wait(key, grace_us) };
+                    emitter.removed(touch, early, |event| waiting.push(encoder, event));
                 }
                 None if which == Which::Folding && self.transaction.continues => {
                     let early = self.held.is_full();
@@ -374,11 +388,32 @@ impl Mapper {
                 out.rows.push((plan.text.clone(), delta));
             }
         }
-        let held = self.held.take_delta();
-        if !held.is_empty() {
-            out.rows.push((Held::TABLE.to_owned(), held));
-        }
+        let (held, grace) = (self.held.take_delta(), self.held.grace.take_delta());
+        let waiting = [(Held::TABLE, held), (Grace::TABLE, grace)];
+        let changed = waiting.into_iter().filter(|(_, delta)| !delta.is_empty());
+        out.rows.extend(changed.map(|(table, delta)| (table.to_owned(), delta)));
     }
+}
+
+/// The row that speaks for a touched key, and how many stand behind it.
+fn row_behind<'a>(
+    (plan, state): (&'a TablePlan, &'a TableState),
+    bindings: &'a [Binding],
+    batch: &'a Batch,
+    (touch, key): (&Touch, &str),
+) -> Option<(Row<'a>, usize)> {
+    if plan.mappings[touch.mapping].owned {
+        let (id, owners) = state.owners[touch.mapping].of(key.as_bytes())?;
+        return Some((Row::cached(state.rows.get(id)?), owners));
+    }
+    let row = touch.row.filter(|_| matches!(touch.after, After::Live))?;
+    let shape = batch.table(row.table);
+    let same = |binding: &&Binding| std::sync::Arc::ptr_eq(&binding.schema, shape);
+    let binding = bindings.iter().find(same)?;
+    let (image, before) = (batch.after(&row)?, batch.before(&row));
+    let id = binding.row(image, None).behind(before).id(plan.identity_width);
+    let cached = id.filter(|_| plan.cached).and_then(|id| state.rows.get(&id));
+    Some((binding.row(image, cached).behind(before), 1))
 }
 
 /// Which block of touches.

@@ -10,12 +10,18 @@
 //! | file | owns |
 //! |---|---|
 //! | `expression` | the checked SQL subset and its evaluation |
-//! | `definition`, `plan` | from words to compiled fields and the columns to capture |
+//! | `definition`, `compile`, `plan` | from words to compiled fields and the columns to capture |
 //! | `field`, `row` | reading one value out of a row image, completed from the cache |
 //! | `standing` | what one image says of its key: live, outside, removed |
 //! | `change` | from what a row said before and says now to the keys it touches |
+//! | `lookup`, `sum` | rows of other tables beside a row, and sums over the rows of a key |
+//! | `derive` | what a change of one row means for every row that depends on it |
+//! | `level` | what is said of a key that takes more than one row |
+//! | `memory` | what is remembered of a table |
 //! | `block` | the last touch of every key within one block of a transaction |
 //! | `held` | removals that wait for the end of a large transaction |
+//! | `complete`, `publish` | mappings of several tables: silent until all are read, then all keys |
+//! | `grace` | removals that wait for a later event of their key |
 //! | `transaction` | what the rows of one transaction share |
 //! | `watch` | which rows the stream changes while a table is read |
 //! | `chunk` | rows that were read in, and what a snapshot has not seen any more |
@@ -25,15 +31,24 @@
 mod block;
 mod change;
 mod chunk;
+mod compile;
+mod complete;
 mod definition;
+mod derive;
 mod emit;
 pub mod expression;
 mod field;
+mod grace;
 mod held;
+mod level;
+mod lookup;
 mod mapper;
+mod memory;
 mod plan;
+mod publish;
 mod row;
 mod standing;
+mod sum;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -41,7 +56,8 @@ mod transaction;
 mod watch;
 
 pub use chunk::{Synthetic, Vanished};
-pub use definition::{Definition, Kind};
+pub use definition::{Definition, Kind, Lookup};
+pub use lookup::LOOKUPS_MAX;
 pub use mapper::{Counts, Mapped, Mapper, Notice, SourceIdentity};
 pub use plan::{Plan, PlanError};
 pub use row::write_json;

@@ -1,10 +1,12 @@
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use connector_api::{Capture, CaptureTable, Columns, Identity, TableDescription, TableName};
+use connector_api::{Capture, CaptureTable, Columns, TableDescription, TableName};
 
+use super::compile::{Compiler, Layout};
 use super::definition::{Definition, Kind};
-use super::expression::{ColumnInfo, ColumnKind, Expression, ExpressionError};
 use super::field::Field;
+use super::lookup::LookupPlan;
+use super::sum::Sum;
 use crate::stock::Measure;
 
 /// A definition that does not fit the table it names.
@@ -13,12 +15,14 @@ use crate::stock::Measure;
 pub struct PlanError {
     /// Place of the definition in its seller's file, from 0.
     pub definition: usize,
-    /// The key it stands under.
-    pub key: &'static str,
+    /// The key it stands under: `item`, `lookup[1].on.id`.
+    pub key: String,
     /// What is wrong.
     pub found: String,
     /// How to mend it.
     pub fix: String,
+    /// The table, when what is wrong is that there is none of its name.
+    pub missing: Option<TableName>,
 }
 
 /// One seller's definitions, compiled against its tables.
@@ -37,12 +41,27 @@ pub(super) struct TablePlan {
     pub(super) columns: Vec<String>,
     /// How many of `columns` identify a row; 0 when nothing does.
     pub(super) identity_width: usize,
-    /// Whether the last image of every row is kept.
+    /// Whether the last image of rows is kept.
     pub(super) cached: bool,
+    /// Whether that of every row is, or only of those that a derived mapping or a lookup wants.
+    pub(super) keeps_all: bool,
+    /// Whether a change of a row may change what is said of other rows.
+    pub(super) derives: bool,
     pub(super) mappings: Vec<MappingPlan>,
+    /// The lookups that look for rows of this table.
+    pub(super) looked_up_by: Vec<LookupPlace>,
 }
 
-/// One definition, compiled. Columns are places in [`TablePlan::columns`].
+/// Where a lookup stands in a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LookupPlace {
+    pub(super) table: usize,
+    pub(super) mapping: usize,
+    pub(super) lookup: usize,
+}
+
+/// One definition, compiled. Columns are places in [`TablePlan::columns`], and behind them those
+/// of the tables that are looked up.
 #[derive(Debug)]
 pub(super) struct MappingPlan {
     /// Name and revision: `public.stock@1`.
@@ -65,6 +84,14 @@ pub(super) struct MappingPlan {
     pub(super) coalesce: bool,
     /// Whether several rows can yield one key, so that the rows behind each key are remembered.
     pub(super) owned: bool,
+    /// Whether what is said of a key takes more than one row: lookups, sums.
+    pub(super) derived: bool,
+    /// In the order in which they can be followed.
+    pub(super) lookups: Vec<LookupPlan>,
+    /// Columns that are added up over the rows of a key.
+    pub(super) sums: Vec<Sum>,
+    /// How long removals wait, microseconds.
+    pub(super) grace_us: i64,
 }
 
 impl Plan {
@@ -74,30 +101,48 @@ impl Plan {
         tables: &[TableDescription],
         revision: u32,
     ) -> Result<Self, Vec<PlanError>> {
-        let mut by_table: BTreeMap<&TableName, Vec<usize>> = BTreeMap::new();
-        for (place, definition) in definitions.iter().enumerate() {
-            by_table.entry(&definition.table).or_default().push(place);
-        }
         let mut errors = Vec::new();
-        let mut plans = Vec::new();
-        for (name, places) in by_table {
-            let Some(table) = tables.iter().find(|table| table.name == *name) else {
-                errors.extend(places.iter().map(|&definition| PlanError {
-                    definition,
-                    key: "table",
-                    found: format!("table {name} does not exist or cannot be seen"),
-                    fix: "check its spelling, schema included".to_owned(),
-                }));
-                continue;
-            };
-            let chosen: Vec<(usize, &Definition)> =
-                places.iter().map(|&place| (place, &definitions[place])).collect();
-            match TablePlan::compile(&chosen, table, revision) {
-                Ok(plan) => plans.push(plan),
+        let layouts = Layout::all(definitions, tables, &mut errors);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut plans: Vec<TablePlan> = layouts.iter().map(TablePlan::new).collect();
+        for (place, definition) in definitions.iter().enumerate() {
+            match Compiler::new(place, definition, &layouts).mapping(revision) {
+                Ok((table, mapping)) => plans[table].mappings.push(mapping),
                 Err(found) => errors.extend(found),
             }
         }
-        if errors.is_empty() { Ok(Self { tables: plans }) } else { Err(errors) }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut plan = Self { tables: plans };
+        plan.connect();
+        for (table, layout) in plan.tables.iter_mut().zip(&layouts) {
+            table.decide(layout);
+        }
+        Ok(plan)
+    }
+
+    /// Tells every table which lookups look for its rows.
+    fn connect(&mut self) {
+        for table in 0..self.tables.len() {
+            for mapping in 0..self.tables[table].mappings.len() {
+                for lookup in 0..self.tables[table].mappings[mapping].lookups.len() {
+                    let place = LookupPlace { table, mapping, lookup };
+                    let looked_up = self.lookup(place).table;
+                    self.tables[looked_up].looked_up_by.push(place);
+                }
+            }
+        }
+    }
+
+    pub(super) fn lookup(&self, place: LookupPlace) -> &LookupPlan {
+        &self.tables[place.table].mappings[place.mapping].lookups[place.lookup]
+    }
+
+    pub(super) fn place_of(&self, name: &TableName) -> Option<usize> {
+        self.tables.iter().position(|table| table.name == *name)
     }
 
     /// The tables and columns this plan needs.
@@ -109,22 +154,36 @@ impl Plan {
         Capture { tables: self.tables.iter().map(wanted).collect() }
     }
 
+    /// The tables of which levels are published or that are looked up, in the order in which they
+    /// are to be read: those that are looked up before those whose rows look them up.
+    pub fn snapshot_order(&self) -> Vec<TableName> {
+        let mut order = Vec::new();
+        let mut entered = BTreeSet::new();
+        for (place, table) in self.tables.iter().enumerate() {
+            if table.mappings.iter().any(|mapping| mapping.kind == Kind::Level) {
+                self.enter(place, &mut entered, &mut order);
+            }
+        }
+        order.into_iter().map(|table: usize| self.tables[table].name.clone()).collect()
+    }
+
+    fn enter(&self, table: usize, entered: &mut BTreeSet<usize>, order: &mut Vec<usize>) {
+        if !entered.insert(table) {
+            return;
+        }
+        for lookup in self.tables[table].mappings.iter().flat_map(|mapping| &mapping.lookups) {
+            self.enter(lookup.table, entered, order);
+        }
+        order.push(table);
+    }
+
     /// The tables definitions name, for a survey before there is a plan.
     pub fn tables_of(definitions: &[Definition]) -> Capture {
         let mut capture = Capture::default();
         for definition in definitions {
-            let mut columns: Vec<String> = Vec::new();
-            for (_, expression) in definition.expressions() {
-                columns.extend(expression.columns().into_iter().map(str::to_owned));
-            }
-            let known = capture.tables.iter_mut().find(|table| table.name == definition.table);
-            match known.map(|table| &mut table.columns) {
-                Some(Columns::Only(known)) => known.extend(columns),
-                Some(Columns::All) => {}
-                None => capture.tables.push(CaptureTable {
-                    name: definition.table.clone(),
-                    columns: Columns::Only(columns),
-                }),
+            add(&mut capture, &definition.table, definition.columns_needed());
+            for lookup in &definition.lookups {
+                add(&mut capture, &lookup.table, lookup.columns_needed());
             }
         }
         for table in &mut capture.tables {
@@ -137,149 +196,59 @@ impl Plan {
     }
 }
 
+/// Adds columns of a table to a capture.
+fn add(capture: &mut Capture, table: &TableName, columns: Vec<&str>) {
+    let columns = columns.into_iter().map(str::to_owned);
+    let known = capture.tables.iter_mut().find(|known| known.name == *table);
+    match known.map(|known| &mut known.columns) {
+        Some(Columns::Only(known)) => known.extend(columns),
+        Some(Columns::All) => {}
+        None => capture
+            .tables
+            .push(CaptureTable { name: table.clone(), columns: Columns::Only(columns.collect()) }),
+    }
+}
+
 impl TablePlan {
-    fn compile(
-        definitions: &[(usize, &Definition)],
-        table: &TableDescription,
-        revision: u32,
-    ) -> Result<Self, Vec<PlanError>> {
-        let mut columns = table.primary_key.clone();
-        let identity_width = columns.len();
-        for (_, definition) in definitions {
-            for (_, expression) in definition.expressions() {
-                for column in expression.columns() {
-                    if !columns.iter().any(|known| known == column) {
-                        columns.push(column.to_owned());
-                    }
-                }
+    fn new(layout: &Layout<'_>) -> Self {
+        Self {
+            name: layout.table.name.clone(),
+            text: layout.table.name.to_string(),
+            columns: layout.columns.clone(),
+            identity_width: layout.table.primary_key.len(),
+            cached: false,
+            keeps_all: false,
+            derives: false,
+            mappings: Vec::new(),
+            looked_up_by: Vec::new(),
+        }
+    }
+
+    /// What has to be remembered of the rows, now that everything that is said of them is known.
+    fn decide(&mut self, layout: &Layout<'_>) {
+        let cascades = |mapping: &MappingPlan| mapping.lookups.iter().any(|lookup| lookup.required);
+        // A row that a cascade took is gone for the other mappings of its table too.
+        if self.mappings.iter().any(cascades) {
+            for mapping in self.mappings.iter_mut().filter(|one| one.kind == Kind::Level) {
+                (mapping.derived, mapping.owned) = (true, true);
             }
         }
-        let infos: Vec<ColumnInfo> = table
-            .columns
-            .iter()
-            .filter(|column| column.logged)
-            .map(|column| ColumnInfo::new(&column.name, kind_of(&column.type_name)))
-            .collect();
-        let mut errors = Vec::new();
-        let mut mappings = Vec::new();
-        for (place, definition) in definitions {
-            let compiler = Compiler { definition: *place, table, infos: &infos, columns: &columns };
-            match compiler.mapping(definition, identity_width, revision) {
-                Ok(mapping) => mappings.push(mapping),
-                Err(found) => errors.extend(found),
-            }
-        }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let cached = identity_width > 0
-            && mappings.iter().any(|mapping| {
+        let identified = self.identity_width > 0;
+        self.keeps_all = identified
+            && self.mappings.iter().filter(|mapping| !mapping.derived).any(|mapping| {
                 let filtered = mapping.filter.is_some() || mapping.removed_when.is_some();
-                mapping.owned || (filtered && table.identity != Identity::Full)
+                mapping.owned || (filtered && !layout.old_images_are_full())
             });
-        let text = table.name.to_string();
-        Ok(Self { name: table.name.clone(), text, columns, identity_width, cached, mappings })
-    }
-}
-
-/// Compiles one definition against one table.
-struct Compiler<'a> {
-    definition: usize,
-    table: &'a TableDescription,
-    infos: &'a [ColumnInfo],
-    columns: &'a [String],
-}
-
-impl Compiler<'_> {
-    fn mapping(
-        &self,
-        from: &Definition,
-        identity_width: usize,
-        revision: u32,
-    ) -> Result<MappingPlan, Vec<PlanError>> {
-        let mut errors = Vec::new();
-        for (key, expression) in from.expressions() {
-            errors.extend(self.field(key, expression).err());
-        }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let field = |key, expression: &Expression| {
-            self.field(key, expression).expect("every field was compiled above")
-        };
-        let optional = |key, expression: &Option<Expression>| {
-            expression.as_ref().map(|expression| field(key, expression))
-        };
-        let quantities: Vec<(Measure, Field)> = from
-            .quantities
-            .iter()
-            .map(|(measure, expression)| (*measure, field(measure.as_str(), expression)))
-            .collect();
-        let read = quantities.iter().find(|(_, field)| field.column().is_some());
-        let measure = from.measure.or(read.map(|(measure, _)| *measure));
-        let mut mapping = MappingPlan {
-            label: format!("{}@{revision}", from.name),
-            kind: from.kind,
-            filter: optional("where", &from.filter),
-            removed_when: optional("removed_when", &from.removed_when),
-            item: field("item", &from.item),
-            sku: optional("sku", &from.sku),
-            gtin: optional("gtin", &from.gtin),
-            parent: optional("parent", &from.parent),
-            location: optional("location", &from.location),
-            bucket: optional("bucket", &from.bucket),
-            quantities,
-            measure,
-            delta: optional("delta", &from.delta),
-            active: optional("active", &from.active),
-            tracked: optional("tracked", &from.tracked),
-            unit: from.unit.clone(),
-            coalesce: from.coalesce,
-            owned: false,
-        };
-        // A ledger row is never replaced, so nothing has to be remembered of it.
-        mapping.owned = mapping.kind == Kind::Level
-            && identity_width > 0
-            && !mapping.is_keyed_by(identity_width);
-        Ok(mapping)
-    }
-
-    fn field(&self, key: &'static str, expression: &Expression) -> Result<Field, PlanError> {
-        let error =
-            |found: String, fix: String| PlanError { definition: self.definition, key, found, fix };
-        for column in expression.columns() {
-            let unlogged =
-                |known: &&connector_api::ColumnDescription| known.name == column && !known.logged;
-            if self.table.columns.iter().any(|known| unlogged(&known)) {
-                return Err(error(
-                    format!("column {column} of {} is generated and not logged", self.table.name),
-                    "write the generating expression instead of the column".to_owned(),
-                ));
-            }
-        }
-        let program = expression.compile(self.infos).map_err(|found: ExpressionError| {
-            error(format!("table {}: {found}", self.table.name), found.fix())
-        })?;
-        if matches!(key, "where" | "removed_when")
-            && matches!(program.kind(), ColumnKind::Number | ColumnKind::Text)
-        {
-            return Err(error(
-                format!("table {}: the expression is not a condition", self.table.name),
-                "compare it with something: qty > 0, deleted_at IS NOT NULL".to_owned(),
-            ));
-        }
-        let place = |index: usize| {
-            let name = self.infos[index].name();
-            self.columns.iter().position(|column| column == name).expect("its column is captured")
-        };
-        Ok(Field::new(program.relocate(&place)))
+        self.derives =
+            !self.looked_up_by.is_empty() || self.mappings.iter().any(|mapping| mapping.derived);
+        self.cached = self.keeps_all || self.derives;
     }
 }
 
 impl MappingPlan {
     /// Whether item, location and bucket are exactly the columns that identify a row, so that one
     /// key has one row and one row one key for as long as its identity does not change.
-    fn is_keyed_by(&self, identity_width: usize) -> bool {
+    pub(super) fn is_keyed_by(&self, identity_width: usize) -> bool {
         let parts = [Some(&self.item), self.location.as_ref(), self.bucket.as_ref()];
         let mut covered = vec![false; identity_width];
         for part in parts.into_iter().flatten() {
@@ -291,18 +260,5 @@ impl MappingPlan {
             }
         }
         covered.into_iter().all(|covered| covered)
-    }
-}
-
-/// What a column's values are to expressions. A type not listed is found out value by value.
-fn kind_of(type_name: &str) -> ColumnKind {
-    let base = type_name.split('(').next().unwrap_or(type_name).trim();
-    match base.split(" unsigned").next().unwrap_or(base) {
-        "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" | "decimal"
-        | "tinyint" | "mediumint" | "int" | "float" | "double" => ColumnKind::Number,
-        "text" | "character varying" | "character" | "uuid" | "varchar" | "char" | "longtext"
-        | "mediumtext" | "tinytext" => ColumnKind::Text,
-        "boolean" => ColumnKind::Bool,
-        _ => ColumnKind::Unknown,
     }
 }

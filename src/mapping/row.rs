@@ -37,7 +37,7 @@ impl Binding {
 
     /// A row of this shape, completed from what is cached of it.
     pub(super) fn row<'a>(&'a self, image: RowImage<'a>, cached: Option<&'a CachedRow>) -> Row<'a> {
-        Row { image: Some((image, &self.cells)), cached }
+        Row { image: Some((image, &self.cells)), older: None, cached }
     }
 }
 
@@ -45,13 +45,20 @@ impl Binding {
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a> {
     image: Option<(RowImage<'a>, &'a [usize])>,
+    /// The image before: what a later one does not hold is unchanged.
+    older: Option<RowImage<'a>>,
     cached: Option<&'a CachedRow>,
 }
 
 impl<'a> Row<'a> {
     /// A row of which only the cache is known.
     pub(super) fn cached(cached: &'a CachedRow) -> Self {
-        Self { image: None, cached: Some(cached) }
+        Self { image: None, older: None, cached: Some(cached) }
+    }
+
+    /// The row, completed from the image before its change.
+    pub(super) fn behind(self, older: Option<RowImage<'a>>) -> Self {
+        Self { older, ..self }
     }
 
     /// The row's identity, when all of it is there.
@@ -74,9 +81,14 @@ impl<'a> Row<'a> {
 
     pub(super) fn value(&self, index: usize) -> Value<'a> {
         let logged = self.image.map_or(Value::Absent, |(image, cells)| image.get(cells[index]));
-        match (logged, self.cached) {
-            (Value::Absent, Some(cached)) => cached.get(index),
-            (logged, _) => logged,
+        if logged != Value::Absent {
+            return logged;
+        }
+        match (self.image, self.older) {
+            (Some((_, cells)), Some(older)) if older.get(cells[index]) != Value::Absent => {
+                older.get(cells[index])
+            }
+            _ => self.cached.map_or(Value::Absent, |cached| cached.get(index)),
         }
     }
 }

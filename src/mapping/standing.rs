@@ -1,6 +1,6 @@
+use super::expression::Columns;
 use super::field::{Field, Text, Truth};
 use super::plan::MappingPlan;
-use super::row::Row;
 use crate::stock::key;
 use crate::stock::{SellerId, SourceName};
 
@@ -27,7 +27,7 @@ impl Arena {
     }
 
     /// Appends a field's text; `Err` says why there is none.
-    pub(super) fn field(&mut self, field: &Field, row: &Row<'_>) -> Result<Place, Text> {
+    pub(super) fn field(&mut self, field: &Field, row: &impl Columns) -> Result<Place, Text> {
         let start = self.text.len();
         match field.text(row, &mut self.text) {
             Text::Written => Ok(Place { start, end: self.text.len() }),
@@ -83,12 +83,20 @@ impl Unusable {
             Unusable::Unseen(reason) => reason.to_owned(),
         }
     }
+
+    /// The image of a changed row lacks what decides about it.
+    pub(super) fn unseen() -> Self {
+        Self::Unseen(
+            "a column that decides about the row is not in its image, and the row was not seen \
+             before",
+        )
+    }
 }
 
 /// What `row` says under `mapping`.
 pub(super) fn standing(
     mapping: &MappingPlan,
-    row: &Row<'_>,
+    row: &impl Columns,
     who: (&SellerId, &SourceName),
     arena: &mut Arena,
 ) -> Result<Standing, Unusable> {
@@ -108,7 +116,7 @@ pub(super) fn standing(
 /// The key a row yields; `None` when the image does not say.
 fn key_of(
     mapping: &MappingPlan,
-    row: &Row<'_>,
+    row: &impl Columns,
     (seller, source): (&SellerId, &SourceName),
     arena: &mut Arena,
 ) -> Result<Option<Key>, Unusable> {

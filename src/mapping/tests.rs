@@ -7,6 +7,12 @@ use connector_api::{
     Position, TableDescription, TableName, TableSchema, TextKind, Value,
 };
 
+mod grace;
+mod lookups;
+mod random;
+mod sums;
+mod world;
+
 use super::*;
 use crate::stock::encode::Encoder;
 use crate::stock::{Measure, SellerId, SourceName};
@@ -47,6 +53,9 @@ fn definition(item: &str, change: impl FnOnce(&mut Definition)) -> Definition {
         tracked: None,
         unit: "EA".to_owned(),
         coalesce: true,
+        lookups: Vec::new(),
+        sum: Vec::new(),
+        removal_grace_ms: 0,
     };
     change(&mut definition);
     definition

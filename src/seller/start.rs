@@ -252,11 +252,10 @@ fn compile(survey: &Survey, mapping: &MappingRevision, config: &SellerConfig) ->
     let plan = Plan::compile(&config.definitions, &survey.tables, mapping.number);
     let errors = plan.as_ref().err().map_or(&[][..], Vec::as_slice);
     let of_table = |error: &PlanError, finding: &Finding| {
-        let table = &config.definitions[error.definition].table;
-        error.key == "table" && finding.check == format!("table {table}")
+        error.missing.as_ref().is_some_and(|table| finding.check == format!("table {table}"))
     };
     let of_mapping = errors.iter().map(|error| {
-        let place = config.place_of(error.definition, error.key);
+        let place = config.place_of(error.definition, &error.key);
         // The server knows what other tables there are.
         let known = survey.findings.iter().find(|finding| of_table(error, finding));
         let fix = known.map_or(&error.fix, |finding| &finding.fix);

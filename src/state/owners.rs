@@ -59,6 +59,21 @@ impl Owners {
         }
     }
 
+    /// The rows that stand behind `key`, lowest identity first.
+    pub fn rows(&self, key: &[u8]) -> impl Iterator<Item = &RowId> {
+        let (one, many) = match self.by_key.get(key) {
+            None => (None, None),
+            Some(Rows::One(row)) => (Some(row), None),
+            Some(Rows::Many(rows)) => (None, Some(rows)),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
+    /// Every key, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.by_key.keys().map(|key| &**key)
+    }
+
     /// No row is left.
     pub fn clear(&mut self) {
         self.by_key.clear();

@@ -117,7 +117,8 @@ fn the_files_in_config_hold_every_option_with_its_default() {
     let files =
         ["tailstock.toml", "sellers/example.toml", "sellers/opencart.toml"].map(read).concat();
     let mut options = BTreeSet::new();
-    for source in ["main_file", "sink", "kafka", "seller_file", "source", "kind", "stock"] {
+    for source in ["main_file", "sink", "kafka", "seller_file", "source", "kind", "stock", "lookup"]
+    {
         let code = std::fs::read_to_string(root.join(format!("src/config/{source}.rs"))).unwrap();
         let examples = code.split("example: \"").skip(1).chain(code.split(", \"").skip(1));
         options.extend(examples.filter_map(|text| {

@@ -78,7 +78,11 @@ impl<'a> Checker<'a> {
 
     fn column(&self, at: usize, name: &Name) -> Result<(What, ColumnKind), ExpressionError> {
         match self.columns.iter().position(|column| column.name == name.text) {
-            Some(place) => Ok((What::Column(place), self.columns[place].kind)),
+            Some(place) => {
+                let column = &self.columns[place];
+                let own = || What::Column(place);
+                Ok((column.means.as_ref().map_or_else(own, |node| node.what.clone()), column.kind))
+            }
             None => Err(self.unknown(at, name)),
         }
     }

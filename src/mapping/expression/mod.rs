@@ -61,12 +61,19 @@ pub enum ColumnKind {
 pub struct ColumnInfo {
     name: String,
     kind: ColumnKind,
+    /// What it stands for, when it is no column of its own.
+    means: Option<Node>,
 }
 
 impl ColumnInfo {
     /// A column by its name as the database spells it, unquoted.
     pub fn new(name: &str, kind: ColumnKind) -> Self {
-        Self { name: name.to_owned(), kind }
+        Self { name: name.to_owned(), kind, means: None }
+    }
+
+    /// A name that stands for `program`, whose columns are places already.
+    pub fn standing_for(name: &str, program: Program) -> Self {
+        Self { name: name.to_owned(), kind: program.kind, means: Some(program.root) }
     }
 
     /// Its name.
@@ -82,6 +89,12 @@ impl Expression {
         let mut lowering = lower::Lowering::new(text);
         let root = lowering.node(&parsed)?;
         Ok(Self { root, names: lowering.into_names() })
+    }
+
+    /// The column of this name.
+    pub fn column(name: &str) -> Self {
+        let names = vec![Name { text: name.to_owned(), quoted: true }];
+        Self { root: Node::new(1, What::Column(0)), names }
     }
 
     /// The names of the columns it needs, in the order of their first use.
@@ -135,6 +148,22 @@ impl Program {
     pub fn relocate(mut self, place: &dyn Fn(usize) -> usize) -> Self {
         self.root.columns_mut(&mut |column| *column = place(*column));
         self
+    }
+
+    /// The program where the boolean column `present` is true, and NULL where it is not.
+    #[must_use]
+    pub fn guarded(self, present: usize) -> Self {
+        let at = self.root.at;
+        let branches = vec![[Node::new(at, What::Column(present)), self.root]];
+        let case = tree::Case { operand: None, branches, otherwise: None };
+        Self { root: Node::new(at, What::Case(Box::new(case))), constant: false, ..self }
+    }
+
+    /// The places of the columns it needs.
+    pub fn places(&self) -> Vec<usize> {
+        let mut places = Vec::new();
+        self.root.clone().columns_mut(&mut |column| places.push(*column));
+        places
     }
 
     /// The value for one row. What is wrong with the numbers it was made of goes into `quality`;

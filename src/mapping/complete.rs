@@ -1,0 +1,134 @@
+use std::collections::BTreeSet;
+
+use connector_api::TableName;
+
+use super::block::Cause;
+use super::change::Moved;
+use super::derive::{Derived, Deriver, RowMove, Wanted, linked, wants};
+use super::mapper::Mapper;
+use super::plan::LookupPlace;
+use super::standing::Unusable;
+use crate::state::Owners;
+
+/// Derived mappings: what is remembered of them, and when they speak.
+impl Mapper {
+    /// These tables have not been read whole since they were first mapped, or since all their rows
+    /// went at once. A mapping with lookups or sums is silent until each of its tables is
+    /// [`Self::completed`].
+    pub fn set_incomplete(&mut self, tables: &BTreeSet<TableName>) {
+        for (plan, state) in self.plan.tables.iter().zip(&mut self.tables) {
+            state.complete = !tables.contains(&plan.name);
+        }
+        self.decide_who_speaks();
+    }
+
+    /// A table has been read whole. Returns the tables of the mappings that speak from now on:
+    /// every key of them is due, see [`Self::publish_all`].
+    pub fn completed(&mut self, table: &TableName) -> Vec<TableName> {
+        let Some(place) = self.plan.place_of(table) else { return Vec::new() };
+        self.link();
+        self.tables[place].complete = true;
+        let silent: Vec<Vec<bool>> = self.tables.iter().map(|state| state.speaks.clone()).collect();
+        self.decide_who_speaks();
+        let begins = |place: &usize| {
+            let now = &self.tables[*place].speaks;
+            now.iter().zip(&silent[*place]).any(|(now, before)| *now && !before)
+        };
+        let tables = (0..self.tables.len()).filter(begins);
+        tables.map(|place| self.plan.tables[place].name.clone()).collect()
+    }
+
+    fn decide_who_speaks(&mut self) {
+        for table in 0..self.tables.len() {
+            for (place, mapping) in self.plan.tables[table].mappings.iter().enumerate() {
+                let complete = |table: usize| self.tables[table].complete;
+                let speaks = !mapping.derived
+                    || (complete(table) && mapping.lookups.iter().all(|one| complete(one.table)));
+                self.tables[table].speaks[place] = speaks;
+                if !speaks {
+                    self.folding.silence(table, place);
+                }
+            }
+        }
+    }
+
+    /// Tells the derived mappings of the rows that were loaded.
+    pub(super) fn link(&mut self) {
+        if !std::mem::take(&mut self.unlinked) {
+            return;
+        }
+        for table in 0..self.tables.len() {
+            for place in self.plan.tables[table].looked_up_by.clone() {
+                self.find_all(table, place);
+            }
+        }
+        for table in 0..self.tables.len() {
+            for mapping in 0..self.plan.tables[table].mappings.len() {
+                self.seek_all(table, mapping);
+            }
+        }
+    }
+
+    fn find_all(&mut self, table: usize, place: LookupPlace) {
+        let lookup = self.plan.lookup(place);
+        let mut found = Owners::default();
+        for (id, row) in self.tables[table].rows.iter() {
+            if let Some(key) = lookup.found_by(row) {
+                found.add(&key, id);
+            }
+        }
+        self.tables[place.table].links[place.mapping][place.lookup].found = found;
+    }
+
+    fn seek_all(&mut self, table: usize, mapping: usize) {
+        if !self.plan.tables[table].mappings[mapping].derived {
+            return;
+        }
+        let who = (&self.source.seller, &self.source.source);
+        let (owners, sought) = linked(&self.plan, &self.tables, (table, mapping), who);
+        let state = &mut self.tables[table];
+        state.owners[mapping] = owners;
+        for (link, sought) in state.links[mapping].iter_mut().zip(sought) {
+            link.sought = sought;
+        }
+    }
+
+    /// Every row of a table that others depend on is gone at once, and comes back when it has been
+    /// read again: until then the mappings that need it are silent.
+    pub(super) fn forget_derived(&mut self, table: usize) {
+        self.tables[table].complete = false;
+        self.decide_who_speaks();
+        self.unlinked = true;
+        self.link();
+    }
+
+    /// What a change of one row means for the derived mappings.
+    pub(super) fn derive(&mut self, moved: Moved, table: usize, cause: Cause) -> Derived {
+        let Moved { known, old, new } = moved;
+        let due = self.dirty.contains(&table) || !self.tables[table].complete;
+        if let Some((_, row)) = new.as_ref().filter(|_| !known) {
+            match wants(&self.plan, table, row) {
+                Wanted::No | Wanted::Yes => {}
+                // The snapshot that is due reads the row as it is then.
+                Wanted::Unknown | Wanted::Undecided if due => return Derived::default(),
+                // Every row that matters is remembered. This one is not, and the change did not
+                // make it matter.
+                Wanted::Unknown => return Derived::default(),
+                Wanted::Undecided => {
+                    return Derived { unusable: Some(Unusable::unseen()), ..Derived::default() };
+                }
+            }
+        }
+        let mut deriver = Deriver {
+            plan: &self.plan,
+            tables: &mut self.tables,
+            who: (&self.source.seller, &self.source.source),
+            folding: &mut self.folding,
+            immediate: &mut self.immediate,
+        };
+        let mut derived = deriver.change(RowMove { table, old, new, cause });
+        // The snapshot that is due says the rest.
+        derived.unusable.take_if(|why| due && matches!(why, Unusable::Unseen(_)));
+        derived
+    }
+}

@@ -1,0 +1,136 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::mapper::{Mapped, Mapper};
+use crate::state::RowsDelta;
+use crate::stock::encode::Records;
+
+/// Removals that wait for a later event of their key: a shop that deletes its rows and inserts
+/// them again in another transaction never had its stock gone.
+///
+/// The time begins when the removal was read, not when the source committed it: behind a lag the
+/// row that voids it follows in the log at once, however long ago both were committed.
+#[derive(Debug, Default)]
+pub(super) struct Grace {
+    by_key: BTreeMap<String, Waiting>,
+    changed: BTreeSet<String>,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    removal: Records,
+    grace_us: i64,
+    /// When it is over, microseconds since 1970 UTC; `None` until somebody said what time it is.
+    deadline_us: Option<i64>,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Stored {
+    grace_us: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline_us: Option<i64>,
+    event: String,
+}
+
+/// Bytes of waiting removals past which later ones go out at once.
+const LIMIT_BYTES: usize = 64 << 20;
+
+impl Grace {
+    /// The name under which waiting removals are stored beside the cached rows.
+    pub(super) const TABLE: &'static str = "tailstock:grace";
+
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= LIMIT_BYTES
+    }
+
+    /// Where the removal of `key` is to be written.
+    pub(super) fn wait(&mut self, key: &str, grace_us: i64) -> &mut Records {
+        self.bytes += key.len() * 4;
+        self.changed.insert(key.to_owned());
+        let waiting = self.by_key.entry(key.to_owned()).or_default();
+        waiting.grace_us = grace_us;
+        &mut waiting.removal
+    }
+
+    /// A later event of `key` makes its waiting removal void.
+    pub(super) fn supersede(&mut self, key: &str) {
+        if self.by_key.is_empty() {
+            return;
+        }
+        if let Some(waiting) = self.by_key.remove(key) {
+            self.bytes = self.bytes.saturating_sub(waiting.removal.bytes());
+            self.changed.insert(key.to_owned());
+        }
+    }
+
+    fn next_deadline(&self) -> Option<i64> {
+        self.by_key.values().map(|waiting| waiting.deadline_us.unwrap_or(i64::MIN)).min()
+    }
+
+    fn due(&mut self, now_us: i64, out: &mut Records) {
+        let mut over = Vec::new();
+        for (key, waiting) in &mut self.by_key {
+            let deadline = match waiting.deadline_us {
+                Some(deadline) => deadline,
+                None => {
+                    self.changed.insert(key.clone());
+                    *waiting.deadline_us.insert(now_us.saturating_add(waiting.grace_us))
+                }
+            };
+            if deadline <= now_us {
+                out.append(&waiting.removal);
+                over.push(key.clone());
+            }
+        }
+        over.iter().for_each(|key| self.supersede(key));
+    }
+
+    /// Takes back a stored removal.
+    pub(super) fn load(&mut self, key: &str, stored: &str) -> Result<(), String> {
+        let damaged = |error: String| format!("a waiting removal is damaged: {error}");
+        let Stored { grace_us, deadline_us, event } =
+            serde_json::from_str(stored).map_err(|error| damaged(error.to_string()))?;
+        let removal = Records::decode(key, &event).map_err(|error| damaged(error.to_string()))?;
+        self.bytes += removal.bytes();
+        self.by_key.insert(key.to_owned(), Waiting { removal, grace_us, deadline_us });
+        Ok(())
+    }
+
+    /// What changed since the last call, for the commit.
+    pub(super) fn take_delta(&mut self) -> RowsDelta {
+        let stored = |key: &String| {
+            let waiting = self.by_key.get(key)?;
+            let event = waiting.removal.values().next().expect("a waiting removal is one record");
+            let event = String::from_utf8_lossy(event).into_owned();
+            let Waiting { grace_us, deadline_us, .. } = *waiting;
+            let stored = Stored { grace_us, deadline_us, event };
+            Some(serde_json::to_string(&stored).expect("numbers and text can be written"))
+        };
+        let changed = std::mem::take(&mut self.changed);
+        changed
+            .into_iter()
+            .map(|key| {
+                let value = stored(&key);
+                (key, value)
+            })
+            .collect()
+    }
+}
+
+impl Mapper {
+    /// When [`Self::due`] is to be called next, microseconds since 1970 UTC: at once when that has
+    /// passed. `None` when no removal waits.
+    pub fn next_deadline(&self) -> Option<i64> {
+        self.held.grace.next_deadline()
+    }
+
+    /// The waiting removals whose grace is over by `now_us`, with the versions they had in the
+    /// log. Not to be called inside a transaction. What comes out is to be committed even without
+    /// events: it may hold the deadlines.
+    pub fn due(&mut self, now_us: i64) -> Mapped {
+        let mut out = Mapped::default();
+        self.held.grace.due(now_us, &mut out.records);
+        self.collect_rows(&mut out);
+        out
+    }
+}

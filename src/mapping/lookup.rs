@@ -1,0 +1,184 @@
+use connector_api::Value;
+
+use super::expression::Columns;
+use super::field::{Field, Text, Truth};
+use super::memory::TableState;
+use super::plan::MappingPlan;
+use super::row::Row;
+use crate::state::{CachedRow, Owners};
+
+/// One lookup of a mapping, compiled.
+#[derive(Debug)]
+pub(super) struct LookupPlan {
+    /// The plan's table that is looked up.
+    pub(super) table: usize,
+    /// Which of its rows count.
+    pub(super) filter: Option<Field>,
+    /// Over a looked-up row: what it is found by.
+    pub(super) keys: Vec<Field>,
+    /// Over a stock row: what is looked for.
+    pub(super) asks: Vec<Field>,
+    /// Where its columns begin among all that the mapping sees. The first says whether there is a
+    /// row; those of the looked-up table follow.
+    pub(super) start: usize,
+    /// The columns of the looked-up table that matter.
+    pub(super) uses: Vec<usize>,
+    /// Whether a stock row without a looked-up row counts as gone.
+    pub(super) required: bool,
+    /// Whether the SKU comes from it.
+    pub(super) names_sku: bool,
+}
+
+/// What a lookup looks for, or is found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum LookupKey {
+    Known(Box<[u8]>),
+    /// A part of it is NULL, which equals nothing.
+    Null,
+    /// The row image does not say.
+    Unknown,
+}
+
+impl LookupKey {
+    fn of(fields: &[Field], row: &impl Columns) -> Self {
+        let (mut bytes, mut text) = (Vec::new(), String::new());
+        let mut unknown = false;
+        for field in fields {
+            text.clear();
+            match field.text(row, &mut text) {
+                Text::Null => return Self::Null,
+                Text::Absent => unknown = true,
+                Text::Written => {
+                    bytes.extend_from_slice(&text.len().to_le_bytes());
+                    bytes.extend_from_slice(text.as_bytes());
+                }
+            }
+        }
+        if unknown { Self::Unknown } else { Self::Known(bytes.into_boxed_slice()) }
+    }
+
+    pub(super) fn known(&self) -> Option<&[u8]> {
+        match self {
+            Self::Known(bytes) => Some(bytes),
+            Self::Null | Self::Unknown => None,
+        }
+    }
+}
+
+impl LookupPlan {
+    /// What a row of the looked-up table is found by, if it counts.
+    pub(super) fn found_by(&self, row: &CachedRow) -> Option<Box<[u8]>> {
+        let row = Row::cached(row);
+        let counts = self.filter.as_ref().is_none_or(|filter| filter.truth(&row) == Truth::True);
+        match LookupKey::of(&self.keys, &row) {
+            LookupKey::Known(key) if counts => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Whether two states of a looked-up row are the same to those who look it up.
+    pub(super) fn same(&self, one: &CachedRow, other: &CachedRow) -> bool {
+        self.uses.iter().all(|place| one.get(*place) == other.get(*place))
+    }
+}
+
+/// The two ways along a lookup. Derived from the cached rows.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    /// Looked-up rows by what they are found by.
+    pub(super) found: Owners,
+    /// Stock rows by what they look for.
+    pub(super) sought: Owners,
+}
+
+/// What a lookup found for one stock row.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Finding<'a> {
+    /// The row with the lowest primary key, and how many there are.
+    Row(&'a CachedRow, usize),
+    Nothing,
+    /// What is looked for is not known.
+    Unknown,
+}
+
+/// A stock row with everything that is looked up for it.
+pub(super) struct Joined<'a> {
+    own: Row<'a>,
+    /// Where the looked-up columns of each lookup begin.
+    starts: [usize; LOOKUPS_MAX],
+    findings: Vec<Finding<'a>>,
+    /// What each lookup looked for.
+    pub(super) asked: Vec<LookupKey>,
+}
+
+/// The most lookups of one mapping.
+pub const LOOKUPS_MAX: usize = 16;
+
+impl<'a> Joined<'a> {
+    /// The row with what the lookups of `mapping`, whose links these are, find for it.
+    pub(super) fn of(
+        own: Row<'a>,
+        mapping: &MappingPlan,
+        links: &'a [Link],
+        tables: &'a [TableState],
+    ) -> Self {
+        let mut joined = Self::alone(own);
+        for (nth, (lookup, link)) in mapping.lookups.iter().zip(links).enumerate() {
+            joined.starts[nth] = lookup.start;
+            let key = LookupKey::of(&lookup.asks, &joined);
+            let finding = match &key {
+                LookupKey::Unknown => Finding::Unknown,
+                LookupKey::Null => Finding::Nothing,
+                LookupKey::Known(key) => {
+                    let found = link.found.of(key).and_then(|(id, count)| {
+                        Some(Finding::Row(tables[lookup.table].rows.get(id)?, count))
+                    });
+                    found.unwrap_or(Finding::Nothing)
+                }
+            };
+            joined.findings.push(finding);
+            joined.asked.push(key);
+        }
+        joined
+    }
+
+    /// The row with nothing looked up: what lookups give is not known.
+    pub(super) fn alone(own: Row<'a>) -> Self {
+        let starts = [usize::MAX; LOOKUPS_MAX];
+        Self { own, starts, findings: Vec::new(), asked: Vec::new() }
+    }
+
+    /// Whether the row may be one of `mapping`, whatever is looked up for it.
+    pub(super) fn may_count(own: Row<'a>, mapping: &MappingPlan) -> bool {
+        let filter = mapping.filter.as_ref();
+        filter.is_none_or(|filter| filter.truth(&Self::alone(own)) != Truth::NotTrue)
+    }
+
+    /// Whether a row that it cannot be without is not there.
+    pub(super) fn is_orphan(&self, mapping: &MappingPlan) -> bool {
+        let mut findings = mapping.lookups.iter().zip(&self.findings);
+        findings.any(|(lookup, found)| lookup.required && !matches!(found, Finding::Row(..)))
+    }
+
+    /// What each lookup found.
+    pub(super) fn findings(&self) -> &[Finding<'a>] {
+        &self.findings
+    }
+}
+
+impl Columns for Joined<'_> {
+    fn get(&self, index: usize) -> Value<'_> {
+        let known = &self.starts[..self.findings.len()];
+        let nth = known.iter().rposition(|start| *start <= index);
+        let Some(nth) = nth else {
+            return self.own.get(index);
+        };
+        match (self.findings[nth], index - self.starts[nth]) {
+            (Finding::Unknown, _) => Value::Absent,
+            (Finding::Nothing, 0) => Value::Bool(false),
+            (Finding::Nothing, _) => Value::Null,
+            (Finding::Row(..), 0) => Value::Bool(true),
+            (Finding::Row(row, _), place) => row.get(place - 1),
+        }
+    }
+}

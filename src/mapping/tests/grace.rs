@@ -1,0 +1,70 @@
+//! Removals that wait for a later event of their key.
+
+use super::world::{Spec, World, cells};
+use super::*;
+
+const SPECS: [Spec; 1] = [Spec("stock", &["id integer", "item text", "qty integer"])];
+const SECOND: i64 = 1_000_000;
+
+fn patient() -> Definition {
+    definition("id", |definition| {
+        definition.sku = None;
+        definition.removal_grace_ms = 5_000;
+    })
+}
+
+fn due(world: &mut World, seconds: i64) -> Vec<String> {
+    let mapped = world.mapper.due(seconds * SECOND);
+    world.take(&mapped);
+    says(&mapped)
+}
+
+fn deleted() -> World {
+    let mut world = World::new(&[patient()], &SPECS);
+    world.transaction(|world| world.insert("stock", cells![1, "A", 5]));
+    assert_eq!(world.mapper.next_deadline(), None);
+    assert_eq!(world.transaction(|world| world.delete("stock", 1)), [""; 0]);
+    assert_eq!(world.mapper.next_deadline(), Some(i64::MIN), "the time is not known yet");
+    assert_eq!(due(&mut world, 100), [""; 0]);
+    assert_eq!(world.mapper.next_deadline(), Some(105 * SECOND));
+    world
+}
+
+#[test]
+fn a_removal_comes_out_when_its_grace_is_over_with_the_version_it_had() {
+    let mut world = deleted();
+    assert_eq!(due(&mut world, 104), [""; 0]);
+    assert_eq!(due(&mut world, 105), ["1 gone"]);
+    assert!(world.levels["acme/main/1/_"].0.starts_with("00000001.0000000000000002."));
+    assert_eq!((world.mapper.next_deadline(), world.stored.len()), (None, 0));
+}
+
+#[test]
+fn a_row_that_comes_back_in_time_was_never_gone() {
+    let mut world = deleted();
+    assert_eq!(world.transaction(|world| world.insert("stock", cells![1, "A", 4])), ["1=4"]);
+    assert_eq!(world.mapper.next_deadline(), None);
+    assert_eq!(due(&mut world, 1_000), [""; 0]);
+    assert!(world.stored.is_empty());
+}
+
+#[test]
+fn a_removal_waits_on_after_a_restart() {
+    let mut world = deleted();
+    world.restart(&[patient()], &SPECS);
+    assert_eq!(world.mapper.next_deadline(), Some(105 * SECOND));
+    assert_eq!(due(&mut world, 104), [""; 0]);
+    world.restart(&[patient()], &SPECS);
+    assert_eq!(due(&mut world, 200), ["1 gone"]);
+}
+
+#[test]
+fn a_key_that_a_sweep_removed_is_not_removed_again() {
+    let mut world = deleted();
+    let at = Synthetic { coordinate: 5, counter: 0, at_us: 0, position: "5" };
+    let key = std::iter::once(Vanished { key: "acme/main/1/_", sku: None });
+    let mapped = world.mapper.sweep_keys("public.stock", key, &at);
+    world.take(&mapped);
+    assert_eq!(says(&mapped), ["1 gone"]);
+    assert_eq!(due(&mut world, 1_000), [""; 0]);
+}
