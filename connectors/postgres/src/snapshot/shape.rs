@@ -8,6 +8,8 @@ use crate::types::{FIRST_DESCRIBED, Reading, TypeShape};
 
 /// The first version that knows column lists and row filters of publications.
 const LISTS: i32 = 150_000;
+/// The first version that sends generated columns, and lists them only where it does.
+const GENERATED: i32 = 180_000;
 
 /// How a table is read: what is known of it as long as its mark stays the same.
 #[derive(Debug)]
@@ -95,9 +97,11 @@ impl Shape {
         let filter =
             if lists { format!("(SELECT p.rowfilter FROM {published})") } else { "NULL".into() };
         // Rows of a table that is not published under its name are not read: any column will do.
-        let sent = match lists {
-            true => format!("a.attname = ANY ((SELECT p.attnames FROM {published})::name[])"),
-            false => "a.attgenerated = ''".to_owned(),
+        let listed = format!("a.attname = ANY ((SELECT p.attnames FROM {published})::name[])");
+        let sent = match version {
+            GENERATED.. => listed,
+            LISTS.. => format!("a.attgenerated = '' AND {listed}"),
+            _ => "a.attgenerated = ''".to_owned(),
         };
         let (mark, named) = (mark(publication), named(table));
         format!(

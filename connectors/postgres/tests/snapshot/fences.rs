@@ -9,22 +9,26 @@ use crate::support::{LIMIT, OpenSession, Reader, Shelf, Shop, values, within};
 
 const ALL: [&str; 3] = ["id", "qty", "note"];
 
-/// The next transaction of the stream: what it wrote, and how it is named.
-async fn transaction(reader: &mut Reader) -> (String, u64, String) {
-    loop {
+/// A transaction of the stream: its coordinate and its id.
+type Transaction = (u64, String);
+
+/// The next transactions of the stream.
+async fn transactions(reader: &mut Reader, count: usize) -> Vec<Transaction> {
+    let mut all = Vec::new();
+    while all.len() < count {
         let batch = reader.batch().await.unwrap();
-        let begin = batch.events().iter().find_map(|event| match event {
-            SourceEvent::Begin(begin) => Some(begin),
+        all.extend(batch.events().iter().filter_map(|event| match event {
+            SourceEvent::Begin(begin) => {
+                Some((begin.coordinate, batch.text(begin.txid).to_owned()))
+            }
             _ => None,
-        });
-        if let Some(begin) = begin {
-            let txid = batch.text(begin.txid).to_owned();
-            return (reader.line().await, begin.coordinate, txid);
-        }
+        }));
     }
+    assert_eq!(all.len(), count);
+    all
 }
 
-fn sees(chunk: &Chunk, (_, coordinate, txid): &(String, u64, String)) -> bool {
+fn sees(chunk: &Chunk, (coordinate, txid): &Transaction) -> bool {
     chunk.fence.sight.sees(*coordinate, txid)
 }
 
@@ -35,8 +39,8 @@ fn wait_until(shop: &Shop, condition: &str) {
 
 /// Waits until the reader has looked again, twice.
 fn wait_for_looks(shop: &Shop) {
-    let place = "pg_stat_activity where query like '%pg_snapshot_xmin(pg_current_snapshot())%'
-                 and pid <> pg_backend_pid()";
+    let place = "pg_stat_activity where application_name like 'tailstock%'
+                 and query = 'SELECT pg_current_snapshot()'";
     wait_until(shop, &format!("select exists (select from {place})"));
     for _ in 0..2 {
         let before = shop.value(&format!("select max(query_start)::text from {place}"));
@@ -59,9 +63,8 @@ async fn two_transactions_at_once_are_told_apart_by_what_was_seen() {
         let second = shelf.chunk(None, 9).await;
         one.execute("commit").await;
         let both = shelf.chunk(None, 9).await;
-        let others = transaction(&mut reader).await;
-        let ones = transaction(&mut reader).await;
-        let seen = |chunk: &Chunk| (values(chunk).len(), sees(chunk, &ones), sees(chunk, &others));
+        let [others, ones] = &transactions(&mut reader, 2).await[..] else { panic!("two") };
+        let seen = |chunk: &Chunk| (values(chunk).len(), sees(chunk, ones), sees(chunk, others));
         assert_eq!(seen(&neither), (0, false, false), "{:?}", neither.fence);
         assert_eq!(seen(&second), (1, false, true), "{:?}", second.fence);
         assert_eq!(seen(&both), (3, true, true), "{:?}", both.fence);
@@ -77,7 +80,7 @@ async fn settling_waits_for_whatever_is_open_prepared_or_not() {
         let open = OpenSession::start(&shop).await;
         open.execute("begin; insert into stock values (2)").await;
         shop.sql("insert into stock values (3)");
-        transaction(&mut reader).await;
+        let third = transactions(&mut reader, 1).await;
         let place = reader.point.position.as_str().to_owned();
         {
             // Given up, it does no harm.
@@ -99,8 +102,8 @@ async fn settling_waits_for_whatever_is_open_prepared_or_not() {
         let mut shelf = within("settling", settling).await.unwrap();
         let chunk = shelf.chunk(None, 9).await;
         assert_eq!(values(&chunk).len(), 3);
-        for _ in 0..2 {
-            assert!(sees(&chunk, &transaction(&mut reader).await));
+        for transaction in transactions(&mut reader, 2).await.iter().chain(&third) {
+            assert!(sees(&chunk, transaction), "{transaction:?} in {:?}", chunk.fence);
         }
     }
 }
@@ -115,14 +118,13 @@ async fn a_commit_that_waits_for_a_replica_is_in_the_log_and_not_seen() {
         wait_until(&shop, "select current_setting('synchronous_standby_names') = 'nobody'");
         let writer = OpenSession::start(&shop).await;
         let writing = tokio::spawn(async move { writer.execute("update stock set qty = 5").await });
-        let update = transaction(&mut reader).await;
-        assert_eq!(update.0, "update stock #0 id=1 qty=5 note=null");
+        let update = transactions(&mut reader, 1).await.remove(0);
         let before = shelf.chunk(None, 9).await;
         assert_eq!(values(&before), ["id=1 qty=null note=null"]);
         assert!(!sees(&before, &update), "{:?}", before.fence);
         // Its place alone would have said otherwise.
         let high = shop.connector().coordinate(&before.fence.high).unwrap();
-        assert!(update.1 < high);
+        assert!(update.0 < high);
         let place = reader.point.position.as_str().to_owned();
         let settling = tokio::spawn(async move {
             shelf.settle(&place).await;
@@ -150,9 +152,9 @@ async fn what_is_seen_before_it_is_on_disk_lies_before_the_fence_all_the_same() 
             writer.execute(&format!("insert into stock values ({id})")).await;
             let chunk = shelf.chunk(None, 100).await;
             assert_eq!(values(&chunk).len(), id + 1);
-            let insert = transaction(&mut reader).await;
+            let insert = &transactions(&mut reader, 1).await[0];
             let high = shop.connector().coordinate(&chunk.fence.high).unwrap();
-            assert!(insert.1 < high, "{insert:?} behind {:?}", chunk.fence);
+            assert!(insert.0 < high, "{insert:?} behind {:?}", chunk.fence);
         }
     }
 }

@@ -53,6 +53,9 @@ impl Shelf {
 
 /// The rows of a chunk: `id=1 qty=5`.
 pub fn values(chunk: &Chunk) -> Vec<String> {
-    let row = |line: String| line.splitn(4, ' ').nth(3).unwrap_or_default().to_owned();
+    let row = |line: String| {
+        let (_, row) = line.split_once(" #").unwrap();
+        row.split_once(' ').unwrap().1.to_owned()
+    };
     lines(&chunk.rows).into_iter().map(row).collect()
 }
