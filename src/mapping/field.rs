@@ -46,6 +46,14 @@ impl Field {
         self.program.places()
     }
 
+    /// What of the field a server can judge, as in [`Program::condition`].
+    pub(super) fn condition<'a>(
+        &self,
+        name: &impl Fn(usize) -> Option<&'a str>,
+    ) -> Option<connector_api::Condition> {
+        self.program.condition(name)
+    }
+
     /// The field as a number, NULL where it is none.
     pub(super) fn scalar(&self, row: &impl Columns, quality: &mut Quality) -> Scalar<'static> {
         self.program.eval_number(row, quality)

@@ -14,6 +14,7 @@
 //! | `field`, `row` | reading one value out of a row image, completed from the cache |
 //! | `standing` | what one image says of its key: live, outside, removed |
 //! | `change` | from what a row said before and says now to the keys it touches |
+//! | `condition` | which rows anybody asks for, as far as a server can judge it |
 //! | `lookup`, `sum` | rows of other tables beside a row, and sums over the rows of a key |
 //! | `derive` | what a change of one row means for every row that depends on it |
 //! | `level` | what is said of a key that takes more than one row |
@@ -33,6 +34,7 @@ mod change;
 mod chunk;
 mod compile;
 mod complete;
+mod condition;
 mod definition;
 mod derive;
 mod emit;

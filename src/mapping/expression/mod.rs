@@ -6,6 +6,7 @@
 //! | `lower` | the parser's tree to ours; refuses what is not allowed |
 //! | `tree` | our tree |
 //! | `check` | columns to places, kinds of values, readings of unknown kinds |
+//! | `condition` | what of it a server can judge |
 //! | `eval`, `value`, `like` | a checked tree and a row to a value |
 //!
 //! Text compares by bytes, numbers are exact decimals, logic is three-valued. A fourth value,
@@ -13,6 +14,7 @@
 //! unless it is the same whatever the column holds.
 
 mod check;
+mod condition;
 mod error;
 mod eval;
 mod like;
@@ -157,6 +159,15 @@ impl Program {
         let branches = vec![[Node::new(at, What::Column(present)), self.root]];
         let case = tree::Case { operand: None, branches, otherwise: None };
         Self { root: Node::new(at, What::Case(Box::new(case))), constant: false, ..self }
+    }
+
+    /// What of a condition a server can judge, see [`connector_api::Condition`]; `None` is
+    /// nothing. `name` tells the column of a place, if it is one of the table's own.
+    pub fn condition<'a>(
+        &self,
+        name: &impl Fn(usize) -> Option<&'a str>,
+    ) -> Option<connector_api::Condition> {
+        condition::condition(&self.root, name)
     }
 
     /// The places of the columns it needs.
