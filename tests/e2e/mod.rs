@@ -1,5 +1,6 @@
 //! Promises proved on real servers, one file for each kind of disruption.
 
+mod canary;
 mod detach;
 mod documented;
 mod gaps;
