@@ -105,8 +105,9 @@ pub(super) enum Command {
 
     /// Free what a seller's server keeps for this installation, for good
     ///
-    /// Drops the replication slot, so that the server keeps no log any more, and prints the SQL with
-    /// which its DBA can undo the rest. What is stored stays: a later start begins with a gap.
+    /// Drops the replication slot, so that the server keeps no log any more, and prints the SQL
+    /// with which its DBA can undo the rest. What is stored stays: a later start begins with a
+    /// gap.
     #[command(after_help = "Example:\n  tailstock --config tailstock.toml detach acme")]
     Detach(DetachArgs),
 

@@ -6,7 +6,8 @@
 //! | `exit` | exit codes, failures and how they are told |
 //! | `process` | what commands that work until told to stop share: logs, HTTP, signals |
 //! | `source` | the source that the options of `tail` mean |
-//! | `target`, `client`, `store` | which source; the running process; what is stored where none runs |
+//! | `target` | which source a command is about |
+//! | `client`, `store` | the running process, and what is stored where none runs |
 //! | `run`, `tail`, `validate`, `status`, `snapshot` | one command each |
 //! | `detach` | the commands `detach` and `forget` |
 

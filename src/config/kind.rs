@@ -15,6 +15,11 @@ pub enum SourceKind {
         publication: String,
         /// The replication slot; `None` is one named from installation, seller and source.
         slot: Option<String>,
+        /// Bytes of log that the server may keep for us alone; 0 is any number, `None` what
+        /// [`RETAINED_WAL_DEFAULT`] says.
+        retained_wal_bytes: Option<u64>,
+        /// Who gives way when it is more.
+        protect: Protect,
     },
     /// MySQL or MariaDB by its binlog.
     Mysql {
@@ -25,6 +30,21 @@ pub enum SourceKind {
         first_file: Option<String>,
     },
 }
+
+/// Who is protected from whom when a server keeps more log for us than it is to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protect {
+    /// The seller: its server is relieved of the log, and the stream goes on behind a gap, which a
+    /// snapshot fills.
+    Seller,
+    /// The stream: the log stays, and people are warned.
+    Stream,
+}
+
+/// Bytes of log that a server may keep for us alone, where it has no limit of its own.
+pub const RETAINED_WAL_DEFAULT: u64 = 10 << 30;
+/// A server writes its log in files of 16 MiB, and needs a few of them for itself.
+const RETAINED_WAL_LEAST: u64 = 64 << 20;
 
 impl SourceKind {
     /// The kind that a URL's scheme stands for, with its defaults.
@@ -87,6 +107,13 @@ const SLOT: Key = Key {
     wanted: "1 to 63 of the characters a-z, 0-9 and _",
     example: "slot = \"tailstock_acme\"",
 };
+const RETAINED_WAL: Key = Key {
+    name: "retained_wal_bytes",
+    wanted: "whole bytes from 67108864 (64 MiB) on, or 0 for no limit",
+    example: "retained_wal_bytes = 10737418240",
+};
+const PROTECT: Key =
+    Key { name: "protect", wanted: "\"seller\" or \"stream\"", example: "protect = \"seller\"" };
 const SERVER_ID: Key = Key {
     name: "server_id",
     wanted: "a number from 1 to 4294967295 that no server and no other reader of that server has",
@@ -133,9 +160,12 @@ impl Family {
 
     fn defaults(self) -> SourceKind {
         match self {
-            Family::Postgres => {
-                SourceKind::Postgres { publication: PUBLICATION_DEFAULT.to_owned(), slot: None }
-            }
+            Family::Postgres => SourceKind::Postgres {
+                publication: PUBLICATION_DEFAULT.to_owned(),
+                slot: None,
+                retained_wal_bytes: None,
+                protect: Protect::Seller,
+            },
             Family::Mysql => SourceKind::Mysql { server_id: None, first_file: None },
         }
     }
@@ -167,6 +197,8 @@ impl Family {
                 SourceKind::Postgres {
                     publication: publication(section).unwrap_or(PUBLICATION_DEFAULT.to_owned()),
                     slot: slot(section),
+                    retained_wal_bytes: retained_wal(section),
+                    protect: protect(section).unwrap_or(Protect::Seller),
                 }
             }
             Family::Mysql => {
@@ -176,6 +208,10 @@ impl Family {
                 let fix = "remove it: MySQL and MariaDB have no slots; how long they keep their \
                            binlogs is a setting of the server";
                 refuse(section, &SLOT, Family::Postgres, fix);
+                let fix = "remove it: MySQL and MariaDB keep no log for a reader; how long they \
+                           keep their binlogs is a setting of the server";
+                refuse(section, &RETAINED_WAL, Family::Postgres, fix);
+                refuse(section, &PROTECT, Family::Postgres, fix);
                 SourceKind::Mysql { server_id: server_id(section), first_file: first_file(section) }
             }
         }
@@ -183,7 +219,8 @@ impl Family {
 
     /// Keeps settings whose kind is not known from being told as unknown keys.
     pub(super) fn settings_unread(section: &Section<'_>) {
-        [PUBLICATION, SLOT, SERVER_ID, FIRST_FILE].iter().for_each(|key| section.pass_over(key));
+        let all = [PUBLICATION, SLOT, RETAINED_WAL, PROTECT, SERVER_ID, FIRST_FILE];
+        all.iter().for_each(|key| section.pass_over(key));
     }
 }
 
@@ -207,6 +244,20 @@ fn slot(section: &Section<'_>) -> Option<String> {
         section.report(text.problem(SLOT.wanted, SLOT.example));
     }
     Some(text.text)
+}
+
+fn retained_wal(section: &Section<'_>) -> Option<u64> {
+    let bytes = section.number(&RETAINED_WAL, 0..=u64::MAX)?;
+    if (1..RETAINED_WAL_LEAST).contains(&bytes) {
+        let place = section.place(RETAINED_WAL.name);
+        let (wanted, fix) = (RETAINED_WAL.wanted, RETAINED_WAL.example);
+        section.report(Problem::at(&place, bytes.to_string(), wanted, fix));
+    }
+    Some(bytes)
+}
+
+fn protect(section: &Section<'_>) -> Option<Protect> {
+    section.word(&PROTECT, &[("seller", Protect::Seller), ("stream", Protect::Stream)])
 }
 
 fn first_file(section: &Section<'_>) -> Option<String> {

@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use kafka::{Delivery, Headers, KafkaConfig};
-pub use kind::SourceKind;
+pub use kind::{Protect, RETAINED_WAL_DEFAULT, SourceKind};
 pub use main_file::{LogConfig, LogFormat};
 pub use problem::{Place, Problem, Problems, Text};
 pub use secret::Secret;

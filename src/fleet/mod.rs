@@ -4,6 +4,7 @@
 //! the writer and one task a seller, and begins anew from what is stored when the writer ends.
 
 mod desk;
+mod guard;
 pub mod retry;
 mod supervisor;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use connector_api::{Error, Fault, Result};
+use guard::{Duty, Guards};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -60,8 +62,11 @@ pub async fn run(
     shutdown: watch::Receiver<bool>,
 ) -> Result<Vec<Halted>> {
     let mut patience = retry::Patience::new(goal.until_current);
+    // Beside the sink, which may be what keeps sellers from being relieved of their logs.
+    let guards = Guards::start(config, outside);
     loop {
-        let session = Session { config, outside, goal, shutdown: shutdown.clone() };
+        let session =
+            Session { config, outside, goal, shutdown: shutdown.clone(), guards: &guards };
         let error = match sink.open(sink::Shard(0)).await {
             Ok(opened) => {
                 patience.reset();
@@ -75,6 +80,10 @@ pub async fn run(
             Err(OpenError::Failed(error)) => error,
         };
         let Some(delay) = patience.after(&error, Instant::now()) else { return Err(error) };
+        guards.assign(match error.fault() {
+            Fault::Held { .. } => Duty::StandingBy,
+            _ => Duty::Waiting,
+        });
         for seller in &config.sellers {
             outside.telemetry.board.enter(seller, waiting(&error));
         }
@@ -108,18 +117,20 @@ struct Session<'a> {
     outside: &'a Outside,
     goal: Goal,
     shutdown: watch::Receiver<bool>,
+    guards: &'a Guards,
 }
 
 impl Session<'_> {
     /// Ends when every seller has ended, or with the error of the writer.
     async fn run(self, opened: Opened) -> Result<Vec<Halted>, Stopped> {
         let Opened { writer, state, store } = opened;
+        self.guards.assign(Duty::InCharge(store.clone()));
         let (shard, submissions) = Shard::new();
         let metrics = self.outside.telemetry.board.shard();
         let interval = self.config.min_commit_interval;
         let mut writer = tokio::spawn(shard::run(writer, submissions, metrics, interval));
         let mut sellers = JoinSet::new();
-        for seller_config in &self.config.sellers {
+        for (nth, seller_config) in self.config.sellers.iter().enumerate() {
             sellers.spawn(supervisor::supervise(supervisor::Charge {
                 config: seller_config.clone(),
                 shard: shard.clone(),
@@ -129,6 +140,7 @@ impl Session<'_> {
                 goal: self.goal,
                 shutdown: self.shutdown.clone(),
                 buffer_bytes: self.config.buffer_bytes,
+                relief: self.guards.relief(nth),
             }));
         }
         // The writer ends when the last seller has let go of its shard.

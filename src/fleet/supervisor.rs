@@ -5,7 +5,7 @@ use connector_api::{Error, Result};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use super::{Goal, Outside, retry};
+use super::{Goal, Outside, guard, retry};
 use crate::config::SellerConfig;
 use crate::progress::Lifecycle;
 use crate::seller::{self, Ended, Seller, Surroundings};
@@ -23,6 +23,8 @@ pub(super) struct Charge {
     pub(super) goal: Goal,
     pub(super) shutdown: watch::Receiver<bool>,
     pub(super) buffer_bytes: usize,
+    /// True while its server is relieved of the log: nobody follows it meanwhile.
+    pub(super) relief: watch::Receiver<bool>,
 }
 
 /// How a seller ended.
@@ -43,7 +45,12 @@ pub(super) async fn supervise(charge: Charge) -> Outcome {
     loop {
         charge.outside.telemetry.board.enter(&charge.config, Lifecycle::Starting);
         let rows_before = metrics.rows_read();
-        let error = match attempt(&charge).await {
+        let mut relief = charge.relief.clone();
+        let ended = tokio::select! { biased;
+            () = begins(&mut relief) => Err(guard::relieved()),
+            ended = attempt(&charge) => ended,
+        };
+        let error = match ended {
             Ok(ended) => {
                 info!(%seller, %source, ?ended, "stopped");
                 charge.outside.telemetry.board.enter(&charge.config, Lifecycle::Stopped);
@@ -70,8 +77,19 @@ pub(super) async fn supervise(charge: Charge) -> Outcome {
         let mut shutdown = charge.shutdown.clone();
         tokio::select! {
             () = super::ending(&mut shutdown) => return Outcome::Ended,
-            () = tokio::time::sleep(delay) => {}
+            () = async {
+                tokio::time::sleep(delay).await;
+                // Whoever could still relieve the server has gone, or has done so.
+                drop(relief.wait_for(|relieves| !relieves).await);
+            } => {}
         }
+    }
+}
+
+/// Waits until the server is relieved of its log, which as a rule it never is.
+async fn begins(relief: &mut watch::Receiver<bool>) {
+    if relief.wait_for(|relieves| *relieves).await.is_err() {
+        std::future::pending().await
     }
 }
 

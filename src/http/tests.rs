@@ -5,7 +5,7 @@ mod orders;
 use std::sync::Arc;
 use std::time::Instant;
 
-use connector_api::{Capture, Fault, Head, Lineage, Position, ResumePoint};
+use connector_api::{Capture, Fault, Head, Lineage, LogKeeping, Position, ResumePoint};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -166,6 +166,12 @@ async fn metrics_carry_seller_and_source_and_every_name_is_there() {
         estimated_rows: None,
     };
     metrics.snapshot(Some(snapshot));
+    metrics.log_kept(LogKeeping {
+        retained_bytes: Some(1),
+        is_limited: true,
+        headroom_bytes: Some(2),
+        headroom_seconds: Some(3),
+    });
     let (status, body) = server.get("/metrics").await;
     assert_eq!(status, 200);
     let line = format!(r#"{}{{seller="acme",source="main"}} 7"#, names::ROWS_READ.name);

@@ -45,7 +45,7 @@ impl Keep {
 /// The connector of a source.
 pub fn connect(source: &SourceConfig, keep: &Keep) -> Result<Arc<dyn Connector>> {
     match &source.kind {
-        SourceKind::Postgres { publication, slot } => {
+        SourceKind::Postgres { publication, slot, .. } => {
             let mut config = postgres(source, keep, publication, slot.as_deref())?;
             config.password = password(source).or(config.password);
             config.installation = installation(keep);

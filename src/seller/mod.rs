@@ -127,6 +127,7 @@ impl Seller {
             if self.is_current() {
                 return self.close(Ended::Current).await;
             }
+            let grace = self.grace();
             tokio::select! { biased;
                 // 1. The process is to end: what is read goes out, nothing more is read.
                 () = crate::fleet::ending(&mut shutdown) => {
@@ -140,12 +141,26 @@ impl Seller {
                 batch = self.stream.read(), if self.has_room() => self.take(&batch?)?,
                 // 5. Somebody wants tables to be read.
                 Some(request) = self.surroundings.requests.recv() => self.requested(request),
-                // 6. What was in the tables already.
+                // 6. Removals whose grace is over.
+                () = until(grace) => self.release()?,
+                // 7. What was in the tables already.
                 wake = self.snapshots.next(), if self.has_room() => self.wake(wake)?,
             }
             self.advance_snapshot()?;
             self.report();
         }
+    }
+
+    /// When a removal is to be published that waits for its key to come back, microseconds since
+    /// 1970 UTC.
+    fn grace(&self) -> Option<i64> {
+        let is_between = self.checkpoint.point.partial.is_none();
+        self.mapper.next_deadline().filter(|_| is_between && self.has_room())
+    }
+
+    fn release(&mut self) -> Result<()> {
+        let mapped = self.mapper.due(now_us());
+        self.submit(mapped, Vec::new())
     }
 
     fn has_room(&self) -> bool {
@@ -176,7 +191,11 @@ impl Seller {
     fn remember(&mut self, notices: &[Notice]) {
         for notice in notices {
             let (table, reason) = match notice {
-                Notice::ScopeCleared { table, cause, .. } => (table, format!("{cause:?}")),
+                Notice::ScopeCleared { table, cause, .. } => {
+                    // What was remembered of it is gone too.
+                    self.checkpoint.complete.remove(&table.to_string());
+                    (table, format!("{cause:?}"))
+                }
                 Notice::Unreadable { table, reason, .. } => (table, reason.clone()),
                 Notice::SchemaChanged { .. } => continue,
             };
@@ -254,6 +273,13 @@ impl Seller {
         self.surroundings.metrics.follows(&head, oldest, &self.checkpoint);
         self.show_snapshot();
     }
+}
+
+/// Waits until a time, microseconds since 1970 UTC; for ever without one.
+async fn until(deadline_us: Option<i64>) {
+    let Some(deadline_us) = deadline_us else { return std::future::pending().await };
+    let wait_us = u64::try_from(deadline_us - now_us()).unwrap_or(0);
+    tokio::time::sleep(Duration::from_micros(wait_us)).await;
 }
 
 /// Everything that follows from a batch, and the checkpoint behind it, as one part of a commit.

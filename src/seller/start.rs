@@ -5,7 +5,7 @@ use connector_api::{
 };
 use tracing::{info, warn};
 
-use super::snapshot::mark_due;
+use super::snapshot::{incomplete, mark_due};
 use super::{Keep, Surroundings, blockers, connect};
 use crate::config::SellerConfig;
 use crate::mapping::{Mapper, Plan, PlanError, SourceIdentity};
@@ -85,7 +85,8 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
         control: Vec::new(),
     };
     let (mut checkpoint, control) = decider.decide(remembered).await?;
-    mark_due(&mut checkpoint, &plan.snapshot_order(), config);
+    let order = plan.snapshot_order();
+    mark_due(&mut checkpoint, &order, config);
     let next = checkpoint.point.partial.as_ref().map(|partial| NextCapture {
         behind: partial.txid.clone(),
         capture: plan.capture(),
@@ -106,6 +107,7 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
             Error::operator(what, "restore the store from a backup, or remove it to start anew")
         })?;
     }
+    mapper.set_incomplete(&incomplete(&checkpoint, &order, config));
     commit_first(surroundings, &checkpoint, control).await?;
     let stream = connector.open(checkpoint.point.clone(), capture).await?;
     Ok(Start { connector, stream, mapper, checkpoint, head: survey.head, next })

@@ -33,6 +33,9 @@ pub(super) struct Metrics {
     lag_bytes: IntGaugeVec,
     dirty_tables: IntGaugeVec,
     snapshot_active: IntGaugeVec,
+    retained_log_bytes: IntGaugeVec,
+    log_headroom_bytes: IntGaugeVec,
+    log_headroom_seconds: IntGaugeVec,
     oldest_unconfirmed_seconds: GaugeVec,
     last_contact_seconds: GaugeVec,
     state: IntGaugeVec,
@@ -127,6 +130,9 @@ impl Metrics {
             lag_bytes: gauges(names::LAG_BYTES),
             dirty_tables: gauges(names::DIRTY_TABLES),
             snapshot_active: gauges(names::SNAPSHOT_ACTIVE),
+            retained_log_bytes: gauges(names::RETAINED_LOG_BYTES),
+            log_headroom_bytes: gauges(names::LOG_HEADROOM_BYTES),
+            log_headroom_seconds: gauges(names::LOG_HEADROOM_SECONDS),
             oldest_unconfirmed_seconds: floats(names::OLDEST_UNCONFIRMED_SECONDS),
             last_contact_seconds: floats(names::LAST_CONTACT_SECONDS),
             state: registered(at, IntGaugeVec::new(opts(names::SELLER_STATE), &state_labels)),
@@ -191,6 +197,9 @@ impl Metrics {
         whole(&self.lag_bytes, source.lag_bytes);
         whole(&self.dirty_tables, Some(source.dirty_tables.len() as u64));
         whole(&self.snapshot_active, Some(u64::from(source.snapshot.is_some())));
+        whole(&self.retained_log_bytes, source.retained_log_bytes);
+        whole(&self.log_headroom_bytes, source.log_headroom_bytes);
+        whole(&self.log_headroom_seconds, source.log_headroom_seconds);
         let unconfirmed = self.oldest_unconfirmed_seconds.with_label_values(&labels);
         unconfirmed.set(seconds(source.oldest_unconfirmed_ms.unwrap_or(0)));
         if let Some(contact_ms) = source.last_contact_ms {

@@ -50,6 +50,12 @@ names! {
         "Rows that were read from tables as a whole, beside the log.";
     SNAPSHOT_ACTIVE = "tailstock_snapshot_active",
         "1 while a table of the source is read as a whole, else 0.";
+    RETAINED_LOG_BYTES = "tailstock_retained_log_bytes",
+        "Bytes of log that the server keeps for this reader alone.";
+    LOG_HEADROOM_BYTES = "tailstock_log_headroom_bytes",
+        "Bytes the server may write until it removes log that has not been read.";
+    LOG_HEADROOM_SECONDS = "tailstock_log_headroom_seconds",
+        "Time until the server removes log that has not been read.";
     SELLER_STATE = "tailstock_seller_state",
         "1 for the state the source is in, 0 for the others.";
     BROKER_ROUND_TRIP_SECONDS = "tailstock_broker_round_trip_seconds",

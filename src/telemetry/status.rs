@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use connector_api::{Head, Position};
+use connector_api::{Head, LogKeeping, Position};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -127,6 +127,7 @@ struct Standing {
     oldest_unconfirmed_us: Option<i64>,
     dirty_tables: BTreeMap<String, String>,
     snapshot: Option<SnapshotStatus>,
+    keeping: LogKeeping,
 }
 
 impl Standing {
@@ -140,6 +141,7 @@ impl Standing {
             oldest_unconfirmed_us: None,
             dirty_tables: BTreeMap::new(),
             snapshot: None,
+            keeping: LogKeeping::default(),
         }
     }
 }
@@ -191,6 +193,16 @@ impl SellerMetrics {
         }
     }
 
+    /// How the server keeps the log that has not been read.
+    pub fn log_kept(&self, keeping: LogKeeping) {
+        locked(&self.shared.standing).keeping = keeping;
+    }
+
+    /// How far it has read, once it streams.
+    pub fn position(&self) -> Option<Position> {
+        locked(&self.shared.standing).position.clone()
+    }
+
     /// How far the table is that is being read as a whole; `None` when there is none.
     pub fn snapshot(&self, status: Option<SnapshotStatus>) {
         let mut standing = locked(&self.shared.standing);
@@ -224,6 +236,9 @@ impl SellerMetrics {
             restarts: self.counters.restarts.get(),
             dirty_tables: standing.dirty_tables.clone(),
             snapshot: standing.snapshot.as_ref().map(SnapshotProgress::from),
+            retained_log_bytes: standing.keeping.retained_bytes,
+            log_headroom_bytes: standing.keeping.headroom_bytes,
+            log_headroom_seconds: standing.keeping.headroom_seconds,
         }
     }
 }
@@ -272,6 +287,15 @@ pub struct SourceStatus {
     /// The table that is being read as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotProgress>,
+    /// Bytes of log that the server keeps for this reader alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retained_log_bytes: Option<u64>,
+    /// Bytes the server may write until it removes log that has not been read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_headroom_bytes: Option<u64>,
+    /// Seconds until it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_headroom_seconds: Option<u64>,
 }
 
 impl SourceStatus {
@@ -298,6 +322,9 @@ impl SourceStatus {
             restarts: 0,
             dirty_tables: checkpoint.map(|known| known.dirty_tables.clone()).unwrap_or_default(),
             snapshot: None,
+            retained_log_bytes: None,
+            log_headroom_bytes: None,
+            log_headroom_seconds: None,
         }
     }
 

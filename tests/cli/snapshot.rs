@@ -29,6 +29,12 @@ fn sink(folder: &Path) -> Sqlite {
     Sqlite::new(SqliteOptions { path: folder.join("stock.db"), retention_days: None })
 }
 
+/// Waits until the thread that wrote the file has ended.
+fn await_release(folder: &Path) {
+    let lock = std::fs::File::open(folder.join("stock.db.lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+}
+
 /// Stores a checkpoint as a process would have left it.
 async fn store_checkpoint(folder: &Path) {
     let point = ResumePoint {
@@ -45,6 +51,8 @@ async fn store_checkpoint(folder: &Path) {
     let parts = vec![Part { checkpoint, ..Part::empty(seller, source) }];
     let Opened { mut writer, .. } = sink(folder).open(Shard(0)).await.unwrap();
     writer.commit(std::sync::Arc::new(Commit { parts })).await.unwrap();
+    drop(writer);
+    await_release(folder);
 }
 
 /// The exit code, and all that was said.

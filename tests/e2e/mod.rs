@@ -1,8 +1,10 @@
 //! Promises proved on real servers, one file for each kind of disruption.
 
+mod canary;
 mod detach;
 mod documented;
 mod gaps;
+mod guard;
 mod idle;
 #[cfg(feature = "kafka")]
 mod kafka;

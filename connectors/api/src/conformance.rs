@@ -47,7 +47,7 @@ mod tail;
 use std::pin::Pin;
 
 use async_trait::async_trait;
-pub use reader::{Reader, within};
+pub use reader::{Reader, lines, within};
 
 use crate::{Capture, CaptureTable, Columns, Connector, TableName};
 

@@ -82,6 +82,20 @@ pub struct Head {
     pub last_contact: Instant,
 }
 
+/// How long a server keeps the log that has not been read, and what that costs it. What is not
+/// known, or has no end, is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogKeeping {
+    /// Bytes of log that are there for us alone.
+    pub retained_bytes: Option<u64>,
+    /// Whether the server stops keeping log for us at a limit of its own.
+    pub is_limited: bool,
+    /// Bytes the server may write until it removes log that has not been read.
+    pub headroom_bytes: Option<u64>,
+    /// Seconds until it does.
+    pub headroom_seconds: Option<u64>,
+}
+
 /// What was undone on a server, and what is left to its DBA.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Detached {
@@ -120,6 +134,15 @@ pub trait Connector: Send + Sync {
     /// The coordinate ([`crate::Begin::coordinate`]) that a position stands for: no transaction
     /// that ends at or before it has one as great, and none behind it has a lesser one.
     fn coordinate(&self, position: &Position) -> Result<u64>;
+
+    /// How the server keeps the log behind `position`. Asked on a connection of its own, every few
+    /// seconds at the most.
+    async fn log_keeping(&self, position: Option<&Position>) -> Result<LogKeeping>;
+
+    /// Has the server keep no log for us any more: whoever goes on from there finds a gap. A
+    /// connection of ours that still reads is ended. An error of [`crate::Fault::Held`] names
+    /// somebody else who reads.
+    async fn release_log(&self) -> Result<()>;
 
     /// Frees what the server keeps for us, for good: nobody goes on from there any more. Nothing
     /// else is changed. An error of [`crate::Fault::Held`] names who follows the log now.

@@ -62,7 +62,7 @@ pub use batch::{
     BLOCK_BYTES, BLOCK_ROWS, Batch, BatchBuilder, Begin, BeginText, ClearCause, Op, RowChange,
     RowImage, SourceEvent, Span,
 };
-pub use connector::{ChangeStream, Connector, Continuity, Detached, Head, Survey};
+pub use connector::{ChangeStream, Connector, Continuity, Detached, Head, LogKeeping, Survey};
 pub use fault::{Error, Fault, Finding, Result, Severity};
 pub use position::{Lineage, Partial, Position, ResumePoint};
 pub use snapshot::{

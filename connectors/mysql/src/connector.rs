@@ -2,8 +2,8 @@ use std::sync::{Mutex, OnceLock};
 
 use async_trait::async_trait;
 use connector_api::{
-    Capture, ChangeStream, Connector, Continuity, Detached, Error, Finding, Lineage, Position,
-    Result, ResumePoint, Severity, SnapshotReader, Survey, TableLayout, TableName,
+    Capture, ChangeStream, Connector, Continuity, Detached, Error, Finding, Lineage, LogKeeping,
+    Position, Result, ResumePoint, Severity, SnapshotReader, Survey, TableLayout, TableName,
 };
 
 use crate::config::MysqlConfig;
@@ -122,6 +122,25 @@ impl MysqlConnector {
         // Another dump under our number would end a stream that has one.
         let config = self.config.beside();
         head_of(Session::connect(&config).await?, file).await
+    }
+
+    /// Seconds until the file of a place is removed, where files are kept for `kept` seconds behind
+    /// their last change: when the next one was begun.
+    async fn headroom(&self, facts: &Facts, kept: u64, position: &Position) -> Result<Option<u64>> {
+        let place = LogPosition::from_position(position)?;
+        let mut files = facts.log.files.as_deref().unwrap_or_default().iter();
+        if files.by_ref().all(|listed| listed.file != place.file) {
+            // Removed already, or of another server: a resumption tells which.
+            return Ok(None);
+        }
+        // The file that is being written has its time still before it.
+        let Some(next) = files.next() else { return Ok(Some(kept)) };
+        let ended = u64::from(self.head_of(&next.file).await?.created);
+        let mut session = Session::connect(&self.config).await?;
+        let now = session.value("SELECT UNIX_TIMESTAMP()").await?;
+        session.close().await;
+        let now = now.and_then(|now| now.parse().ok()).unwrap_or(ended);
+        Ok(Some((ended + kept).saturating_sub(now)))
     }
 
     /// The server is the one that was looked at.
@@ -260,6 +279,20 @@ impl Connector for MysqlConnector {
     fn coordinate(&self, position: &Position) -> Result<u64> {
         let place = LogPosition::from_position(position)?;
         Ok(LogPosition::coordinate(&place.file, place.offset))
+    }
+
+    /// Nothing is kept for us; how long it is kept for everybody is a setting.
+    async fn log_keeping(&self, position: Option<&Position>) -> Result<LogKeeping> {
+        let facts = self.facts(&Capture::default()).await?;
+        let headroom_seconds = match (doctor::kept_seconds(&facts), position) {
+            (Some(kept), Some(position)) => self.headroom(&facts, kept, position).await?,
+            _ => None,
+        };
+        Ok(LogKeeping { is_limited: true, headroom_seconds, ..LogKeeping::default() })
+    }
+
+    async fn release_log(&self) -> Result<()> {
+        Ok(())
     }
 
     async fn detach(&self) -> Result<Detached> {

@@ -20,7 +20,7 @@ mod quote;
 mod undo;
 
 pub use coverage::coverage;
-pub use facts::{Facts, server_facts};
+pub use facts::{Facts, kept_seconds, server_facts};
 pub use findings::findings;
 pub use gather::{columns, gather, head};
 pub(crate) use gather::{log_status, named, show_generated_keys, text};

@@ -29,7 +29,7 @@ use mysql_async::prelude::Queryable as _;
 use crate::config::MysqlConfig;
 use crate::doctor::{account, show_generated_keys};
 use crate::log::Flavor;
-use crate::position::LogPosition;
+use crate::position::{Gtids, LogFile, LogPosition, MariaPosition};
 use crate::session::SqlClient;
 use crate::value::Scratch;
 use fence::{LogEnd, SETTLING, Settled, has_distributed};
@@ -54,6 +54,14 @@ pub(crate) struct MysqlSnapshot {
     settled: Settled,
     /// Distributed transactions are committed here.
     has_distributed: bool,
+    /// The last error was that the table is another than the plan says.
+    was_altered: bool,
+    /// Whose log is being read, as a lineage says it.
+    server: Option<String>,
+    /// The last transactions before a place of MariaDB's log, which it takes a while to say.
+    asked: Option<((LogFile, u64), Option<MariaPosition>)>,
+    /// Somebody gave up while the server was asked: the answer may still come.
+    is_asking: bool,
     scratch: Scratch,
 }
 
@@ -69,6 +77,10 @@ impl MysqlSnapshot {
             plan: None,
             settled: Settled::default(),
             has_distributed: false,
+            was_altered: false,
+            server: server.map(str::to_owned),
+            asked: None,
+            is_asking: false,
             scratch: Scratch::default(),
         };
         let (identity, limit) = match reader.client.flavor() {
@@ -142,7 +154,7 @@ impl MysqlSnapshot {
         let plan = plan.map_err(|error| self.failed(error))?;
         self.check_access(&plan).await?;
         if plan.key.is_none() {
-            size.check_keyless(table)?;
+            size.check_keyless(table, &self.account)?;
         }
         self.plan = Some(plan);
         Ok(())
@@ -171,19 +183,42 @@ impl MysqlSnapshot {
         Ok(())
     }
 
+    /// Whether all that the log holds up to `target` can be seen.
     async fn is_settled(&mut self, target: &LogPosition) -> Result<bool> {
-        let end = match self.client.flavor() {
-            Flavor::MySql => self.log_end().await?,
+        let log = self.log_end().await?;
+        if !log.covers(target) {
+            return Ok(false);
+        }
+        let is_settled = match self.client.flavor() {
+            Flavor::MySql => log.has_executed(target),
             Flavor::MariaDb => {
-                let end = self.snapshot_end().await;
-                end.map_err(|failed| failed.into_error(|error| self.failed(error)))?
+                let shown = self.snapshot_end().await;
+                let shown =
+                    shown.map_err(|failed| failed.into_error(|error| self.failed(error)))?;
+                shown.covers(target) || self.is_behind_all(&shown, target).await?
             }
         };
-        let is_settled = end.covers(target) && end.has_executed(target);
         if is_settled {
-            self.settled.note(end);
+            self.settled.note(log);
         }
         Ok(is_settled)
+    }
+
+    /// Whether there is no transaction between what is shown and a later place (MariaDB): a log
+    /// goes on with a new file, and with events of its own.
+    async fn is_behind_all(&mut self, shown: &LogEnd, target: &LogPosition) -> Result<bool> {
+        let place = (shown.place.file.clone(), shown.place.offset);
+        if self.asked.as_ref().is_none_or(|(asked, _)| *asked != place) {
+            let before = shown.transactions_before(&mut self.client).await;
+            let before = before.map_err(|failed| failed.into_error(|error| self.failed(error)))?;
+            self.asked = Some((place, before));
+        }
+        let before = self.asked.as_ref().and_then(|(_, before)| before.as_ref());
+        // Without the file nobody has written in for as long as that has been gone.
+        Ok(before.is_none_or(|before| match &target.gtids {
+            Gtids::MariaDb(wanted) => before.covers(wanted),
+            _ => false,
+        }))
     }
 
     /// The place of the log that can be seen for certain (MariaDB, InnoDB).
@@ -200,7 +235,16 @@ impl MysqlSnapshot {
 impl SnapshotReader for MysqlSnapshot {
     async fn settle(&mut self, position: &Position) -> Result<()> {
         let target = LogPosition::from_position(position)?;
-        while !self.is_settled(&target).await? {
+        if self.is_asking {
+            *self = Self::connect(&self.config, self.server.as_deref()).await?;
+        }
+        loop {
+            self.is_asking = true;
+            let is_settled = self.is_settled(&target).await?;
+            self.is_asking = false;
+            if is_settled {
+                break;
+            }
             tokio::time::sleep(POLL).await;
         }
         // What has no name, is distributed, or is in a table without transactions.
@@ -215,8 +259,16 @@ impl SnapshotReader for MysqlSnapshot {
     async fn chunk(&mut self, request: &ChunkRequest<'_>) -> Result<Chunk> {
         for _ in 0..ATTEMPTS {
             self.plan(request.table, request.columns).await?;
-            if let Some(chunk) = self.read_chunk(request).await? {
-                return Ok(chunk);
+            self.was_altered = false;
+            match self.read_chunk(request).await {
+                Ok(Some(chunk)) => return Ok(chunk),
+                Ok(None) => {}
+                Err(_) if self.was_altered => {
+                    self.plan = None;
+                    let ended = self.client.query_drop("ROLLBACK").await;
+                    ended.map_err(|error| self.failed(error))?;
+                }
+                Err(error) => return Err(error),
             }
         }
         Err(fault::was_altered(request.table))

@@ -1,6 +1,7 @@
 //! Every type of `TYPES.md`: what the log says of a value is what `SELECT` says.
 
 mod cases;
+mod selected;
 mod shapes;
 
 use std::collections::BTreeMap;

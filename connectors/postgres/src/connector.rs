@@ -2,8 +2,8 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use async_trait::async_trait;
 use connector_api::{
-    Capture, ChangeStream, Connector, Continuity, Detached, Error, Lineage, Position, Result,
-    ResumePoint, SnapshotReader, Survey,
+    Capture, ChangeStream, Connector, Continuity, Detached, Error, Lineage, LogKeeping, Position,
+    Result, ResumePoint, SnapshotReader, Survey,
 };
 
 use crate::config::{PostgresConfig, Slot};
@@ -229,6 +229,21 @@ impl Connector for PostgresConnector {
 
     fn coordinate(&self, position: &Position) -> Result<u64> {
         Lsn::from_position(position).map(|lsn| lsn.0)
+    }
+
+    async fn log_keeping(&self, _: Option<&Position>) -> Result<LogKeeping> {
+        let client = SqlClient::connect(&self.config).await?;
+        let keeping = doctor::log_keeping(&client, &self.config).await?;
+        client.close().await;
+        Ok(keeping)
+    }
+
+    async fn release_log(&self) -> Result<()> {
+        let client = SqlClient::connect(&self.config).await?;
+        let facts = doctor::gather(&client, &self.config, &Capture::default()).await?;
+        doctor::release(&client, &self.config, &facts).await?;
+        client.close().await;
+        Ok(())
     }
 
     async fn detach(&self) -> Result<Detached> {

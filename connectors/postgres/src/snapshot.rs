@@ -25,12 +25,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use connector_api::{Chunk, ChunkRequest, Error, Position, Result, SnapshotReader, TableName};
+use connector_api::{
+    Chunk, ChunkRequest, Error, Position, Result, Sight as _, SnapshotReader, TableName,
+};
 
 use crate::config::PostgresConfig;
+use crate::position::Lsn;
 use crate::session::ServerMessage;
 use channel::Channel;
+pub(crate) use shape::KEY_INDEX;
 use shape::Shape;
+use sight::Snapshot;
 
 /// Rows of the first chunk of a table, of which nobody knows yet how wide they are.
 const FIRST_ROWS: u32 = 512;
@@ -40,6 +45,8 @@ const GROWTH: u32 = 4;
 const ATTEMPTS: u32 = 5;
 /// Time between two looks at the transactions that have not ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+const WAITING: &str = "waiting for open transactions";
 
 /// Reads tables of one database.
 #[derive(Debug)]
@@ -122,6 +129,18 @@ impl TableReader {
         Ok(shape)
     }
 
+    /// On a standby what is in its log can be seen once it has been replayed.
+    async fn replay(&mut self, position: Lsn) -> Result<()> {
+        loop {
+            let rows = self.rows("SELECT pg_last_wal_replay_lsn()", WAITING).await?;
+            let cell = rows.first().and_then(|row| row.first()?.as_deref());
+            if cell.and_then(|text| text.parse::<Lsn>().ok()).is_some_and(|at| at >= position) {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Ends a transaction that has failed.
     async fn give_up(&mut self) -> Result<()> {
         self.rows("ROLLBACK", "ending a read").await.map(drop)
@@ -150,27 +169,29 @@ impl TableReader {
 
 #[async_trait]
 impl SnapshotReader for TableReader {
-    /// A transaction is in the log a little before it can be seen. Whatever the log holds by now
-    /// either can be seen or is still in progress; so it waits, as the server itself does for a new
-    /// slot, until everything in progress has ended. A transaction that is open for hours takes as
-    /// long.
-    async fn settle(&mut self, _position: &Position) -> Result<()> {
-        let doing = "waiting for open transactions";
-        let sql = "SELECT pg_snapshot_xmax(s), pg_snapshot_xmin(s) FROM pg_current_snapshot() s";
-        let rows = self.rows(sql, doing).await?;
-        let number = |place: usize| {
-            let cell = rows.first().and_then(|row| row.get(place)?.as_deref());
-            cell.and_then(|text| text.parse::<u64>().ok())
-        };
-        let (Some(end), Some(mut oldest)) = (number(0), number(1)) else {
-            return Err(Error::definite("the server does not say which transactions are open"));
-        };
-        while oldest < end {
-            tokio::time::sleep(LOOK_EVERY).await;
-            let sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())";
-            let rows = self.rows(sql, doing).await?;
+    /// A transaction is in the log a little before it can be seen, or longer, as long as it waits
+    /// for a replica. Whatever the log holds by now either can be seen or has not ended; so it
+    /// waits, as the server itself does for a new slot, until everything has that has a number
+    /// now. A transaction that is open for hours takes as long.
+    async fn settle(&mut self, position: &Position) -> Result<()> {
+        if self.server.on_standby {
+            return self.replay(Lsn::from_position(position)?).await;
+        }
+        // A snapshot does not tell of those that began behind the last one that ended.
+        let sql = "SELECT DISTINCT transactionid FROM pg_locks
+            WHERE locktype = 'transactionid' AND granted";
+        let rows = self.rows(sql, WAITING).await?;
+        let mut open: Vec<String> = rows.into_iter().flatten().flatten().collect();
+        while !open.is_empty() {
+            let rows = self.rows("SELECT pg_current_snapshot()", WAITING).await?;
             let cell = rows.first().and_then(|row| row.first()?.as_deref());
-            oldest = cell.and_then(|text| text.parse().ok()).unwrap_or(oldest);
+            let now = cell.and_then(|text| Snapshot::parse(text, false)).ok_or_else(|| {
+                Error::definite("the server does not say which transactions are open")
+            })?;
+            open.retain(|xid| !now.sees(0, xid));
+            if !open.is_empty() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connector_api::TableName;
 
@@ -45,6 +45,19 @@ pub(in crate::seller) fn mark_due(
     for table in gone.cloned().collect::<Vec<_>>() {
         checkpoint.taint(table, "no mapping speaks of it any more".to_owned());
     }
+}
+
+/// The tables that have not been read whole under the mapping that holds now.
+pub(in crate::seller) fn incomplete(
+    checkpoint: &Checkpoint,
+    order: &[TableName],
+    config: &SellerConfig,
+) -> BTreeSet<TableName> {
+    let is_complete = |table: &&TableName| {
+        let complete = checkpoint.complete.get(&table.to_string());
+        complete.is_some_and(|meaning| *meaning == meaning_of(config, table))
+    };
+    order.iter().filter(|table| !is_complete(table)).cloned().collect()
 }
 
 /// A hash of everything that a seller's file says of the rows of a table.

@@ -6,26 +6,28 @@
 //! |---|---|
 //! | this one | the steps of a snapshot, each of which is one commit |
 //! | `due` | which table has to be read, and what was found in it (pure) |
+//! | `sweep` | what follows when every row has been read |
 //! | `reading` | the task that reads chunks ahead of the loop |
 
 mod due;
 mod reading;
+mod sweep;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use connector_api::{Chunk, Error, Fault, Result, TableName};
 use tracing::{info, warn};
 
-pub(super) use due::mark_due;
-use due::{FIRST_START, TOO_GREAT, count, meaning_of, next_due};
+use due::{count, meaning_of, next_due};
 use reading::{Found, Order, Reading};
+use sweep::After;
 
 use super::{Seller, SnapshotRequest};
 use crate::fleet::retry::{Delays, delays};
-use crate::mapping::{Mapped, Synthetic, Vanished};
+use crate::mapping::{Mapped, Synthetic};
 use crate::progress::Pace;
-use crate::sink::{ControlKind, ControlRecord, LevelKey};
+use crate::sink::{ControlKind, ControlRecord};
 use crate::state::{SnapshotPhase, TableSnapshot};
 use crate::stock::encode::Records;
 use crate::stock::{SYNTHETIC_ORDINAL, Version};
@@ -47,7 +49,7 @@ pub(super) struct Snapshots {
     chunk: Option<Chunk>,
     hurried: Instant,
     estimated_rows: Option<u64>,
-    sweep: Option<Sweep>,
+    after: Option<After>,
     /// Tables that could not be read.
     failed: BTreeMap<String, Failure>,
     /// Whether somebody was told of a snapshot that has ended since.
@@ -61,16 +63,6 @@ struct Failure {
     said: String,
 }
 
-/// Published keys that no row may stand behind.
-struct Sweep {
-    /// Everything submitted up to here has to be durable before the sink is asked.
-    behind: u64,
-    /// Keys published since.
-    published: HashSet<u128>,
-    /// What is left of the sink's answer.
-    old: Option<VecDeque<LevelKey>>,
-}
-
 impl Snapshots {
     pub(super) fn new(order: Vec<TableName>) -> Self {
         Self {
@@ -79,7 +71,7 @@ impl Snapshots {
             chunk: None,
             hurried: Instant::now(),
             estimated_rows: None,
-            sweep: None,
+            after: None,
             failed: BTreeMap::new(),
             shown: false,
         }
@@ -100,7 +92,7 @@ impl Snapshots {
 
     /// Notes what the stream publishes while a sweep is under way.
     pub(super) fn published(&mut self, records: &Records) {
-        if let Some(sweep) = &mut self.sweep {
+        if let Some(After::Keys(sweep)) = &mut self.after {
             let key = |entry| xxhash_rust::xxh3::xxh3_128(records.key(entry).as_bytes());
             sweep.published.extend(records.iter().map(key));
         }
@@ -109,7 +101,7 @@ impl Snapshots {
     fn stop(&mut self) {
         self.reading = None;
         self.chunk = None;
-        self.sweep = None;
+        self.after = None;
         self.estimated_rows = None;
     }
 }
@@ -300,7 +292,7 @@ impl Seller {
         let order = Order {
             table: name.clone(),
             columns: columns.clone(),
-            filter: None,
+            filter: self.mapper.plan().condition_of(name),
             after: after.clone(),
             position: self.checkpoint.point.position.clone(),
             pace: Pace::new(rows_per_s),
@@ -314,6 +306,8 @@ impl Seller {
         match found {
             Found::Settled(estimated) => return self.settled(estimated),
             Found::Chunk(chunk) => {
+                let (high, here) = (&chunk.fence.high, &self.checkpoint.point.position);
+                tracing::debug!(%high, %here, next = chunk.next.is_some(), "a chunk was read");
                 self.snapshots.hurried = Instant::now();
                 self.snapshots.chunk = Some(chunk);
                 self.stream.hurry();
@@ -376,96 +370,6 @@ impl Seller {
             None => SnapshotPhase::Sweeping,
         };
         self.submit(mapped, Vec::new())
-    }
-
-    /// Finds what the snapshot has not seen: first among what is remembered, then among what is
-    /// published.
-    fn sweep(&mut self) -> Result<()> {
-        let snapshot = self.checkpoint.snapshot.as_ref().expect("a snapshot is under way");
-        let (number, reason) = (snapshot.number, snapshot.reason.clone());
-        let position = self.checkpoint.point.position.clone();
-        let at = self.synthetic(position.as_str(), now_us())?;
-        let text = snapshot.table.clone();
-        let table = self.snapshots.order.iter().find(|table| table.to_string() == text).cloned();
-        if let (None, Some(table)) = (&self.snapshots.sweep, &table) {
-            self.mapper.begin_snapshot(table, number);
-            if let Some(mapped) = self.mapper.sweep_rows(table, &at, SWEPT_AT_ONCE) {
-                return self.swept(mapped, SWEPT_AT_ONCE);
-            }
-            self.mapper.end_snapshot();
-        }
-        if reason == FIRST_START {
-            // Nothing has ever been published that a row could be missing behind.
-            return self.complete(table.as_ref());
-        }
-        let behind = self.ledger.last();
-        let sweep = self.snapshots.sweep.get_or_insert_with(|| {
-            self.snapshots.reading = None;
-            Sweep { behind, published: HashSet::new(), old: None }
-        });
-        let Some(old) = &mut sweep.old else {
-            if self.snapshots.reading.is_none() && self.ledger.is_durable(sweep.behind) {
-                let config = &self.surroundings.config;
-                let (seller, source) = (config.seller.clone(), config.source.name.clone());
-                let state = self.surroundings.state.clone();
-                self.snapshots.reading = Some(Reading::of_levels(state, seller, source));
-            }
-            if let Some(found) = self.snapshots.reading.as_mut().and_then(Reading::try_next) {
-                self.found(found)?;
-            }
-            return Ok(());
-        };
-        let hash = |key: &str| xxhash_rust::xxh3::xxh3_128(key.as_bytes());
-        let piece: Vec<LevelKey> = old.drain(..old.len().min(SWEPT_AT_ONCE)).collect();
-        if piece.is_empty() {
-            return self.complete(table.as_ref());
-        }
-        let gone = piece.iter().filter(|old| !sweep.published.contains(&hash(&old.key)));
-        let gone = gone.map(|old| Vanished { key: &old.key, sku: old.sku.as_deref() });
-        let mapped = self.mapper.sweep_keys(&text, gone, &at);
-        self.swept(mapped, piece.len())
-    }
-
-    fn swept(&mut self, mapped: Mapped, used: usize) -> Result<()> {
-        self.use_up(used)?;
-        let snapshot = self.checkpoint.snapshot.as_mut().expect("a snapshot is under way");
-        count(snapshot, &mapped.records);
-        self.submit(mapped, Vec::new())
-    }
-
-    /// Keeps of what is published the keys of the table that is being read which were last said
-    /// before its snapshot began.
-    fn compare(&mut self, levels: Vec<LevelKey>) {
-        self.snapshots.reading = None;
-        let snapshot = self.checkpoint.snapshot.as_ref();
-        let (Some(snapshot), Some(sweep)) = (snapshot, &mut self.snapshots.sweep) else { return };
-        let since: Option<Version> = snapshot.since.parse().ok();
-        let is_old = |level: &LevelKey| {
-            level.table == snapshot.table && since.is_some_and(|since| level.version < since)
-        };
-        sweep.old = Some(levels.into_iter().filter(is_old).collect());
-    }
-
-    /// The table can be relied on again.
-    fn complete(&mut self, table: Option<&TableName>) -> Result<()> {
-        let snapshot = self.checkpoint.snapshot.take().expect("a snapshot is under way");
-        self.checkpoint.dirty_tables.remove(&snapshot.table);
-        match table {
-            Some(table) => {
-                let meaning = meaning_of(&self.surroundings.config, table);
-                self.checkpoint.complete.insert(table.to_string(), meaning);
-            }
-            None => drop(self.checkpoint.complete.remove(&snapshot.table)),
-        }
-        self.retable();
-        let TableSnapshot { table, rows, keys, removed, sums, .. } = snapshot;
-        info!(table, rows, levels = keys, removed, "a table has been read");
-        let sums: BTreeMap<_, _> = sums.into_iter().filter(|(_, sum)| sum != TOO_GREAT).collect();
-        let value = serde_json::json!({
-            "table": table, "position": self.checkpoint.point.position.as_str(),
-            "rows": rows, "levels": keys, "removed": removed, "sums": sums,
-        });
-        self.submit(Mapped::default(), vec![record(ControlKind::SnapshotCompleted, &value)])
     }
 
     /// The coordinate of every synthetic version at the place the stream has come to.

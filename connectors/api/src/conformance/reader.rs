@@ -48,7 +48,7 @@ impl Reader {
     pub async fn batch(&mut self) -> Result<Batch, Error> {
         let batch = within("a batch", self.stream.read()).await?;
         self.point.follow(&batch);
-        self.lines.extend(render(&batch));
+        self.lines.extend(lines(&batch));
         Ok(batch)
     }
 
@@ -104,7 +104,7 @@ impl Reader {
 }
 
 /// One line for each event that says something about a table.
-fn render(batch: &Batch) -> Vec<String> {
+pub fn lines(batch: &Batch) -> Vec<String> {
     let line = |event: &SourceEvent| match event {
         SourceEvent::Begin(_) | SourceEvent::Commit => None,
         SourceEvent::Row(row) => {

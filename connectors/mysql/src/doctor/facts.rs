@@ -202,6 +202,15 @@ pub(crate) struct Cascade {
     pub(crate) rules: Vec<String>,
 }
 
+/// For how many seconds files of the log are kept; `None` where they are kept for ever, or where
+/// nobody may know.
+pub fn kept_seconds(facts: &Facts) -> Option<u64> {
+    match facts.log.retention {
+        Retention::Seconds(seconds) => Some(seconds),
+        Retention::Forever | Retention::Unknown => None,
+    }
+}
+
 /// What decides whether the log can be continued. `created` is when the file of the checkpoint was
 /// begun, and `purged` the GTID list at the head of the oldest file of a MariaDB, both read from
 /// the log; a list that could not be read proves nothing, as if everything were purged.

@@ -28,8 +28,10 @@ pub(super) struct Part {
 /// How a value of a key stands in SQL, so that it is compared as the index compares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Integers, decimals, bits, years.
+    /// Integers, decimals, years.
     Number,
+    /// BIT, which comes as bytes.
+    Bits,
     /// FLOAT and DOUBLE.
     Float,
     /// ENUM and SET, which are ordered by their numbers.
@@ -53,7 +55,8 @@ impl Kind {
             ("float" | "double", None) => Self::Float,
             ("date" | "time" | "datetime" | "timestamp", None) => Self::Printed,
             ("inet4" | "inet6" | "uuid", None) => Self::Printed,
-            ("bit" | "year" | "decimal", None) => Self::Number,
+            ("bit", None) => Self::Bits,
+            ("year" | "decimal", None) => Self::Number,
             (base, None) if is_integer(base) => Self::Number,
             _ => Self::Bytes,
         }
@@ -72,7 +75,12 @@ impl Kind {
         Some(match (self, value) {
             (Self::Number | Self::Label, Value::Int(number)) => number.to_string(),
             (Self::Number | Self::Label, Value::UInt(number)) => number.to_string(),
-            (Self::Number, Value::Bytes(bytes)) => of_digits_or_bits(bytes)?,
+            (Self::Number, Value::Bytes(digits)) => {
+                String::from_utf8(digits.clone()).ok().filter(|digits| number(digits))?
+            }
+            (Self::Bits, Value::Bytes(bytes)) => {
+                bytes.iter().fold(0, |bits: u64, &byte| bits << 8 | u64::from(byte)).to_string()
+            }
             (Self::Float, Value::Float(number)) => format!("{:e}", f64::from(*number)),
             (Self::Float, Value::Double(number)) => format!("{number:e}"),
             (Self::Text { .. } | Self::Bytes, Value::Bytes(bytes)) => hex(bytes),
@@ -84,9 +92,10 @@ impl Kind {
 
     /// What a cursor keeps as SQL; `None` for what it never keeps.
     fn literal(&self, kept: &str) -> Option<String> {
-        let is_hex = || kept.len() % 2 == 0 && kept.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_hex =
+            || kept.len().is_multiple_of(2) && kept.bytes().all(|byte| byte.is_ascii_hexdigit());
         match self {
-            Self::Number | Self::Label => number(kept).then(|| kept.to_owned()),
+            Self::Number | Self::Bits | Self::Label => number(kept).then(|| kept.to_owned()),
             Self::Float => {
                 let finite = kept.parse::<f64>().is_ok_and(f64::is_finite);
                 let plain = kept.bytes().all(|byte| b"+-.e0123456789".contains(&byte));
@@ -101,17 +110,6 @@ impl Kind {
             }
         }
     }
-}
-
-/// The decimal's digits, or those of a BIT's number.
-fn of_digits_or_bits(bytes: &[u8]) -> Option<String> {
-    if let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| number(text)) {
-        return Some(text.to_owned());
-    }
-    let bits = bytes
-        .iter()
-        .try_fold(0_u64, |bits, &byte| bits.checked_mul(256).map(|bits| bits | u64::from(byte)));
-    bits.map(|bits| bits.to_string())
 }
 
 fn printed(value: &Value) -> String {

@@ -17,8 +17,8 @@ const REFUSED: [u16; 4] = [1044, 1142, 1143, 1370];
 /// The statement took longer than it may: MySQL's number, and MariaDB's.
 const TOO_LONG: [u16; 2] = [3024, 1969];
 /// There is no column or index of that name any more; the definition has changed since the
-/// transaction began; the table is being changed.
-const ALTERED: [u16; 5] = [NO_COLUMN, 1176, 1412, 1205, 1615];
+/// transaction began, or since the statement was prepared.
+const ALTERED: [u16; 4] = [NO_COLUMN, 1176, 1412, 1615];
 
 /// A table was altered while it was read.
 pub(super) fn was_altered(table: &TableName) -> Error {
@@ -45,7 +45,7 @@ impl MysqlSnapshot {
     }
 
     /// An error of a read of a table.
-    pub(super) fn refused(&self, error: mysql_async::Error, plan: &Plan) -> Error {
+    pub(super) fn refused(&mut self, error: mysql_async::Error, plan: &Plan) -> Error {
         let name = qualified(&plan.name);
         let code = match &error {
             mysql_async::Error::Server(error) => error.code,
@@ -58,7 +58,10 @@ impl MysqlSnapshot {
                 "a chunk of table {name} took longer than {CHUNK_SECONDS} s and was cancelled, as \
                  no read may hold up the shop; it is tried again"
             )),
-            code if ALTERED.contains(&code) => was_altered(&plan.name),
+            code if ALTERED.contains(&code) => {
+                self.was_altered = true;
+                was_altered(&plan.name)
+            }
             _ => {
                 let doing = format!("reading table {name}");
                 sql_error(error, &Doing::Asking(&doing), &self.config, self.client.flavor())

@@ -199,7 +199,11 @@ impl MysqlSnapshot {
             Err(Broken::Sql(error)) => return Err(self.refused(error, plan)),
             Err(Broken::Value(error)) => return Err(error),
         };
-        let Filling { builder, count, last, .. } = filling;
+        let Filling { builder, count, last, is_too_large, .. } = filling;
+        if is_too_large {
+            let size = format!("more than {} MiB of captured columns", KEYLESS_BYTES >> 20);
+            return Err(too_large(&plan.name, &size, &self.account));
+        }
         let next = match &plan.key {
             Some(_) if is_full => Some(last.ok_or_else(|| no_key(plan))?),
             _ => part.end.clone(),
@@ -236,6 +240,8 @@ struct Filling<'p> {
     count: u32,
     /// Behind the last row.
     last: Option<Cursor>,
+    /// It has to be read at once, and is more than that.
+    is_too_large: bool,
 }
 
 impl<'p> Filling<'p> {
@@ -249,7 +255,15 @@ impl<'p> Filling<'p> {
             position: &position,
         });
         let table = builder.table(&plan.schema);
-        Self { plan, builder, table, columns: Vec::new(), count: 0, last: None }
+        Self {
+            plan,
+            builder,
+            table,
+            columns: Vec::new(),
+            count: 0,
+            last: None,
+            is_too_large: false,
+        }
     }
 
     /// Reads all rows. Returns whether there may be more than were taken.
@@ -276,8 +290,13 @@ impl<'p> Filling<'p> {
             }
             self.push(&row, scratch)?;
             last = Some(row);
-            is_full = self.count >= part.limit || self.plan.key.is_some() && self.is_full();
-            self.check_keyless()?;
+            let bytes = self.builder.data_bytes();
+            self.is_too_large = self.plan.key.is_none() && bytes > KEYLESS_BYTES;
+            if self.is_too_large {
+                // Nobody goes on with this connection.
+                return Ok(true);
+            }
+            is_full = self.count >= part.limit || self.plan.key.is_some() && bytes >= CHUNK_BYTES;
         }
         result.drop_result().await?;
         client.close(statement).await?;
@@ -290,21 +309,6 @@ impl<'p> Filling<'p> {
 
     fn width(&self) -> usize {
         self.plan.schema.columns.len()
-    }
-
-    fn is_full(&self) -> bool {
-        self.builder.data_bytes() >= CHUNK_BYTES
-    }
-
-    fn check_keyless(&self) -> Result<(), Broken> {
-        let is_too_large = self.plan.key.is_none() && self.builder.data_bytes() > KEYLESS_BYTES;
-        match is_too_large {
-            true => {
-                let size = format!("more than {} MiB of captured columns", KEYLESS_BYTES >> 20);
-                Err(Broken::Value(too_large(&self.plan.name, &size)))
-            }
-            false => Ok(()),
-        }
     }
 
     fn push(&mut self, row: &Row, scratch: &mut Scratch) -> Result<(), Broken> {

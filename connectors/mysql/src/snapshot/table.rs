@@ -9,7 +9,7 @@ use mysql_async::{Conn, Row};
 use super::cursor::{Key, Kind, Part};
 use super::index::{self, Index};
 use super::quote;
-use crate::doctor::{named, text};
+use crate::doctor::{named, qualified, text};
 
 /// A column as the catalog has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -248,24 +248,28 @@ impl Size {
     }
 
     /// A table without a key is read at once, or not at all.
-    pub(super) fn check_keyless(&self, table: &TableName) -> Result<()> {
+    pub(super) fn check_keyless(&self, table: &TableName, account: &str) -> Result<()> {
         let bytes = self.bytes.unwrap_or(0);
         if bytes <= KEYLESS_BYTES as u64 {
             return Ok(());
         }
-        Err(too_large(table, &format!("{} MiB", bytes >> 20)))
+        Err(too_large(table, &format!("{} MiB", bytes >> 20), account))
     }
 }
 
 /// A table without a key that is more than what is read at once.
-pub(super) fn too_large(table: &TableName, size: &str) -> Error {
-    let name = quote::table(table);
+pub(super) fn too_large(table: &TableName, size: &str, account: &str) -> Error {
+    let name = qualified(table);
     let most = KEYLESS_BYTES >> 20;
     Error::operator(
         format!(
-            "table {name} has neither a primary key nor a unique index without NULL, and holds \
-             {size}: without one it has to be read at once, of which {most} MiB are the most"
+            "table {name} has neither a primary key nor a unique index without NULL that \
+             {account} may see, and holds {size}: without one it has to be read at once, of which \
+             {most} MiB are the most"
         ),
-        format!("ALTER TABLE {name} ADD PRIMARY KEY (the columns that identify a row);"),
+        format!(
+            "ALTER TABLE {name} ADD PRIMARY KEY (the columns that identify a row); or where it has \
+             a key, GRANT SELECT ON {name} TO {account};"
+        ),
     )
 }

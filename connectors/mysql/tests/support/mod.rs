@@ -5,6 +5,8 @@
 pub mod certificates;
 pub mod dump;
 pub mod fake;
+mod open;
+pub mod shelf;
 mod shop;
 
 use std::time::Duration;
@@ -14,6 +16,7 @@ use connector_api::{Capture, CaptureTable, Columns, Error, Fault, TableName};
 use connector_mysql::MysqlConfig;
 use connector_mysql::session::{Session, SqlClient};
 use mysql_async::prelude::Queryable as _;
+pub use open::OpenSession;
 pub use shop::Shop;
 
 /// Nothing here takes this long; what does will never come.

@@ -173,6 +173,21 @@ pub(crate) struct TableFacts {
     pub(crate) generated: Generated,
     /// The partitions that hold the rows of a partitioned table.
     pub(crate) leaves: Vec<Leaf>,
+    /// Whether its rows can be read as they are.
+    pub(crate) access: Access,
+}
+
+/// What decides whether this role can read a table's rows, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Access {
+    /// The role may not look into the table's schema.
+    pub(crate) shut: bool,
+    /// Columns that the role may not read.
+    pub(crate) kept_back: Vec<String>,
+    /// Row level security may keep rows from it.
+    pub(crate) hides_rows: bool,
+    /// The columns by which it is read in pieces; empty when it cannot be.
+    pub(crate) key: Vec<String>,
 }
 
 /// Which kinds of generated columns a table has: stored with the row, computed when read.

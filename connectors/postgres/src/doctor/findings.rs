@@ -1,3 +1,4 @@
+mod access;
 mod publication;
 mod server;
 mod slot;
@@ -21,6 +22,7 @@ pub(crate) fn findings(facts: &Facts, config: &PostgresConfig, capture: &Capture
         for wanted in &capture.tables {
             report.wanted(wanted);
         }
+        report.snapshots(capture);
     }
     report.found
 }

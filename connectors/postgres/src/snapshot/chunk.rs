@@ -66,10 +66,14 @@ impl TableReader {
                 self.channel = Channel::connect(&self.config).await?;
                 last = None;
             }
-            Ending::TooMuch => return Err(self.too_large(shape).await),
+            // What was known of the table may not be true any more.
+            Ending::TooMuch => {
+                self.channel = Channel::connect(&self.config).await?;
+                let changed = self.look(request.table).await?.1.as_ref() != Some(&shape.mark);
+                return if changed { Ok(None) } else { Err(self.too_large(shape).await) };
+            }
             Ending::Failed(said) => {
                 self.give_up().await?;
-                // What was true of the table may not be any more.
                 let undefined = said.code.starts_with("42");
                 let changed =
                     undefined && self.look(request.table).await?.1.as_ref() != Some(&shape.mark);
@@ -183,17 +187,16 @@ impl TableReader {
 
     async fn too_large(&mut self, shape: &Shape) -> Error {
         let sql = format!("SELECT pg_size_pretty(pg_table_size({}::oid))", literal(&shape.oid));
-        let size = async {
-            self.channel = Channel::connect(&self.config).await?;
-            self.rows(&sql, "measuring a table").await
-        };
-        let size = match size.await {
+        let size = match self.rows(&sql, "measuring a table").await {
             Ok(rows) => rows.into_iter().flatten().next().flatten().unwrap_or_default(),
             Err(error) => return error,
         };
         let name = qualified(&shape.name);
         Error::operator(
-            format!("{name} has no key to read it by in pieces, and {size} are too much at once"),
+            format!(
+                "{name} has no key to read it by in pieces, and is too large to be read at once: \
+                 {size} on disk"
+            ),
             format!(
                 "ALTER TABLE {name} ADD PRIMARY KEY (...); or a unique index of columns that are \
                  NOT NULL"

@@ -8,6 +8,8 @@ use crate::types::{FIRST_DESCRIBED, Reading, TypeShape};
 
 /// The first version that knows column lists and row filters of publications.
 const LISTS: i32 = 150_000;
+/// The first version that sends generated columns, and lists them only where it does.
+const GENERATED: i32 = 180_000;
 
 /// How a table is read: what is known of it as long as its mark stays the same.
 #[derive(Debug)]
@@ -95,9 +97,11 @@ impl Shape {
         let filter =
             if lists { format!("(SELECT p.rowfilter FROM {published})") } else { "NULL".into() };
         // Rows of a table that is not published under its name are not read: any column will do.
-        let sent = match lists {
-            true => format!("a.attname = ANY ((SELECT p.attnames FROM {published})::name[])"),
-            false => "a.attgenerated = ''".to_owned(),
+        let listed = format!("a.attname = ANY ((SELECT p.attnames FROM {published})::name[])");
+        let sent = match version {
+            GENERATED.. => listed,
+            LISTS.. => format!("a.attgenerated = '' AND {listed}"),
+            _ => "a.attgenerated = ''".to_owned(),
         };
         let (mark, named) = (mark(publication), named(table));
         format!(
@@ -148,7 +152,7 @@ impl Shape {
         }
         let facts: Vec<Fact<'_>> = columns
             .iter()
-            .map(|row| fact(row))
+            .map(fact)
             .collect::<Option<_>>()
             .ok_or_else(|| Error::definite(format!("the catalog says nothing of {table}")))?;
         let shape = Self::of_facts(table, wanted, &facts);
@@ -254,7 +258,8 @@ const BASE_TYPE: &str = "WITH RECURSIVE below AS (
 
 /// The best index of table `c` that tells every row from every other: all rows are in it, and none
 /// of its columns is NULL (which from 18 on a column may be that is said not to).
-const KEY_INDEX: &str = "SELECT i.* FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid
+pub(crate) const KEY_INDEX: &str =
+    "SELECT i.* FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid
     JOIN pg_am am ON am.oid = ic.relam AND am.amname = 'btree'
     WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid
       AND i.indpred IS NULL AND i.indexprs IS NULL

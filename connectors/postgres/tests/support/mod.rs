@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod fake;
 mod open;
+mod shelf;
 mod shop;
 
 use std::time::Duration;
@@ -14,8 +15,9 @@ use connector_api::{
 use connector_postgres::{PostgresConfig, PostgresConnector, Slot};
 use testbed::{PgVersion, Postgres, PostgresOptions, postgres_or_skip};
 
-pub use connector_api::conformance::{Reader, within};
+pub use connector_api::conformance::{Reader, lines, within};
 pub use open::OpenSession;
+pub use shelf::{Shelf, values};
 pub use shop::Shop;
 
 /// Nothing here takes this long; what does will never come.

@@ -28,26 +28,28 @@ fn version(coordinate: u64, ordinal: u32) -> Version {
 async fn a_file_of_the_earlier_layout_is_upgraded_with_the_tables_that_its_events_still_name() {
     let (_folder, path) = file();
     make_older(&path);
+    let level = |key: &str, ordinal, table: &str, sku: Option<&str>| LevelKey {
+        key: key.to_owned(),
+        version: version(2, ordinal),
+        table: table.to_owned(),
+        sku: sku.map(str::to_owned),
+    };
+    let expected = [
+        level("acme/main/A/_", 3, "shop.\"stock", Some("SKU")),
+        level("acme/main/B/_", 4, "", None),
+    ];
+    // The second time there is nothing to upgrade.
+    let sink = sink(&path);
     for _ in 0..2 {
-        let Opened { state, .. } = sink(&path).open(Shard(0)).await.unwrap();
-        let level = |key: &str, ordinal, table: &str, sku: Option<&str>| LevelKey {
-            key: key.to_owned(),
-            version: version(2, ordinal),
-            table: table.to_owned(),
-            sku: sku.map(str::to_owned),
-        };
-        let expected = [
-            level("acme/main/A/_", 3, "shop.\"stock", Some("SKU")),
-            level("acme/main/B/_", 4, "", None),
-        ];
+        let Opened { state, .. } = sink.open(Shard(0)).await.unwrap();
         assert_eq!(levels_of(state.as_ref(), "acme", "main").await, expected);
     }
-    let mut database = database(&path, None);
-    database
-        .commit(&Commit { parts: vec![part("acme", [said("C", 9, Some(1))].into_iter())] })
-        .unwrap();
+    let Opened { mut writer, .. } = sink.open(Shard(0)).await.unwrap();
+    let parts = vec![part("acme", [said("C", 9, Some(1))].into_iter())];
+    writer.commit(Arc::new(Commit { parts })).await.unwrap();
     let sql = "SELECT table_name FROM current WHERE item = 'C'";
-    let table: String = database.connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    let connection = Connection::open(&path).unwrap();
+    let table: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(table, "public.stock");
 }
 

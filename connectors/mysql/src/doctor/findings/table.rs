@@ -160,6 +160,7 @@ impl Report<'_> {
         }
         self.columns(table, wanted);
         self.access(table, wanted);
+        self.key_access(table, wanted);
         self.engine(table, &check);
         if table.description.primary_key.is_empty() {
             self.warning(
@@ -216,6 +217,28 @@ impl Report<'_> {
                 format!("GRANT SELECT ON {name} TO {account}; or {metadata}"),
             );
         }
+    }
+
+    /// What of the key the account may not read, though nobody captures it.
+    fn key_access(&mut self, table: &TableFacts, wanted: &Columns) {
+        let description = &table.description;
+        let refused = table.unreadable.iter().filter(|column| {
+            description.primary_key.contains(column) && !is_wanted(wanted, column)
+        });
+        let refused: Vec<String> = refused.map(|name| identifier(name)).collect();
+        if refused.is_empty() {
+            return;
+        }
+        let (name, account) = (qualified(&description.name), &self.facts.account.name);
+        let columns = refused.join(", ");
+        self.warning(
+            "grant SELECT",
+            format!(
+                "{account} may not read {columns} of {name}, its key: it cannot be snapshotted"
+            ),
+            "SELECT on the columns of the key",
+            format!("GRANT SELECT ({columns}) ON {name} TO {account};"),
+        );
     }
 
     fn engine(&mut self, table: &TableFacts, check: &str) {

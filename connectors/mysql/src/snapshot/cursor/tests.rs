@@ -59,6 +59,8 @@ fn bits_are_a_number() {
     let key = key(&[part("id", "bit(64)", None)]);
     let cursor = key.behind([Value::Bytes(vec![0xff; 8])].iter()).unwrap();
     assert_eq!(key.is_behind(&key.place(&cursor).unwrap()), "`id` > 18446744073709551615");
+    let cursor = key.behind([Value::Bytes(b"5".into())].iter()).unwrap();
+    assert_eq!(key.is_behind(&key.place(&cursor).unwrap()), "`id` > 53");
 }
 
 fn any_value() -> impl Strategy<Value = (Part, Value)> {
@@ -90,7 +92,8 @@ proptest! {
                     prop_assert_eq!(text.parse::<f64>().unwrap(), *number);
                 }
                 Value::Bytes(bytes) => {
-                    prop_assert!(literal.ends_with(&format!("X'{}'", hex(bytes))));
+                    let wanted = format!("X'{}'", hex(bytes));
+                    prop_assert!(literal.ends_with(&wanted));
                 }
                 Value::Int(number) => prop_assert_eq!(literal, &number.to_string()),
                 _ => {}

@@ -7,7 +7,8 @@ use connector_api::{
 };
 
 use super::super::facts::{
-    Generated, HostKind, PublicationFacts, PublishedTable, Server, SlotFacts, TableFacts, Usage,
+    Access, Generated, HostKind, PublicationFacts, PublishedTable, Server, SlotFacts, TableFacts,
+    Usage,
 };
 use super::*;
 use crate::config::Slot;
@@ -42,6 +43,7 @@ fn table() -> TableFacts {
         identity: Some(vec!["id".into()]),
         generated: Generated::default(),
         leaves: Vec::new(),
+        access: Access { key: vec!["id".into()], ..Access::default() },
     }
 }
 
@@ -109,6 +111,11 @@ fn one(change: impl Fn(&mut Facts)) -> Finding {
 
 fn assert_blocks(finding: &Finding, check: &str, found: &str, fix: &str) {
     assert_eq!(finding.severity, Severity::Blocker, "{finding:#?}");
+    assert_says(finding, check, found, fix);
+}
+
+fn assert_warns(finding: &Finding, check: &str, found: &str, fix: &str) {
+    assert_eq!(finding.severity, Severity::Warning, "{finding:#?}");
     assert_says(finding, check, found, fix);
 }
 

@@ -2,7 +2,8 @@ use connector_api::{Capture, ColumnDescription, Identity, TableDescription, Tabl
 use tokio_postgres::{Client, Row};
 
 use super::{PublishedTable, TableFacts, table_name};
-use crate::doctor::facts::{Generated, Leaf, LeafIdentity};
+use crate::doctor::facts::{Access, Generated, Leaf, LeafIdentity};
+use crate::snapshot::KEY_INDEX;
 
 /// The captured tables that exist, column by column.
 pub(super) async fn tables(
@@ -10,26 +11,32 @@ pub(super) async fn tables(
     capture: &Capture,
     published: &[PublishedTable],
 ) -> Result<Vec<TableFacts>, tokio_postgres::Error> {
-    let sql = "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text,
+    let sql = format!(
+        "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text,
             c.relpersistence::text, c.relreplident::text, rn.nspname::text, r.relname::text,
             a.attname::text, format_type(a.atttypid, a.atttypmod), a.attgenerated::text,
             array_position((pk.indkey::int2[])[0 : pk.indnkeyatts - 1], a.attnum),
             coalesce(pk.indimmediate, false),
-            array_position((ri.indkey::int2[])[0 : ri.indnkeyatts - 1], a.attnum)
+            array_position((ri.indkey::int2[])[0 : ri.indnkeyatts - 1], a.attnum),
+            NOT has_schema_privilege(n.oid, 'USAGE'),
+            has_column_privilege(c.oid, a.attnum, 'SELECT'), row_security_active(c.oid),
+            array_position((best.indkey::int2[])[0 : best.indnkeyatts - 1], a.attnum)
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         LEFT JOIN pg_index pk ON pk.indrelid = c.oid AND pk.indisprimary
         LEFT JOIN pg_index ri ON ri.indrelid = c.oid AND ri.indisreplident
+        LEFT JOIN LATERAL ({KEY_INDEX}) best ON true
         LEFT JOIN pg_class r ON c.relispartition AND r.oid = pg_partition_root(c.oid)
         LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace
         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
           AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
           AND EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS wanted(schema, name)
                       WHERE n.nspname LIKE wanted.schema AND c.relname LIKE wanted.name)
-        ORDER BY n.nspname, c.relname, a.attnum";
+        ORDER BY n.nspname, c.relname, a.attnum"
+    );
     let schemas: Vec<String> = capture.tables.iter().map(|t| like(&t.name.schema)).collect();
     let names: Vec<String> = capture.tables.iter().map(|t| like(&t.name.table)).collect();
-    let rows = client.query(sql, &[&schemas, &names]).await?;
+    let rows = client.query(&sql, &[&schemas, &names]).await?;
     let mut tables: Vec<TableFacts> =
         rows.chunk_by(|a, b| a.get::<_, u32>(0) == b.get::<_, u32>(0)).map(table).collect();
     for table in &mut tables {
@@ -101,6 +108,12 @@ fn table(columns: &[Row]) -> TableFacts {
         identity,
         generated: Generated { stored: generated("s"), computed: generated("v") },
         leaves: Vec::new(),
+        access: Access {
+            shut: first.get(14),
+            kept_back: columns.iter().filter(|row| !row.get::<_, bool>(15)).map(name).collect(),
+            hides_rows: first.get(16),
+            key: key(17).unwrap_or_default(),
+        },
     }
 }
 

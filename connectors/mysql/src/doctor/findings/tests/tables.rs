@@ -78,6 +78,14 @@ fn captured_columns_must_be_readable_and_all_of_them_be_seen() {
 }
 
 #[test]
+fn a_table_whose_key_cannot_be_read_cannot_be_snapshotted() {
+    let found = of(capture(&["quantity"]), |facts| facts.tables[0].unreadable = vec!["id".into()]);
+    assert_eq!((found.len(), found[0].severity), (1, Severity::Warning), "{found:#?}");
+    let fix = "GRANT SELECT (id) ON shop.stock TO 'tail'@'%';";
+    assert_says(&found[0], "grant SELECT", "it cannot be snapshotted", fix);
+}
+
+#[test]
 fn a_view_has_no_log() {
     let view = one(|facts| facts.tables[0].kind = "VIEW".into());
     assert_blocks(&view, "table shop.stock", "is not a table", "map the table behind it");

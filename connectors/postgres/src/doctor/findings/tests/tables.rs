@@ -234,3 +234,25 @@ fn a_pattern_is_content_with_what_there_is() {
     facts.publication.as_mut().unwrap().tables.clear();
     assert_eq!(findings(&facts, &config(), &any), []);
 }
+
+#[test]
+fn a_table_that_cannot_be_read_as_it_is_says_so_with_the_grant() {
+    let kept_back = |names: &'static [&'static str]| {
+        move |facts: &mut Facts| {
+            let access = &mut facts.tables[0].access;
+            access.kept_back = names.iter().map(|&name| name.to_owned()).collect();
+        }
+    };
+    // The key is read although nobody maps it.
+    let partly = one(kept_back(&["id", "quantity", "customer"]));
+    let (check, fix) =
+        ("snapshot of public.stock", "GRANT SELECT (id, quantity) ON public.stock TO \"Reader\";");
+    assert_warns(&partly, check, "may not read id, quantity", fix);
+    assert_eq!(otherwise(kept_back(&["customer"])), []);
+    let shut = one(|facts| facts.tables[0].access.shut = true);
+    assert_warns(&shut, check, "its schema", "GRANT USAGE ON SCHEMA public TO \"Reader\";");
+    let hidden = one(|facts| facts.tables[0].access.hides_rows = true);
+    assert_warns(&hidden, check, "row level security", "ALTER ROLE \"Reader\" BYPASSRLS;");
+    let keyless = one(|facts| facts.tables[0].access.key.clear());
+    assert_warns(&keyless, check, "up to 64 MiB", "ADD PRIMARY KEY");
+}

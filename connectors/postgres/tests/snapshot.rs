@@ -1,0 +1,6 @@
+//! Tables of real servers, read as they are.
+
+mod fences;
+mod refusals;
+mod tables;
+mod values;

@@ -1,0 +1,266 @@
+//! What following a seller costs its server: watched on a timer of its own, whatever the sink and
+//! the seller's loop are doing, and ended where it is more than the seller has agreed to.
+
+use std::time::Duration;
+
+use connector_api::{Error, LogKeeping, Result};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use super::Outside;
+use crate::config::{Config, Protect, RETAINED_WAL_DEFAULT, SellerConfig, SinkConfig, SourceKind};
+use crate::seller::{self, Keep};
+use crate::telemetry::{SellerMetrics, chain};
+
+/// Between two looks while there is nothing to say, and while there is.
+const CALM: Duration = Duration::from_secs(30);
+const BUSY: Duration = Duration::from_secs(5);
+/// Between the first looks at two sellers.
+const APART: Duration = Duration::from_millis(20);
+/// How long one look may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Seconds of log still there below which people are warned.
+const SOON: u64 = 24 * 3600;
+
+/// What this process has to do with the store, and so with the sellers' logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Duty {
+    /// The store cannot be opened: nobody publishes, as far as is known here.
+    Waiting,
+    /// Another process works.
+    StandingBy,
+    /// This one does, under this mark.
+    InCharge(Option<String>),
+}
+
+/// One guard for each seller; they end when dropped.
+pub(super) struct Guards {
+    duty: watch::Sender<Duty>,
+    reliefs: Vec<watch::Sender<bool>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Guards {
+    /// Guards of every seller, in their order. Where nothing is stored, no server keeps anything.
+    pub(super) fn start(config: &Config, outside: &Outside) -> Self {
+        let (duty, _) = watch::channel(Duty::Waiting);
+        let (mut reliefs, mut tasks) = (Vec::new(), JoinSet::new());
+        for (nth, seller) in config.sellers.iter().enumerate() {
+            let (relief, _) = watch::channel(false);
+            reliefs.push(relief.clone());
+            if matches!(config.sink, SinkConfig::Discard) {
+                continue;
+            }
+            let guard = Guard {
+                installation: config.clone(),
+                config: seller.clone(),
+                metrics: outside.telemetry.board.seller(seller),
+                duty: duty.subscribe(),
+                relief,
+                said: None,
+            };
+            let nth = u32::try_from(nth).unwrap_or(u32::MAX);
+            tasks.spawn(guard.watch(BUSY + APART.saturating_mul(nth)));
+        }
+        Self { duty, reliefs, _tasks: tasks }
+    }
+
+    /// What the process has to do from now on.
+    pub(super) fn assign(&self, duty: Duty) {
+        self.duty.send_replace(duty);
+    }
+
+    /// Is true while the server of the seller of this number is relieved of its log.
+    pub(super) fn relief(&self, nth: usize) -> watch::Receiver<bool> {
+        self.reliefs[nth].subscribe()
+    }
+}
+
+struct Guard {
+    installation: Config,
+    config: SellerConfig,
+    metrics: SellerMetrics,
+    duty: watch::Receiver<Duty>,
+    relief: watch::Sender<bool>,
+    /// What people were warned of last, so that they are told once.
+    said: Option<&'static str>,
+}
+
+impl Guard {
+    async fn watch(mut self, first: Duration) {
+        let mut wait = first;
+        loop {
+            tokio::time::sleep(wait).await;
+            wait = match tokio::time::timeout(PATIENCE, self.look()).await {
+                Ok(Ok(verdict)) if verdict != Verdict::Fine => BUSY,
+                Ok(Ok(_)) | Err(_) => CALM,
+                Ok(Err(error)) => {
+                    let (seller, source) = (&self.config.seller, &self.config.source.name);
+                    tracing::debug!(%seller, %source, error = %chain(&error), "not looked at");
+                    CALM
+                }
+            };
+        }
+    }
+
+    async fn look(&mut self) -> Result<Verdict> {
+        let store = match &*self.duty.borrow() {
+            Duty::StandingBy => return Ok(Verdict::Fine),
+            Duty::Waiting => None,
+            Duty::InCharge(store) => store.clone(),
+        };
+        let keep = Keep::of(&self.installation, &self.config, store.as_deref());
+        let connector = seller::connect(&self.config.source, &keep)?;
+        let position = self.metrics.position();
+        let keeping = connector.log_keeping(position.as_ref()).await?;
+        let verdict = judge(&self.config.source.kind, &keeping);
+        self.metrics.log_kept(keeping);
+        self.tell(&verdict);
+        if let Verdict::Relieve(_) = verdict {
+            // First whoever reads stops: nobody goes on from a slot that is about to go.
+            self.relief.send_replace(true);
+            let released = connector.release_log().await;
+            self.relief.send_replace(false);
+            released?;
+            self.metrics.log_kept(LogKeeping::default());
+        }
+        Ok(verdict)
+    }
+
+    fn tell(&mut self, verdict: &Verdict) {
+        let news = match verdict {
+            Verdict::Fine => None,
+            Verdict::Warn(warning) => Some(warning),
+            Verdict::Relieve(warning) => Some(warning),
+        };
+        let about = news.map(|warning| warning.about);
+        if let Some(Warning { about, found, fix }) = news.filter(|_| about != self.said) {
+            let (seller, source) = (&self.config.seller, &self.config.source.name);
+            warn!(%seller, %source, about, fix, "{found}");
+        }
+        self.said = about;
+    }
+}
+
+/// What is said to people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Warning {
+    about: &'static str,
+    found: String,
+    fix: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Verdict {
+    Fine,
+    Warn(Warning),
+    /// The server is to keep no log any more.
+    Relieve(Warning),
+}
+
+/// Whether what a server keeps is as it should be.
+fn judge(kind: &SourceKind, keeping: &LogKeeping) -> Verdict {
+    let warn = |about, found, fix| Verdict::Warn(Warning { about, found, fix });
+    let retained = keeping.retained_bytes.unwrap_or(0);
+    if let Some((budget, protect)) = budget(kind, keeping) {
+        let found = format!(
+            "the server keeps {} MiB of log for this reader, of {} MiB it is to keep",
+            retained >> 20,
+            budget >> 20
+        );
+        if retained > budget && protect == Protect::Seller {
+            let found =
+                format!("{found}: the slot is dropped, and the stream goes on behind a gap");
+            let fix = "see why events could not be published; raise retained_wal_bytes if the disk \
+                       bears it";
+            return Verdict::Relieve(Warning { about: "log given up", found, fix });
+        }
+        if retained > budget {
+            let fix = "see why events cannot be published, before the server's disk is full";
+            return warn("log over its limit", found, fix);
+        }
+        if retained > budget / 2 {
+            let fix = "see why events cannot be published";
+            return warn("log piles up", found, fix);
+        }
+    }
+    match (keeping.headroom_bytes, keeping.headroom_seconds) {
+        (Some(bytes), _) if bytes < retained / 4 => {
+            let found = format!("{} MiB more and the server removes unread log", bytes >> 20);
+            warn("log about to be removed", found, "see why events cannot be published")
+        }
+        (_, Some(seconds)) if seconds < SOON => {
+            let found = format!("unread log is removed in {} hours", seconds / 3600);
+            let fix = "have the server keep its binlogs longer, or see why they are not read";
+            warn("log about to be removed", found, fix)
+        }
+        _ => Verdict::Fine,
+    }
+}
+
+/// How much log a server may keep for us, and who gives way behind that.
+fn budget(kind: &SourceKind, keeping: &LogKeeping) -> Option<(u64, Protect)> {
+    let SourceKind::Postgres { retained_wal_bytes, protect, .. } = kind else { return None };
+    let bytes = match retained_wal_bytes {
+        Some(bytes) => *bytes,
+        None if keeping.is_limited => 0,
+        None => RETAINED_WAL_DEFAULT,
+    };
+    (bytes > 0).then_some((bytes, *protect))
+}
+
+/// What a seller is told that is stopped for it.
+pub(super) fn relieved() -> Error {
+    Error::transient("the server kept more log for this reader than it is to; it keeps none now")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn postgres(retained_wal_bytes: Option<u64>, protect: Protect) -> SourceKind {
+        let (publication, slot) = (String::new(), None);
+        SourceKind::Postgres { publication, slot, retained_wal_bytes, protect }
+    }
+
+    fn keeps(retained: u64, is_limited: bool) -> LogKeeping {
+        LogKeeping { retained_bytes: Some(retained), is_limited, ..LogKeeping::default() }
+    }
+
+    fn about(verdict: &Verdict) -> &'static str {
+        match verdict {
+            Verdict::Fine => "",
+            Verdict::Warn(warning) | Verdict::Relieve(warning) => warning.about,
+        }
+    }
+
+    #[test]
+    fn a_server_without_a_limit_of_its_own_has_ours() {
+        const GIB: u64 = 1 << 30;
+        let judged = |bytes, protect, retained, is_limited| {
+            judge(&postgres(bytes, protect), &keeps(retained, is_limited))
+        };
+        let (seller, stream) = (Protect::Seller, Protect::Stream);
+        assert_eq!(judged(None, seller, 4 * GIB, false), Verdict::Fine);
+        assert_eq!(about(&judged(None, seller, 6 * GIB, false)), "log piles up");
+        assert!(matches!(judged(None, seller, 11 * GIB, false), Verdict::Relieve(_)));
+        assert_eq!(about(&judged(None, stream, 11 * GIB, false)), "log over its limit");
+        assert_eq!(judged(None, seller, 900 * GIB, true), Verdict::Fine);
+        assert_eq!(judged(Some(0), seller, 900 * GIB, false), Verdict::Fine);
+        assert!(matches!(judged(Some(GIB), seller, GIB + 1, true), Verdict::Relieve(_)));
+        assert_eq!(about(&judged(Some(GIB), seller, GIB, true)), "log piles up");
+    }
+
+    #[test]
+    fn log_that_is_about_to_go_is_told() {
+        let kind = SourceKind::Mysql { server_id: None, first_file: None };
+        let left = |seconds| LogKeeping { headroom_seconds: Some(seconds), ..keeps(0, true) };
+        assert_eq!(judge(&kind, &left(SOON)), Verdict::Fine);
+        assert_eq!(about(&judge(&kind, &left(SOON - 1))), "log about to be removed");
+        let kind = postgres(None, Protect::Seller);
+        let left = |bytes| LogKeeping { headroom_bytes: Some(bytes), ..keeps(1000, true) };
+        assert_eq!(judge(&kind, &left(250)), Verdict::Fine);
+        assert_eq!(about(&judge(&kind, &left(249))), "log about to be removed");
+    }
+}
