@@ -13,21 +13,21 @@ mod due;
 mod reading;
 mod sweep;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use connector_api::{Chunk, Error, Fault, Result, TableName};
 use tracing::{info, warn};
 
-use due::{FIRST_START, TOO_GREAT, count, meaning_of, next_due};
-pub(super) use due::{incomplete, mark_due};
+use due::{count, meaning_of, next_due};
 use reading::{Found, Order, Reading};
+use sweep::After;
 
 use super::{Seller, SnapshotRequest};
 use crate::fleet::retry::{Delays, delays};
-use crate::mapping::{Mapped, Synthetic, Vanished};
+use crate::mapping::{Mapped, Synthetic};
 use crate::progress::Pace;
-use crate::sink::{ControlKind, ControlRecord, LevelKey};
+use crate::sink::{ControlKind, ControlRecord};
 use crate::state::{SnapshotPhase, TableSnapshot};
 use crate::stock::encode::Records;
 use crate::stock::{SYNTHETIC_ORDINAL, Version};
@@ -292,7 +292,7 @@ impl Seller {
         let order = Order {
             table: name.clone(),
             columns: columns.clone(),
-            filter: None,
+            filter: self.mapper.plan().condition_of(name),
             after: after.clone(),
             position: self.checkpoint.point.position.clone(),
             pace: Pace::new(rows_per_s),
