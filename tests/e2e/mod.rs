@@ -11,6 +11,7 @@ mod kafka;
 mod kill;
 mod large;
 mod mysql_states;
+mod orders;
 mod owners;
 mod power;
 mod replay;
