@@ -9,6 +9,7 @@ use super::mapper::Mapper;
 use super::plan::LookupPlace;
 use super::standing::Unusable;
 use crate::state::Owners;
+use crate::stock::Operation;
 
 /// Derived mappings: what is remembered of them, and when they speak.
 impl Mapper {
@@ -116,6 +117,14 @@ impl Mapper {
                 Wanted::Unknown => return Derived::default(),
                 Wanted::Undecided => {
                     return Derived { unusable: Some(Unusable::unseen()), ..Derived::default() };
+                }
+            }
+        }
+        if cause.operation == Operation::Delete {
+            // Rows that were read and not published yet may have gone with it.
+            for place in &self.plan.tables[table].looked_up_by {
+                if self.plan.lookup(*place).required {
+                    self.watch.lose(place.table);
                 }
             }
         }

@@ -322,9 +322,11 @@ impl Shop {
         };
         let name = TableName::new("public", reading.table);
         if let Some((rows, last, seen)) = reading.chunk.take() {
-            let at = self.at(rows.len());
-            let mapped = self.world.read(reading.table, rows, &UpTo(seen), &at);
-            self.world.take(&mapped);
+            if !self.world.mapper.has_lost_track() {
+                let at = self.at(rows.len());
+                let mapped = self.world.read(reading.table, rows, &UpTo(seen), &at);
+                self.world.take(&mapped);
+            }
             // What cannot be told is read once more.
             if self.world.mapper.has_lost_track() {
                 self.world.mapper.begin_snapshot(&name, self.number);
