@@ -45,7 +45,7 @@ impl<'a> Layout<'a> {
                     key,
                     found: format!("table {name} does not exist or cannot be seen"),
                     fix: "check its spelling, schema included".to_owned(),
-                    missing: Some(name.clone()),
+                    missing: Some(Box::new(name.clone())),
                 }));
             }
         };

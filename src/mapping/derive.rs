@@ -46,6 +46,9 @@ pub(super) struct Derived {
     pub(super) unusable: Option<Unusable>,
 }
 
+/// Measures before a change, by table, mapping and record key.
+type Measures = HashMap<(usize, usize, String), Option<(Decimal, Basis)>>;
+
 /// What one stock row says at one moment.
 #[derive(Default)]
 struct Said {
@@ -181,17 +184,16 @@ impl Deriver<'_> {
     fn ask(&mut self, dependant: &Dependant, before: &Said, after: &Said) {
         let links = &mut self.tables[dependant.table].links[dependant.mapping];
         for (nth, link) in links.iter_mut().enumerate() {
-            let known =
-                |said: &'_ Said| said.asked.get(nth).and_then(LookupKey::known).map(Box::from);
-            let (old, new): (Option<Box<[u8]>>, Option<Box<[u8]>>) = (known(before), known(after));
+            let [old, new] =
+                [before, after].map(|said| said.asked.get(nth).and_then(LookupKey::known));
             if old == new {
                 continue;
             }
             if let Some(key) = old {
-                link.sought.remove(&key, &dependant.id);
+                link.sought.remove(key, &dependant.id);
             }
             if let Some(key) = new {
-                link.sought.add(&key, &dependant.id);
+                link.sought.add(key, &dependant.id);
             }
         }
     }
@@ -204,8 +206,7 @@ impl Deriver<'_> {
         out: &mut Derived,
     ) {
         let mut order: Vec<(String, usize)> = Vec::with_capacity(dependants.len());
-        let mut previous: HashMap<(usize, usize, String), Option<(Decimal, Basis)>> =
-            HashMap::new();
+        let mut previous = Measures::new();
         for (nth, dependant) in dependants.iter().enumerate() {
             let at = (dependant.table, dependant.mapping);
             let record = |key: Key| self.arena(dependant).get(key.record).to_owned();
@@ -260,7 +261,7 @@ struct Toucher<'a> {
     block: &'a mut Block,
     dependant: &'a Dependant,
     cause: Cause,
-    previous: &'a HashMap<(usize, usize, String), Option<(Decimal, Basis)>>,
+    previous: &'a Measures,
     out: &'a mut Derived,
 }
 
@@ -330,8 +331,7 @@ fn say(
         return Said::default();
     };
     let joined = Joined::of(row, mapping, &state.links[at.1], tables);
-    let mut said = Said::default();
-    said.orphan = joined.is_orphan(mapping);
+    let mut said = Said { orphan: joined.is_orphan(mapping), ..Said::default() };
     if !said.orphan {
         match standing(mapping, &joined, who, arena) {
             Ok(Standing::Live(key)) => said.live = Some(key),

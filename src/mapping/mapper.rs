@@ -411,8 +411,9 @@ fn row_behind<'a>(
     let same = |binding: &&Binding| std::sync::Arc::ptr_eq(&binding.schema, shape);
     let binding = bindings.iter().find(same)?;
     let (image, before) = (batch.after(&row)?, batch.before(&row));
-    let id = binding.row(image, None).behind(before).id(plan.identity_width);
-    let cached = id.filter(|_| plan.cached).and_then(|id| state.rows.get(&id));
+    let view = binding.row(image, None).behind(before);
+    let id = if plan.cached { view.id(plan.identity_width) } else { None };
+    let cached = id.and_then(|id| state.rows.get(&id));
     Some((binding.row(image, cached).behind(before), 1))
 }
 

@@ -22,7 +22,7 @@ pub struct PlanError {
     /// How to mend it.
     pub fix: String,
     /// The table, when what is wrong is that there is none of its name.
-    pub missing: Option<TableName>,
+    pub missing: Option<Box<TableName>>,
 }
 
 /// One seller's definitions, compiled against its tables.
@@ -165,6 +165,17 @@ impl Plan {
             }
         }
         order.into_iter().map(|table: usize| self.tables[table].name.clone()).collect()
+    }
+
+    /// The other tables whose rows look rows of this one up.
+    pub fn dependants_of(&self, table: &TableName) -> Vec<TableName> {
+        let place = self.place_of(table);
+        let looked_up_by = place.into_iter().flat_map(|place| &self.tables[place].looked_up_by);
+        let mut tables: Vec<usize> = looked_up_by.map(|lookup| lookup.table).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        let others = tables.into_iter().filter(|other| Some(*other) != place);
+        others.map(|table| self.tables[table].name.clone()).collect()
     }
 
     fn enter(&self, table: usize, entered: &mut BTreeSet<usize>, order: &mut Vec<usize>) {

@@ -194,6 +194,11 @@ impl Seller {
                 Notice::ScopeCleared { table, cause, .. } => {
                     // What was remembered of it is gone too.
                     self.checkpoint.complete.remove(&table.to_string());
+                    // So is what was published of rows that cannot be without it.
+                    for other in self.mapper.plan().dependants_of(table) {
+                        let reason = format!("{table}, which it looks up, was emptied");
+                        self.taint(other.to_string(), reason);
+                    }
                     (table, format!("{cause:?}"))
                 }
                 Notice::Unreadable { table, reason, .. } => (table, reason.clone()),

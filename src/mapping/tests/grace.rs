@@ -35,7 +35,7 @@ fn a_removal_comes_out_when_its_grace_is_over_with_the_version_it_had() {
     let mut world = deleted();
     assert_eq!(due(&mut world, 104), [""; 0]);
     assert_eq!(due(&mut world, 105), ["1 gone"]);
-    assert!(world.levels["acme/main/1/_"].0.starts_with("00000001.0000000000000002."));
+    assert!(world.levels["acme/main/1/_"].0.starts_with("00000001.0000000000000004."));
     assert_eq!((world.mapper.next_deadline(), world.stored.len()), (None, 0));
 }
 

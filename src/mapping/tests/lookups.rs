@@ -177,7 +177,7 @@ fn a_lookup_may_ask_with_what_another_one_found() {
         Spec("stock", &["id integer", "variant integer", "qty integer"]),
         Spec("variant", &["id integer", "product integer"]),
     ];
-    let mut world = World::new(&[definition.clone()], &specs);
+    let mut world = World::new(std::slice::from_ref(&definition), &specs);
     world.transaction(|world| {
         world.insert("stock", cells![1, 5, 10]);
         world.insert("product", cells![7, "P7"]);
@@ -217,7 +217,7 @@ fn minimal(world: &mut World, id: i64, value: &str) {
 #[test]
 fn stock_and_sku_may_be_rows_of_one_table_whose_log_holds_only_what_changed() {
     let (definition, specs) = postmeta();
-    let mut world = World::new(&[definition.clone()], &specs);
+    let mut world = World::new(std::slice::from_ref(&definition), &specs);
     world.transaction(|world| {
         world.insert("postmeta", cells![1, 100, "_stock", "5"]);
         world.insert("postmeta", cells![2, 100, "_sku", "A-100"]);

@@ -88,6 +88,15 @@ impl Choice {
         if derived { matches!(self.filter, 0 | 3) && self.product != 2 } else { owned }
     }
 
+    /// The log holds only the tables that somebody maps.
+    fn captures(&self, table: &str) -> bool {
+        match table {
+            "product" => self.product > 0,
+            "family" => self.family,
+            _ => true,
+        }
+    }
+
     /// What the mapping says of these tables: quantity and SKU by key.
     fn expected(&self, tables: &Tables) -> BTreeMap<String, (String, String)> {
         let mut rows: BTreeMap<String, Vec<(Option<i64>, String)>> = BTreeMap::new();
@@ -169,6 +178,8 @@ enum Step {
     Delete(&'static str, i64),
     Commit,
     Restart,
+    /// A snapshot goes on by a step.
+    Read,
 }
 
 fn cell(choices: &'static [&'static str]) -> impl Strategy<Value = Datum> {
@@ -203,6 +214,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (table(), 1..=5_i64).prop_map(|(table, id)| Step::Delete(table, id)),
         4 => Just(Step::Commit),
         1 => Just(Step::Restart),
+        4 => Just(Step::Read),
     ]
 }
 
@@ -214,6 +226,31 @@ struct Shop {
     /// Whether images hold only what changed, as with `binlog_row_image = MINIMAL`.
     minimal: bool,
     open: bool,
+    /// The snapshot that is under way.
+    reading: Option<Reading>,
+    /// Tables that have to be read, in reverse.
+    due: Vec<&'static str>,
+    counter: u32,
+    number: u32,
+}
+
+/// A table that is read row by row while it changes.
+struct Reading {
+    table: &'static str,
+    /// Rows up to this key have been published.
+    after: i64,
+    /// What was read and is to be published, and which transactions it saw.
+    chunk: Option<(Vec<Cells>, i64, u64)>,
+}
+
+/// Sees every transaction up to one.
+#[derive(Debug)]
+struct UpTo(u64);
+
+impl connector_api::Sight for UpTo {
+    fn sees(&self, coordinate: u64, _: &str) -> bool {
+        coordinate <= self.0
+    }
 }
 
 impl Shop {
@@ -224,26 +261,124 @@ impl Shop {
             tables: SPECS.iter().map(|spec| (spec.0, BTreeMap::new())).collect(),
             minimal: minimal && choice.remembers(),
             open: false,
+            reading: None,
+            due: Vec::new(),
+            counter: 0,
+            number: 0,
+        }
+    }
+
+    /// A shop of which nothing was seen before its tables had these contents.
+    fn begun(choice: &Choice, minimal: bool, rows: Vec<(&'static str, Cells)>) -> Self {
+        let mut shop = Self::new(choice, minimal);
+        for (table, row) in rows.into_iter().filter(|(table, _)| choice.captures(table)) {
+            let id = int(&row[0]).unwrap();
+            shop.tables.get_mut(table).unwrap().insert(id, row);
+        }
+        let order = shop.world.mapper.plan().snapshot_order();
+        let known = |name: &TableName| SPECS.iter().find(|spec| spec.0 == name.table).unwrap().0;
+        shop.due = order.iter().rev().map(known).collect();
+        shop.world.mapper.set_incomplete(&order.into_iter().collect());
+        shop.set_dirty();
+        shop
+    }
+
+    fn set_dirty(&mut self) {
+        let reading = self.reading.as_ref().map(|reading| reading.table);
+        let dirty: Vec<String> = self
+            .due
+            .iter()
+            .copied()
+            .chain(reading)
+            .map(|table| format!("public.{table}"))
+            .collect();
+        self.world.mapper.set_dirty(dirty.iter());
+    }
+
+    fn commit(&mut self) {
+        if std::mem::take(&mut self.open) {
+            self.world.commit();
+            self.counter = 0;
+        }
+    }
+
+    fn at(&mut self, used: usize) -> Synthetic<'static> {
+        let counter = self.counter;
+        self.counter += u32::try_from(used).unwrap();
+        // Transactions have the coordinates 2, 4, 6: between two of them there is room.
+        Synthetic { coordinate: self.world.next * 2 - 1, counter, at_us: 0, position: "" }
+    }
+
+    /// One step of a snapshot: begin, read, publish, or end.
+    fn read_on(&mut self) {
+        self.commit();
+        let Some(mut reading) = self.reading.take() else {
+            let Some(table) = self.due.pop() else { return };
+            self.number += 1;
+            let name = TableName::new("public", table);
+            self.world.mapper.begin_snapshot(&name, self.number);
+            self.reading = Some(Reading { table, after: 0, chunk: None });
+            return;
+        };
+        let name = TableName::new("public", reading.table);
+        if let Some((rows, last, seen)) = reading.chunk.take() {
+            let at = self.at(rows.len());
+            let mapped = self.world.read(reading.table, rows, &UpTo(seen), &at);
+            self.world.take(&mapped);
+            // What cannot be told is read once more.
+            if self.world.mapper.has_lost_track() {
+                self.world.mapper.begin_snapshot(&name, self.number);
+            } else {
+                reading.after = last;
+            }
+            self.reading = Some(reading);
+            return;
+        }
+        let rows = self.tables[reading.table].range(reading.after + 1..).take(2);
+        let rows: Vec<(i64, Cells)> = rows.map(|(id, row)| (*id, row.clone())).collect();
+        if let Some((last, _)) = rows.last() {
+            let seen = (self.world.next - 1) * 2;
+            let last = *last;
+            let rows = rows.into_iter().map(|(_, row)| row).collect();
+            reading.chunk = Some((rows, last, seen));
+            self.reading = Some(reading);
+            return;
+        }
+        self.end(&name);
+    }
+
+    fn end(&mut self, name: &TableName) {
+        loop {
+            let at = self.at(100);
+            let Some(mapped) = self.world.mapper.sweep_rows(name, &at, 100) else { break };
+            self.world.take(&mapped);
+        }
+        self.world.mapper.end_snapshot();
+        for table in self.world.mapper.completed(name) {
+            let at = self.at(100);
+            let (mapped, more) = self.world.mapper.publish_all(&table, None, 100, &at);
+            assert_eq!(more, None);
+            self.world.take(&mapped);
+        }
+        self.set_dirty();
+    }
+
+    fn finish(&mut self) {
+        self.commit();
+        while self.reading.is_some() || !self.due.is_empty() {
+            self.read_on();
         }
     }
 
     fn step(&mut self, step: Step) {
-        if matches!(step, Step::Commit | Step::Restart) {
-            if std::mem::take(&mut self.open) {
-                self.world.commit();
-            }
-            if matches!(step, Step::Restart) {
+        let captured = |table| self.choice.captures(table);
+        match step {
+            Step::Commit => self.commit(),
+            Step::Read => self.read_on(),
+            Step::Restart if self.reading.is_none() && self.due.is_empty() => {
+                self.commit();
                 self.world.restart(&[self.choice.definition()], &SPECS);
             }
-            return;
-        }
-        // The log holds only the tables that somebody maps.
-        let captured = |table| match table {
-            "product" => self.choice.product > 0,
-            "family" => self.choice.family,
-            _ => true,
-        };
-        match step {
             Step::Put(table, row) if captured(table) => self.put(table, row),
             Step::Move(table, old, new) if captured(table) => self.rename(table, old, new),
             Step::Delete(table, id) if captured(table) => self.delete(table, id),
@@ -332,6 +467,21 @@ proptest! {
         for step in steps.into_iter().chain([Step::Commit]) {
             shop.step(step);
         }
+        prop_assert_eq!(shop.folded(), choice.expected(&shop.tables));
+    }
+
+    #[test]
+    fn so_they_are_when_tables_are_read_while_they_change(
+        choice in choice(),
+        minimal in any::<bool>(),
+        rows in prop::collection::vec(row(), 0..12),
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        let mut shop = Shop::begun(&choice, minimal, rows);
+        for step in steps {
+            shop.step(step);
+        }
+        shop.finish();
         prop_assert_eq!(shop.folded(), choice.expected(&shop.tables));
     }
 }

@@ -91,7 +91,7 @@ fn null_adds_nothing_and_what_cannot_be_read_leaves_no_sum() {
 }
 
 fn synthetic(world: &World, counter: u32) -> Synthetic<'static> {
-    Synthetic { coordinate: world.next - 1, counter, at_us: 0, position: "0" }
+    Synthetic { coordinate: world.next * 2 - 1, counter, at_us: 0, position: "0" }
 }
 
 fn names(tables: &[&str]) -> BTreeSet<TableName> {
@@ -107,7 +107,7 @@ fn a_mapping_of_several_tables_is_silent_until_all_of_them_have_been_read() {
         Spec("product", &["id integer", "code text"]),
         Spec("stock", &["id integer", "product integer", "qty integer"]),
     ];
-    let mut world = World::new(&[definition.clone()], &specs);
+    let mut world = World::new(std::slice::from_ref(&definition), &specs);
     let order = world.mapper.plan().snapshot_order();
     assert_eq!(order, names(&["product", "stock"]).into_iter().collect::<Vec<_>>());
     world.mapper.set_incomplete(&names(&["product", "stock"]));

@@ -106,9 +106,27 @@ impl World {
     pub(super) fn begin(&mut self) {
         let text = self.next.to_string();
         let (txid, position) = (text.as_str(), text.as_str());
-        let coordinate = self.next;
+        let coordinate = self.next * 2;
         self.builder.begin(BeginText { coordinate, committed_at_us: 0, txid, position });
         self.next += 1;
+    }
+
+    /// Rows that were read, published now.
+    pub(super) fn read(
+        &mut self,
+        table: &str,
+        rows: Vec<Cells>,
+        sight: &dyn connector_api::Sight,
+        at: &Synthetic<'_>,
+    ) -> Mapped {
+        let mut builder = BatchBuilder::in_one_piece(&Position::new("0"));
+        std::mem::swap(&mut builder, &mut self.builder);
+        self.builder.begin(BeginText { coordinate: 0, committed_at_us: 0, txid: "", position: "" });
+        rows.into_iter().for_each(|row| self.insert(table, row));
+        self.builder.commit("0");
+        let batch = self.builder.take();
+        self.builder = builder;
+        self.mapper.chunk(&batch, sight, at)
     }
 
     fn image(&mut self, row: Cells) -> u32 {
