@@ -116,6 +116,10 @@ impl<'a> Compiler<'a> {
     pub(super) fn mapping(mut self, revision: u32) -> Result<(usize, MappingPlan), Vec<PlanError>> {
         let from = self.from;
         let lookups = self.lookups();
+        if !self.errors.is_empty() {
+            // What else is wrong may only follow from names that nobody gives now.
+            return Err(self.errors);
+        }
         self.check_rows_are_identified();
         self.check_sums();
         self.check_keys();
@@ -301,6 +305,7 @@ impl<'a> Compiler<'a> {
             if layouts[self.own].has(name) {
                 let found = format!("{name}, which is a column of {} too", self.from.table);
                 self.error(&key, found, "give it another name");
+                self.infos.retain(|info| info.name() != name);
             }
             let program = self.program(&key, value, layout, &layout.infos);
             let Some(program) = self.noted(program) else { continue };

@@ -1,3 +1,4 @@
+mod broken;
 mod chunk;
 
 use std::sync::Arc;

@@ -123,6 +123,35 @@ impl MysqlSnapshot {
         self.client.query_first(identity).await
     }
 
+    /// Something is going to be asked. Where somebody gave up before, on a connection on which no
+    /// answer to another question is still to come.
+    async fn ask(&mut self) -> Result<()> {
+        if self.is_asking {
+            *self = Self::connect(&self.config, self.server.as_deref()).await?;
+        }
+        self.is_asking = true;
+        Ok(())
+    }
+
+    /// A chunk of a table, which may be altered meanwhile.
+    async fn read(&mut self, request: &ChunkRequest<'_>) -> Result<Chunk> {
+        for _ in 0..ATTEMPTS {
+            self.plan(request.table, request.columns).await?;
+            self.was_altered = false;
+            match self.read_chunk(request).await {
+                Ok(Some(chunk)) => return Ok(chunk),
+                Ok(None) => {}
+                Err(_) if self.was_altered => {
+                    self.plan = None;
+                    let ended = self.client.query_drop("ROLLBACK").await;
+                    ended.map_err(|error| self.failed(error))?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(fault::was_altered(request.table))
+    }
+
     /// Where the log stands.
     async fn log_end(&mut self) -> Result<LogEnd> {
         let flavor = self.client.flavor();
@@ -235,11 +264,8 @@ impl MysqlSnapshot {
 impl SnapshotReader for MysqlSnapshot {
     async fn settle(&mut self, position: &Position) -> Result<()> {
         let target = LogPosition::from_position(position)?;
-        if self.is_asking {
-            *self = Self::connect(&self.config, self.server.as_deref()).await?;
-        }
         loop {
-            self.is_asking = true;
+            self.ask().await?;
             let is_settled = self.is_settled(&target).await?;
             self.is_asking = false;
             if is_settled {
@@ -253,24 +279,16 @@ impl SnapshotReader for MysqlSnapshot {
     }
 
     async fn estimated_rows(&mut self, table: &TableName) -> Result<Option<u64>> {
-        Ok(self.size(table).await?.and_then(|size| size.rows))
+        self.ask().await?;
+        let size = self.size(table).await?;
+        self.is_asking = false;
+        Ok(size.and_then(|size| size.rows))
     }
 
     async fn chunk(&mut self, request: &ChunkRequest<'_>) -> Result<Chunk> {
-        for _ in 0..ATTEMPTS {
-            self.plan(request.table, request.columns).await?;
-            self.was_altered = false;
-            match self.read_chunk(request).await {
-                Ok(Some(chunk)) => return Ok(chunk),
-                Ok(None) => {}
-                Err(_) if self.was_altered => {
-                    self.plan = None;
-                    let ended = self.client.query_drop("ROLLBACK").await;
-                    ended.map_err(|error| self.failed(error))?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Err(fault::was_altered(request.table))
+        self.ask().await?;
+        let chunk = self.read(request).await?;
+        self.is_asking = false;
+        Ok(chunk)
     }
 }

@@ -95,7 +95,7 @@ impl Expression {
 
     /// The column of this name.
     pub fn column(name: &str) -> Self {
-        let names = vec![Name { text: name.to_owned(), quoted: true }];
+        let names = vec![Name { text: name.to_owned(), quoted: false }];
         Self { root: Node::new(1, What::Column(0)), names }
     }
 

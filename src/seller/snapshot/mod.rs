@@ -20,6 +20,7 @@ use connector_api::{Chunk, Error, Fault, Result, TableName};
 use tracing::{info, warn};
 
 use due::{count, meaning_of, next_due};
+pub(super) use due::{incomplete, mark_due};
 use reading::{Found, Order, Reading};
 use sweep::After;
 

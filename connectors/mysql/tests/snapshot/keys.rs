@@ -1,4 +1,4 @@
-use connector_api::Fault;
+use connector_api::{Comparison, Condition, Fault, Literal};
 
 use super::*;
 use crate::support::shelf::{Shelf, lines};
@@ -44,6 +44,27 @@ async fn every_row_of_a_table_is_gone_through_once_whatever_its_key() {
             // The catalog is asked besides, for each chunk the same.
             assert!(taken < 40_000, "{name} of {}: {taken} steps", shop.server.version());
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_is_true_of_few_rows_does_not_make_one_chunk_go_through_all() {
+    for shop in each("a filter that is true of few rows", &[]) {
+        let rows: Vec<String> = (0..3000).map(|id| format!("({id},{},'n')", id % 1000)).collect();
+        shop.sql(&format!("insert into stock values {}; analyze table stock", rows.join(",")));
+        let mut shelf = Shelf::open(&shop).await;
+        shelf.filter = Some(Condition::Compare {
+            column: "qty".into(),
+            comparison: Comparison::Equal,
+            literal: Literal::Number("500".into()),
+        });
+        let before = steps(&shop);
+        let chunks = shelf.chunks("stock", &["id"], 10).await;
+        let taken = steps(&shop) - before;
+        let found: Vec<String> = chunks.iter().flat_map(lines).collect();
+        assert_eq!(found, ["Int(500)", "Int(1500)", "Int(2500)"]);
+        assert!((15..30).contains(&chunks.len()), "{} chunks", chunks.len());
+        assert!(taken < 20_000, "{}: {taken} steps", shop.server.version());
     }
 }
 
@@ -105,7 +126,7 @@ async fn the_key_that_mysql_generates_is_a_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_table_without_a_key_is_refused_with_its_size_and_what_to_do() {
     for shop in each("a large table without a key", &[]) {
-        let rows = vec!["(repeat('x', 10000000))"; 8].join(",");
+        let rows = ["(repeat('x', 10000000))"; 8].join(",");
         shop.sql(&format!(
             "create table heap (note longblob); insert into heap values {rows}; analyze table heap"
         ));

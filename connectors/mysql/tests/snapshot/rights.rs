@@ -97,19 +97,33 @@ async fn what_is_no_table_and_what_is_gone_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chunk_that_takes_too_long_is_cancelled_and_says_so() {
-    for shop in each("a chunk that takes too long", &[]) {
-        shop.sql(
-            "create table slow (id int primary key, qty int as (id) virtual);
-             insert into slow (id) values (1), (2)",
-        );
+async fn a_table_that_somebody_locks_is_not_waited_for_long() {
+    for shop in each("a locked table", &[]) {
         let mut shelf = Shelf::open(&shop).await;
-        let before = lines(&shelf.chunk("slow", &["qty"], None, 5).await);
-        assert_eq!(before, ["Int(1)", "Int(2)"]);
+        shelf.chunk("stock", &["qty"], None, 5).await;
         // Whoever changes the table keeps readers waiting, but not for long.
         let mut other = crate::support::OpenSession::start(&shop.config()).await;
-        other.execute("lock tables slow write").await;
-        let error = shelf.try_chunk("slow", &["qty"], None, 5).await.unwrap_err();
+        other.execute("lock tables stock write").await;
+        let error = shelf.try_chunk("stock", &["qty"], None, 5).await.unwrap_err();
         assert_eq!(*error.fault(), Fault::Transient, "{error}");
+        // A reader goes on when it could be of use again.
+        other.execute("unlock tables").await;
+        assert_eq!(lines(&shelf.chunk("stock", &["qty"], None, 5).await).len(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_read_from_the_server_whose_log_is_read() {
+    for shop in each("the server whose log is read", &[]) {
+        let connector = shop.connector();
+        let stream = crate::support::Reader::start(&connector, shop.tables(&["stock"])).await;
+        drop(connector.snapshot_reader().await.unwrap());
+        if shop.is_mariadb() {
+            shop.sql("set global server_id = 4242");
+            let error = connector.snapshot_reader().await.err().expect("another server");
+            assert!(error.to_string().contains("another server"), "{error}");
+            assert_eq!(*error.fault(), Fault::Transient);
+        }
+        stream.close().await;
     }
 }

@@ -82,17 +82,18 @@ async fn what_is_no_published_table_is_said_with_a_remedy() {
 async fn a_large_table_without_a_key_is_refused_with_its_size() {
     for shop in Shop::of_each_version("a large table without a key") {
         shop.sql("create table log (id int, note text)");
-        shop.sql("insert into log select i, repeat('x', 1000000) from generate_series(1, 60) i");
+        shop.sql("insert into log select i, 'x' from generate_series(1, 3) i");
         let mut shelf = Shelf::open(shop.config(), "log", &["id", "note"]).await;
-        let chunk = shelf.chunk(None, 5).await;
-        assert_eq!((chunk.rows.events().len(), chunk.next), (62, None));
-        shop.sql("insert into log select i, repeat('x', 1000000) from generate_series(1, 60) i");
+        let chunk = shelf.chunk(None, 2).await;
+        assert_eq!((chunk.rows.events().len(), chunk.next), (5, None));
+        shop.sql("insert into log select i, repeat('x', 10000000) from generate_series(1, 7) i");
         let error = refusal(&mut shelf).await;
         let fix = "ALTER TABLE public.log ADD PRIMARY KEY";
         assert_error(&error, "public.log has no key", Some(fix));
         assert!(error.to_string().contains("B on disk"), "{error}");
+        shop.sql("delete from log where length(note) > 1 and id > 1");
         shop.sql("alter table log add column line serial primary key");
-        assert_eq!(shelf.whole(8192).await.len(), 120);
+        assert_eq!(shelf.whole(8192).await.len(), 4);
     }
 }
 

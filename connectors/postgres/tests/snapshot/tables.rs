@@ -139,6 +139,30 @@ async fn keys_are_followed_in_the_order_of_their_index() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_chunk_follows_the_key_however_far_apart_the_rows_lie() {
+    for shop in Shop::of_each_version("plans of chunks") {
+        shop.sql(
+            "create table odd (sku uuid, lot int, qty int, primary key (sku, lot));
+             insert into odd select md5(i::text)::uuid, i % 3, i from generate_series(1, 20000) i",
+        );
+        shop.sql("analyze odd");
+        let scans =
+            |kind: &str| format!("select {kind} from pg_stat_user_tables where relname = 'odd'");
+        let before = shop.value(&scans("seq_scan::text"));
+        let mut shelf = Shelf::open(shop.config(), "odd", &["qty"]).await;
+        let qty = |qty: u32| Literal::Number(qty.to_string());
+        let (column, comparison) = ("qty".to_owned(), Comparison::Less);
+        assert_eq!(shelf.whole(4096).await.len(), 20_000);
+        shelf.filter = Some(Condition::Compare { column, comparison, literal: qty(100) });
+        assert!((99..200).contains(&shelf.whole(4096).await.len()));
+        drop(shelf);
+        // What a session has done is told when it ends, at the latest.
+        tokio::task::block_in_place(|| shop.wait_until(&scans("idx_scan >= 12")));
+        assert_eq!(shop.value(&scans("seq_scan::text")), before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wide_rows_end_a_chunk_and_many_of_them_are_not_waited_for() {
     for shop in Shop::of_each_version("wide rows in a snapshot") {
         // Narrow ones first, so that nobody expects the others.

@@ -141,7 +141,8 @@ impl Report<'_> {
         if !server.is_mariadb() && log.gtid_mode != "ON" {
             let found = format!(
                 "{}: after a failover, or once the file of the checkpoint is purged, nothing \
-                 proves that no change is missing",
+                 proves that no change is missing, and while a table is snapshotted a commit that \
+                 takes more than 50 ms from the log to its tables may be missed",
                 log.gtid_mode
             );
             self.note("gtid_mode", found, "ON", remedy::name_transactions(server));
