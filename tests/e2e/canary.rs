@@ -145,7 +145,7 @@ fn assert_folder_clean(workspace: &Workspace) {
 async fn no_customer_leaves(engine: Engine, test: &str) {
     let Some(shop) = shop(engine, test).await else { return };
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let workspace = Workspace::new(&main_file(address), &shop.seller(SELLER));
+    let workspace = Workspace::new(&main_file(address), &shop.whole_seller(SELLER));
     let first = ["--log-level", "trace", "run", "--until-current"];
     let mut run = Tailstock::start(&workspace, &first);
     assert!(run.wait(LIMIT).await.success(), "{}", run.log());

@@ -35,7 +35,7 @@ async fn a_table_is_read_when_somebody_asks(engine: Engine, test: &str) {
     shop.execute("INSERT INTO stock VALUES (1, 1), (2, 2), (3, 3)").await;
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let main = Workspace::MAIN.replace("listen = \"\"", &format!("listen = \"{address}\""));
-    let seller = shop.seller(SELLER);
+    let seller = shop.whole_seller(SELLER);
     let workspace = Workspace::new(&main, &seller);
     let table = if shop.is_mysql() {
         let start = seller.find("table = \"").unwrap() + "table = \"".len();

@@ -10,7 +10,7 @@
 //! | `batch` | [`Batch`], [`SourceEvent`], [`RowChange`] and the [`BatchBuilder`] connectors fill |
 //! | `position` | [`Position`], [`Lineage`], [`ResumePoint`]: where a log was read up to |
 //! | `connector` | the traits [`Connector`] and [`ChangeStream`], and what a [`Survey`] finds |
-//! | `snapshot` | [`SnapshotReader`]: what is in tables already, in [`Chunk`]s with a [`Fence`] each |
+//! | `snapshot` | [`SnapshotReader`]: what is in tables, in [`Chunk`]s with a [`Fence`] each |
 //! | `conformance` | what every connector must do, as scenarios against a real server |
 //! | `fault` | [`Error`] with its [`Fault`], and [`Finding`]s for the operator |
 //!

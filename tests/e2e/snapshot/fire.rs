@@ -30,10 +30,63 @@ async fn write(connection: Connection, mut random: Random, rows: u64, stop: Arc<
     }
 }
 
-async fn a_table_under_fire(engine: Engine, (test, table): (&str, &str), stock: &str) {
+/// Where the events go, and how they are read back.
+enum Output {
+    Sqlite,
+    #[cfg(feature = "kafka")]
+    Kafka(crate::support::Topics),
+}
+
+impl Output {
+    fn main_file(&self) -> String {
+        match self {
+            Output::Sqlite => Workspace::MAIN.to_owned(),
+            #[cfg(feature = "kafka")]
+            Output::Kafka(topics) => topics.main_file(""),
+        }
+    }
+
+    fn levels(&self, workspace: &Workspace) -> BTreeMap<String, Option<String>> {
+        match self {
+            Output::Sqlite => published(workspace).levels(),
+            #[cfg(feature = "kafka")]
+            Output::Kafka(topics) => topics.levels(),
+        }
+    }
+
+    fn by_key(&self, workspace: &Workspace) -> BTreeMap<String, Vec<State>> {
+        match self {
+            Output::Sqlite => published(workspace).by_key(),
+            #[cfg(feature = "kafka")]
+            Output::Kafka(topics) => crate::support::by_key(topics.events()),
+        }
+    }
+
+    /// Control records, and dead letters.
+    fn remarks(&self, workspace: &Workspace) -> (Vec<String>, u64) {
+        match self {
+            Output::Sqlite => {
+                let published = published(workspace);
+                let kinds = published.texts("SELECT kind FROM control ORDER BY seq");
+                (kinds, published.count("dlq"))
+            }
+            #[cfg(feature = "kafka")]
+            Output::Kafka(topics) => {
+                let control = topics.committed("stock.control.v1");
+                let kind = |record: &crate::support::Record| {
+                    record.json()["kind"].as_str().unwrap().to_owned()
+                };
+                let letters = topics.committed("stock.dlq.v1").len() as u64;
+                (control.iter().map(kind).collect(), letters)
+            }
+        }
+    }
+}
+
+async fn a_table_under_fire(engine: Engine, (test, stock): (&str, &str), output: Output) {
     let Some(shop) = Shop::start(engine, test).await else { return };
     let (rows, kills) = if is_full_size() { (500_000, 20) } else { (60_000, 5) };
-    shop.create("stock", table).await;
+    shop.create("stock", TABLE).await;
     for first in (0..rows).step_by(10_000) {
         let values: Vec<String> =
             (first..first + 10_000).map(|n| format!("({n}, 'S-{n}', {})", n % 97)).collect();
@@ -42,7 +95,7 @@ async fn a_table_under_fire(engine: Engine, (test, table): (&str, &str), stock: 
     let mut random = Random::from_environment(test);
     // So slow that all of the kills come while the table is read.
     let pace = format!("snapshot_rows_per_s = {}\n{stock}", rows / 8);
-    let workspace = Workspace::new(Workspace::MAIN, &shop.whole_seller(&pace));
+    let workspace = Workspace::new(&output.main_file(), &shop.whole_seller(&pace));
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
     for _ in 0..3 {
@@ -61,17 +114,16 @@ async fn a_table_under_fire(engine: Engine, (test, table): (&str, &str), stock: 
         ended.unwrap();
     }
     catch_up(&workspace).await;
-    let published = published(&workspace);
     let key = if stock == BY_ID { "id" } else { "sku" };
     let log = std::fs::read_to_string(workspace.path("log.txt")).unwrap();
-    same(&published.levels(), &held(&shop, key).await, &log);
-    assert_eq!(published.count("dlq"), 0);
-    let by_key = published.by_key();
+    same(&output.levels(&workspace), &held(&shop, key).await, &log);
+    let by_key = output.by_key(&workspace);
     if stock == BY_ID {
         by_key.iter().for_each(|(key, states)| never_back(key, states));
     }
-    let completed = "control WHERE kind = 'snapshot_completed'";
-    assert_eq!(published.count(completed), 1, "{log}");
+    let (control, dead_letters) = output.remarks(&workspace);
+    let completed = control.iter().filter(|kind| *kind == "snapshot_completed").count();
+    assert_eq!((completed, dead_letters), (1, 0), "{control:?}\n{log}");
 }
 
 /// Quantities of a row only rise, so what is published of a key that a row keeps does.
@@ -105,37 +157,55 @@ const TABLE: &str = "id bigint PRIMARY KEY, sku varchar(40) NOT NULL, qty int";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_of_postgresql_is_read_under_fire() {
     let test = "a_table_of_postgresql_is_read_under_fire";
-    a_table_under_fire(PgVersion::V15.into(), (test, TABLE), BY_ID).await;
+    a_table_under_fire(PgVersion::V15.into(), (test, BY_ID), Output::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_of_postgresql_whose_rows_are_remembered_is_read_under_fire() {
     let test = "a_table_of_postgresql_whose_rows_are_remembered_is_read_under_fire";
-    a_table_under_fire(PgVersion::V17.into(), (test, TABLE), BY_SKU).await;
+    a_table_under_fire(PgVersion::V17.into(), (test, BY_SKU), Output::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_of_mysql_with_transaction_names_is_read_under_fire() {
     let test = "a_table_of_mysql_with_transaction_names_is_read_under_fire";
-    a_table_under_fire(MysqlVersion::Mysql97.into(), (test, TABLE), BY_ID).await;
+    a_table_under_fire(MysqlVersion::Mysql97.into(), (test, BY_ID), Output::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_of_mysql_without_transaction_names_is_read_under_fire() {
     let test = "a_table_of_mysql_without_transaction_names_is_read_under_fire";
     let engine = Engine::from(MysqlVersion::Mysql97).without_gtids();
-    a_table_under_fire(engine, (test, TABLE), BY_SKU).await;
+    a_table_under_fire(engine, (test, BY_SKU), Output::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_of_mariadb_is_read_under_fire() {
     let test = "a_table_of_mariadb_is_read_under_fire";
-    a_table_under_fire(MysqlVersion::Mariadb1011.into(), (test, TABLE), BY_ID).await;
+    a_table_under_fire(MysqlVersion::Mariadb1011.into(), (test, BY_ID), Output::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_of_mariadb_without_transactions_is_read_under_fire() {
     let test = "a_table_of_mariadb_without_transactions_is_read_under_fire";
     let engine = Engine::from(MysqlVersion::Mariadb118).setting("default_storage_engine", "Aria");
-    a_table_under_fire(engine, (test, TABLE), BY_SKU).await;
+    a_table_under_fire(engine, (test, BY_SKU), Output::Sqlite).await;
+}
+
+#[cfg(feature = "kafka")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_of_postgresql_is_read_into_kafka_under_fire() {
+    let test = "a_table_of_postgresql_is_read_into_kafka_under_fire";
+    let Some(kafka) = crate::support::shared_broker(test).await else { return };
+    let output = Output::Kafka(crate::support::Topics::new(&kafka.bootstrap()));
+    a_table_under_fire(PgVersion::V15.into(), (test, BY_SKU), output).await;
+}
+
+#[cfg(feature = "kafka")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_of_mariadb_is_read_into_kafka_under_fire() {
+    let test = "a_table_of_mariadb_is_read_into_kafka_under_fire";
+    let Some(kafka) = crate::support::shared_broker(test).await else { return };
+    let output = Output::Kafka(crate::support::Topics::new(&kafka.bootstrap()));
+    a_table_under_fire(MysqlVersion::Mariadb1011.into(), (test, BY_ID), output).await;
 }

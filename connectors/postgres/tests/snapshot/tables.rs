@@ -145,10 +145,10 @@ async fn every_chunk_follows_the_key_however_far_apart_the_rows_lie() {
             "create table odd (sku uuid, lot int, qty int, primary key (sku, lot));
              insert into odd select md5(i::text)::uuid, i % 3, i from generate_series(1, 20000) i",
         );
-        shop.sql("analyze odd");
+        // As it looks to the planner where rows lie far apart.
+        shop.sql("analyze odd; alter role postgres set random_page_cost = 1000");
         let scans =
             |kind: &str| format!("select {kind} from pg_stat_user_tables where relname = 'odd'");
-        let before = shop.value(&scans("seq_scan::text"));
         let mut shelf = Shelf::open(shop.config(), "odd", &["qty"]).await;
         let qty = |qty: u32| Literal::Number(qty.to_string());
         let (column, comparison) = ("qty".to_owned(), Comparison::Less);
@@ -158,7 +158,8 @@ async fn every_chunk_follows_the_key_however_far_apart_the_rows_lie() {
         drop(shelf);
         // What a session has done is told when it ends, at the latest.
         tokio::task::block_in_place(|| shop.wait_until(&scans("idx_scan >= 12")));
-        assert_eq!(shop.value(&scans("seq_scan::text")), before);
+        // One made the index.
+        assert_eq!(shop.value(&scans("(seq_scan <= 1)::text")), "true");
     }
 }
 
