@@ -105,6 +105,7 @@ impl Mapper {
 
     /// What a change of one row means for the derived mappings.
     pub(super) fn derive(&mut self, moved: Moved, table: usize, cause: Cause) -> Derived {
+        self.link();
         let Moved { known, old, new } = moved;
         let due = self.dirty.contains(&table) || !self.tables[table].complete;
         if let Some((_, row)) = new.as_ref().filter(|_| !known) {
