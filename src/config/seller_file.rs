@@ -79,6 +79,15 @@ fn read(
     if count == blocks.len() {
         keys::check(&blocks).into_iter().for_each(|problem| root.report(problem));
     }
+    let automatic = source.as_ref().is_none_or(|source| source.snapshot.automatic);
+    for block in blocks.iter().filter(|block| !automatic && block.definition.is_derived()) {
+        root.report(Problem::at(
+            &block.places.own,
+            "lookups or sums, with snapshot = \"never\" in [source]",
+            "a source whose tables are read: before that nothing is known of the other rows",
+            "remove snapshot = \"never\", or map columns of the table itself",
+        ));
+    }
     let (definitions, places) =
         blocks.into_iter().map(|block| (block.definition, block.places)).unzip();
     root.refuse("preset", "write the mapping itself in [[stock]] blocks");

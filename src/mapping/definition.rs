@@ -129,6 +129,11 @@ impl Definition {
         needed
     }
 
+    /// Whether what it says of a key depends on several rows.
+    pub fn is_derived(&self) -> bool {
+        !self.lookups.is_empty() || !self.sum.is_empty()
+    }
+
     /// Whether it says something of the rows of this table.
     pub fn concerns(&self, table: &TableName) -> bool {
         self.table == *table || self.lookups.iter().any(|lookup| lookup.table == *table)

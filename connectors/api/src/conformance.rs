@@ -33,7 +33,7 @@
 //! | `changes` | what a change looks like |
 //! | `blocks` | large transactions come in pieces and go on in the middle |
 //! | `progress` | nothing is missing, nothing comes twice, positions and heads tell the truth |
-//! | `snapshot` | what is in tables already is read whole, and its fence tells the truth |
+//! | `snapshot` | tables are read whole, and stand to the log as their fences say |
 //! | `tail` | reads a stream into events that can be compared |
 //! | `reader` | reads a stream into lines, for what each connector proves besides |
 

@@ -96,9 +96,11 @@ impl MysqlSnapshot {
                 format!("max_statement_time = {CHUNK_SECONDS}"),
             ),
         };
-        // Text comes as it is stored, and dates that are none can be compared with.
+        // Text comes as it is stored, dates that are none can be compared with, and no default of
+        // the server cuts a read short.
         let settings = format!(
-            "SET SESSION {limit}, sql_mode = 'ALLOW_INVALID_DATES', character_set_results = NULL"
+            "SET SESSION {limit}, sql_mode = 'ALLOW_INVALID_DATES', character_set_results = NULL, \
+             autocommit = 1, sql_big_selects = 1, sql_select_limit = 18446744073709551615"
         );
         let found = reader.prepare(&settings, identity).await;
         let (found, current) = found.map_err(|error| reader.failed(error))?.unwrap_or_default();

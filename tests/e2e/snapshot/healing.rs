@@ -19,14 +19,16 @@ async fn started(engine: Engine, test: &str, stock: &str) -> Option<(Shop, Works
 }
 
 /// Changes that the log loses, and after them the levels are what the shop holds.
-async fn a_gap_is_healed(engine: Engine, test: &str, losing: &str) {
+async fn a_gap_is_healed(engine: Engine, test: &str, losing: &[&str]) {
     for (stock, key) in [(BY_ID, "id"), (BY_SKU, "sku")] {
         let Some((shop, workspace)) = started(engine.clone(), test, stock).await else { return };
         shop.execute("DELETE FROM stock WHERE id = 1").await;
         shop.execute("UPDATE stock SET qty = 20 WHERE id = 2").await;
         shop.execute("UPDATE stock SET id = 30, sku = 'cc' WHERE id = 3").await;
         shop.execute("INSERT INTO stock VALUES (4, 'd', 4)").await;
-        shop.execute(losing).await;
+        for statement in losing {
+            shop.execute(statement).await;
+        }
         catch_up(&workspace).await;
         let published = published(&workspace);
         assert_eq!(published.levels(), held(&shop, key).await);
@@ -42,14 +44,14 @@ async fn a_gap_is_healed(engine: Engine, test: &str, losing: &str) {
 
 #[tokio::test]
 async fn a_slot_that_was_dropped_is_healed() {
-    let losing = "SELECT pg_drop_replication_slot('test_acme_main')";
-    a_gap_is_healed(PgVersion::V15.into(), "a_slot_that_was_dropped_is_healed", losing).await;
+    let losing = ["SELECT pg_drop_replication_slot('test_acme_main')"];
+    a_gap_is_healed(PgVersion::V15.into(), "a_slot_that_was_dropped_is_healed", &losing).await;
 }
 
 #[tokio::test]
 async fn a_slot_that_was_moved_ahead_is_healed() {
-    let losing = "SELECT pg_replication_slot_advance('test_acme_main', pg_current_wal_lsn())";
-    a_gap_is_healed(PgVersion::V15.into(), "a_slot_that_was_moved_ahead_is_healed", losing).await;
+    let losing = ["SELECT pg_replication_slot_advance('test_acme_main', pg_current_wal_lsn())"];
+    a_gap_is_healed(PgVersion::V15.into(), "a_slot_that_was_moved_ahead_is_healed", &losing).await;
 }
 
 #[tokio::test]
@@ -68,11 +70,46 @@ async fn a_publication_that_was_without_the_table_for_a_while_is_healed() {
 
 #[tokio::test]
 async fn a_binlog_that_was_begun_anew_is_healed() {
-    let losing = "RESET MASTER";
     let test = "a_binlog_that_was_begun_anew_is_healed";
-    a_gap_is_healed(MysqlVersion::Mariadb1011.into(), test, losing).await;
-    let losing = "RESET BINARY LOGS AND GTIDS";
-    a_gap_is_healed(MysqlVersion::Mysql97.into(), test, losing).await;
+    a_gap_is_healed(MysqlVersion::Mariadb1011.into(), test, &["RESET MASTER"]).await;
+    a_gap_is_healed(MysqlVersion::Mysql97.into(), test, &["RESET BINARY LOGS AND GTIDS"]).await;
+}
+
+#[tokio::test]
+async fn a_binlog_that_was_purged_too_early_is_healed() {
+    let test = "a_binlog_that_was_purged_too_early_is_healed";
+    let losing = ["FLUSH BINARY LOGS", "PURGE BINARY LOGS BEFORE DATE_ADD(NOW(), INTERVAL 1 DAY)"];
+    for version in [MysqlVersion::Mariadb118, MysqlVersion::Mysql97] {
+        a_gap_is_healed(version.into(), test, &losing).await;
+    }
+}
+
+#[tokio::test]
+async fn a_slot_whose_log_the_server_has_removed_is_healed() {
+    let test = "a_slot_whose_log_the_server_has_removed_is_healed";
+    let engine = Engine::from(PgVersion::V15)
+        .setting("max_slot_wal_keep_size", "1MB")
+        .setting("min_wal_size", "32MB");
+    let next = "INSERT INTO stock SELECT max(id) + 1, 'n' || max(id), 7 FROM stock";
+    let switch = "SELECT pg_switch_wal()";
+    let losing = [next, switch, next, switch, next, switch, next, switch, "CHECKPOINT"];
+    a_gap_is_healed(engine, test, &losing).await;
+}
+
+#[tokio::test]
+async fn a_change_that_was_logged_as_text_is_healed() {
+    for version in [MysqlVersion::Mariadb105, MysqlVersion::Mysql97] {
+        let test = "a_change_that_was_logged_as_text_is_healed";
+        let Some((shop, workspace)) = started(version.into(), test, BY_SKU).await else { return };
+        shop.execute("SET SESSION binlog_format = 'STATEMENT'").await;
+        shop.execute("UPDATE stock SET qty = qty + 100 WHERE id < 3").await;
+        shop.execute("DELETE FROM stock WHERE id = 3").await;
+        catch_up(&workspace).await;
+        let published = published(&workspace);
+        assert_eq!(published.levels(), held(&shop, "sku").await);
+        let checkpoint = published.texts("SELECT value FROM checkpoints").pop().unwrap();
+        assert!(checkpoint.contains(r#""dirty_tables":{}"#), "{checkpoint}");
+    }
 }
 
 #[tokio::test]
@@ -128,4 +165,72 @@ async fn a_table_that_is_added_is_read_alone_and_one_that_is_left_out_goes() {
     std::fs::write(workspace.path("sellers/shop.toml"), shop.whole_seller(shelf)).unwrap();
     catch_up(&workspace).await;
     assert_eq!(keys(&workspace), ["acme/main/7/shelf"]);
+}
+
+/// Another MySQL with the same rows in its table.
+async fn twin(shop: &Shop, test: &str) -> Option<Shop> {
+    let twin = Shop::start(MysqlVersion::Mysql97, test).await?;
+    twin.create("stock", TABLE).await;
+    for row in shop.rows("SELECT id, sku, qty FROM stock").await {
+        let [id, sku, qty] = &row[..] else { panic!("three columns") };
+        let (id, sku, qty) = (id.as_ref().unwrap(), sku.as_ref().unwrap(), qty.as_ref().unwrap());
+        twin.execute(&format!("INSERT INTO stock VALUES ({id}, '{sku}', {qty})")).await;
+    }
+    twin.execute("RESET BINARY LOGS AND GTIDS").await;
+    Some(twin)
+}
+
+#[tokio::test]
+async fn a_promoted_replica_that_has_all_that_was_read_is_followed_without_a_gap() {
+    let test = "a_promoted_replica_that_has_all_that_was_read";
+    let engine = Engine::from(MysqlVersion::Mysql97);
+    let Some((shop, workspace)) = started(engine, test, BY_SKU).await else { return };
+    let Some(replica) = twin(&shop, test).await else { return };
+    let executed = shop.text("SELECT REPLACE(@@gtid_executed, '\n', '')").await;
+    replica.execute(&format!("SET GLOBAL gtid_purged = '{executed}'")).await;
+    let source = format!(
+        "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {}, \
+         SOURCE_USER = 'root', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1",
+        shop.port()
+    );
+    replica.execute(&source).await;
+    replica.execute("START REPLICA").await;
+    shop.execute("UPDATE stock SET qty = 10 WHERE id = 1").await;
+    catch_up(&workspace).await;
+    // Not read before the source is gone.
+    shop.execute("DELETE FROM stock WHERE id = 2").await;
+    shop.execute("INSERT INTO stock VALUES (4, 'd', 4)").await;
+    let executed = shop.text("SELECT REPLACE(@@gtid_executed, '\n', '')").await;
+    let wait = format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{executed}', 20)");
+    assert_eq!(replica.text(&wait).await, "0", "the replica does not catch up");
+    replica.execute("STOP REPLICA").await;
+    replica.execute("UPDATE stock SET qty = 30 WHERE id = 3").await;
+    let seller = replica.whole_seller(BY_SKU);
+    std::fs::write(workspace.path("sellers/shop.toml"), seller).unwrap();
+    catch_up(&workspace).await;
+    let published = published(&workspace);
+    assert_eq!(published.levels(), held(&replica, "sku").await);
+    let kinds = published.texts("SELECT kind FROM control ORDER BY seq");
+    assert_eq!(kinds, ["snapshot_started", "snapshot_completed", "epoch_bumped"]);
+    // Three rows at first, one change of each, each once.
+    assert_eq!(published.count("events"), 7);
+    published.by_key();
+}
+
+#[tokio::test]
+async fn another_server_that_lacks_what_was_read_is_a_gap_and_healed() {
+    let test = "another_server_that_lacks_what_was_read";
+    let engine = Engine::from(MysqlVersion::Mysql97);
+    let Some((shop, workspace)) = started(engine, test, BY_ID).await else { return };
+    let Some(other) = twin(&shop, test).await else { return };
+    shop.execute("UPDATE stock SET qty = 10 WHERE id = 1").await;
+    catch_up(&workspace).await;
+    other.execute("DELETE FROM stock WHERE id = 3").await;
+    let seller = other.whole_seller(BY_ID);
+    std::fs::write(workspace.path("sellers/shop.toml"), seller).unwrap();
+    catch_up(&workspace).await;
+    let published = published(&workspace);
+    assert_eq!(published.levels(), held(&other, "id").await, "the other's truth");
+    assert_eq!(published.count("control WHERE kind = 'gap'"), 1);
+    published.by_key();
 }

@@ -218,3 +218,32 @@ async fn what_is_in_the_log_and_waits_for_a_replica_is_not_seen_and_waited_for()
         stream.close().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_written_nothing_since_its_start_is_read_and_settles() {
+    let test = "nothing since its start";
+    for version in all_mysql_versions() {
+        let options = MysqlOptions::default().controlled();
+        let Some(shop) = Shop::start_with(version, &options, test) else { continue };
+        shop.sql("insert into stock values (1, 1, 'a')");
+        shop.server.stop().unwrap();
+        shop.server.start_again().unwrap();
+        let mut stream = shop.stream(&["stock"]).await;
+        for purge in [false, true] {
+            if purge {
+                shop.sql("flush binary logs");
+                let logs = shop.server.query("show binary logs").unwrap();
+                let last = logs.last().unwrap()[0].clone().unwrap();
+                shop.sql(&format!("purge binary logs to '{last}'"));
+            }
+            let mut shelf = Shelf::open(&shop).await;
+            let chunk = shelf.chunk("stock", &["id"], None, 10).await;
+            assert_eq!(lines(&chunk), ["Int(1)"], "{version} {:?}", chunk.fence);
+            follow(&shop, &mut stream, &chunk.fence.high).await;
+            let end = shop.connector().survey(&shop.tables(&["stock"]), None).await.unwrap().head;
+            follow(&shop, &mut stream, &end).await;
+            shelf.settle(&stream.point.position).await;
+        }
+        stream.close().await;
+    }
+}

@@ -124,6 +124,37 @@ async fn the_key_that_mysql_generates_is_a_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_engine_gives_every_row_once_whatever_the_server_is_set_to() {
+    let settings = [
+        ("autocommit", "0"),
+        ("sql_mode", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH"),
+        ("init_connect", "SET sql_select_limit = 3, sql_big_selects = 0"),
+    ];
+    for shop in each("every engine", &settings) {
+        let partitions = "partition by hash (a) partitions 4";
+        let mut tables = vec![
+            ("held", "primary key (a)", "engine = MEMORY", ""),
+            ("sheet", "key (a)", "engine = MyISAM", ""),
+            ("parts", "primary key (a)", "engine = InnoDB", partitions),
+        ];
+        if shop.is_mariadb() {
+            tables.push(("air", "primary key (a)", "engine = Aria", ""));
+        }
+        for (name, key, engine, rest) in tables {
+            shop.sql(&format!("create table {name} (a int, c char(9), {key}) {engine} {rest}"));
+            let rows: Vec<String> = (0..50).map(|nth| format!("({nth}, 'n{nth}')")).collect();
+            shop.sql(&format!("insert into {name} values {}; commit", rows.join(",")));
+            let mut shelf = Shelf::open(&shop).await;
+            let mut found = shelf.rows(name, &["a", "c"], 7).await;
+            found.sort();
+            found.dedup();
+            assert_eq!(found.len(), 50, "{name} of {}", shop.server.version());
+            assert_eq!(found[0], "Int(0) Text(\"n0\")");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_large_table_without_a_key_is_refused_with_its_size_and_what_to_do() {
     for shop in each("a large table without a key", &[]) {
         let rows = ["(repeat('x', 10000000))"; 8].join(",");

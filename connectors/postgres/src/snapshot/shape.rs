@@ -224,8 +224,8 @@ impl Shape {
 /// SQL: a text of table `c` that changes with everything a [`Shape`] is made of.
 pub(super) fn mark(publication: &str) -> String {
     format!(
-        "concat_ws(' ', c.oid, c.xmin, c.relfilenode, (SELECT string_agg(p.relid || ':' || l.xmin, \
-         ' ' ORDER BY p.relid) \
+        "concat_ws(' ', c.oid, c.xmin, c.relfilenode, \
+         (SELECT string_agg(l.oid || ':' || l.xmin, ' ' ORDER BY l.oid) \
          FROM pg_partition_tree(c.oid) p JOIN pg_class l ON l.oid = p.relid), \
          (SELECT string_agg(a.attnum || ':' || a.xmin, ' ' \
          ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0), \

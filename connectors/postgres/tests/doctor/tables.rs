@@ -1,3 +1,5 @@
+use connector_api::{Connector as _, Finding};
+use connector_postgres::{PostgresConfig, PostgresConnector};
 use testbed::PgVersion;
 
 use super::{blockers, capture, mend, sql};
@@ -208,5 +210,40 @@ async fn a_generated_column_is_captured_where_the_log_has_it() {
             mend(&shop.server, &found);
             assert_eq!(blockers(&shop.config(), &wanted).await, []);
         }
+    }
+}
+
+/// What is said of reading `stock` as it is.
+async fn of_snapshots(config: &PostgresConfig) -> Vec<Finding> {
+    let connector = PostgresConnector::new(config.clone());
+    let survey = connector.survey(&capture(&[("stock", &["qty"])]), None).await.unwrap();
+    let said = survey.findings.into_iter();
+    said.filter(|finding| finding.check == "snapshot of public.stock").collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_cannot_be_read_as_it_is_is_told_with_a_remedy_that_helps() {
+    for shop in Shop::of_each_version("rights to read a table") {
+        shop.sql(
+            "create role \"Reader\" login replication; revoke all on schema public from public",
+        );
+        let config = PostgresConfig { user: "Reader".to_owned(), ..shop.config() };
+        let found = of_snapshots(&config).await;
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert_eq!(found[0].found, "cannot be taken: \"Reader\" may not read id, qty");
+        mend(&shop.server, &found);
+        assert_eq!(of_snapshots(&config).await, []);
+        shop.sql("alter table stock enable row level security");
+        let found = of_snapshots(&config).await;
+        assert_eq!(found.len(), 1, "{found:#?}");
+        mend(&shop.server, &found);
+        assert_eq!(of_snapshots(&config).await, []);
+        shop.sql(
+            "alter table stock replica identity full; alter table stock drop constraint stock_pkey",
+        );
+        let found = of_snapshots(&config).await;
+        assert_eq!(found.len(), 1, "{found:#?}");
+        shop.sql("alter table stock alter qty set not null; create unique index on stock (qty)");
+        assert_eq!(of_snapshots(&config).await, []);
     }
 }
