@@ -1,3 +1,5 @@
+use connector_transport::Connections;
+
 use super::Secret;
 use super::kind::{Family, SourceKind};
 use super::main_file::checked_name;
@@ -19,9 +21,15 @@ pub struct SourceConfig {
     pub password: Option<Secret>,
     /// Whether and how fast its tables are read.
     pub snapshot: SnapshotConfig,
+    /// How many connections there may be to it at once: what reads the log, what reads tables,
+    /// and what asks. Clones count together.
+    pub connections: Connections,
     /// Where `url` stands, for messages.
     pub place: Place,
 }
+
+/// See [`SourceConfig::connections`].
+const CONNECTIONS: usize = 3;
 
 /// Whether and how fast the tables of a source are read, besides its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +75,7 @@ impl SourceConfig {
             url,
             password: password.map(Secret::new),
             snapshot: SnapshotConfig::default(),
+            connections: Connections::at_most(CONNECTIONS),
             place: Place { file: "--url".into(), line: None, key: String::new() },
         }
     }
@@ -153,6 +162,7 @@ pub(super) fn read(section: Section<'_>, outside: &Outside<'_>) -> Option<Source
         url: address.url,
         password: password.or(address.password),
         snapshot,
+        connections: Connections::at_most(CONNECTIONS),
         place: address.place,
     });
     if let Some((source, family)) = source.as_ref().zip(family) {

@@ -49,6 +49,7 @@ pub fn connect(source: &SourceConfig, keep: &Keep) -> Result<Arc<dyn Connector>>
             let mut config = postgres(source, keep, publication, slot.as_deref())?;
             config.password = password(source).or(config.password);
             config.installation = installation(keep);
+            config.connections = source.connections.clone();
             Ok(Arc::new(PostgresConnector::new(config)))
         }
         SourceKind::Mysql { server_id, first_file } => {
@@ -56,6 +57,7 @@ pub fn connect(source: &SourceConfig, keep: &Keep) -> Result<Arc<dyn Connector>>
             config.first_file = first_file.as_deref().map(log_file).transpose()?;
             config.password = password(source).or(config.password);
             config.installation = installation(keep);
+            config.connections = source.connections.clone();
             Ok(Arc::new(MysqlConnector::new(config)))
         }
     }

@@ -1,6 +1,7 @@
 //! Promises proved on real servers, one file for each kind of disruption.
 
 mod canary;
+mod connections;
 mod detach;
 mod documented;
 mod gaps;

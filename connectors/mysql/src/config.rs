@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use connector_transport::{BadUrl, Host};
-use connector_transport::{Check, TlsSettings, Words};
+use connector_transport::{Check, Connections, TlsSettings, Words};
 
 use crate::position::LogFile;
 
@@ -76,6 +76,8 @@ pub struct MysqlConfig {
     pub installation: Option<String>,
     /// The file with which a stream without a checkpoint begins; the end of the log when not given.
     pub first_file: Option<LogFile>,
+    /// How many connections there may be at once.
+    pub connections: Connections,
 }
 
 impl fmt::Debug for MysqlConfig {

@@ -74,9 +74,11 @@ async fn first_of<C: Connection>(config: &MysqlConfig) -> Result<C> {
 
 impl Connection for Session {
     async fn connect_to(host: &Host, config: &MysqlConfig) -> Result<Self> {
-        let wire = Wire::connect(host)
+        let place = config.connections.enter(config.connect_timeout / 2).await?;
+        let mut wire = Wire::connect(host)
             .await
             .map_err(|error| Error::transient(format!("{host} cannot be reached: {error}")))?;
+        wire.hold(place);
         let mut channel = Channel::new(wire, host.clone());
         let greeting = greet(&mut channel, config).await?;
         let mut capabilities = login::CAPABILITIES & greeting.capabilities;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use connector_transport::{Check, TlsSettings, Words};
+use connector_transport::{Check, Connections, TlsSettings, Words};
 
 pub use connector_transport::BadUrl;
 
@@ -127,6 +127,8 @@ pub struct PostgresConfig {
     /// at a time: a connection with this mark that still holds the slot is of a predecessor, which
     /// the sink has shut out, and is ended. `None` ends nobody's.
     pub installation: Option<String>,
+    /// How many connections there may be at once.
+    pub connections: Connections,
 }
 
 impl fmt::Debug for PostgresConfig {

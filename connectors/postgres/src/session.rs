@@ -136,9 +136,11 @@ impl Session {
     ) -> Result<Self> {
         let tls = config.tls_to(host);
         let host = host.place();
+        let place = config.connections.enter(config.connect_timeout / 2).await?;
         let mut wire = Wire::connect(&host)
             .await
             .map_err(|error| Error::transient(format!("{host} cannot be reached: {error}")))?;
+        wire.hold(place);
         if let Some(tls) = tls {
             let tls = client_config(&tls)?;
             ask_for_tls(&mut wire, &host).await?;

@@ -2,6 +2,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `connections` | how many there may be |
 //! | `host` | where a server listens |
 //! | `socket` | reading bytes without being woken for each of them |
 //! | `wire` | bytes in both directions, in the clear or under TLS |
@@ -12,6 +13,7 @@
 //! | `url` | where a database is, as people write it |
 
 mod backlog;
+mod connections;
 mod host;
 mod read_buffer;
 mod socket;
@@ -22,6 +24,7 @@ mod verify;
 mod wire;
 
 pub use backlog::Backlog;
+pub use connections::{Connections, Place};
 pub use host::Host;
 pub use read_buffer::ReadBuffer;
 pub use socket::Socket;

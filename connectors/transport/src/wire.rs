@@ -7,6 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::connections::Place;
 use crate::host::Host;
 use crate::socket::Socket;
 use crate::tls::{self, Words};
@@ -29,6 +30,8 @@ pub struct Wire {
     tls: Option<Box<Tls>>,
     /// To be sent, before encryption.
     outgoing: Vec<u8>,
+    /// Kept as long as the connection.
+    place: Option<Place>,
 }
 
 /// The library takes at most 4 KiB from a socket at a time; the buffer before it takes what is
@@ -68,7 +71,12 @@ impl Wire {
             }
             Host::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),
         };
-        Ok(Self { socket, tls: None, outgoing: Vec::new() })
+        Ok(Self { socket, tls: None, outgoing: Vec::new(), place: None })
+    }
+
+    /// Takes the place that the connection has among those of its source.
+    pub fn hold(&mut self, place: Place) {
+        self.place = Some(place);
     }
 
     /// Puts TLS under what follows.

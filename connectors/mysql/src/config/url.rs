@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use connector_transport::{BadUrl, Family, decode};
+use connector_transport::{BadUrl, Connections, Family, decode};
 
 use super::{Host, MysqlConfig, SslMode, Tls};
 
@@ -45,6 +45,7 @@ impl MysqlConfig {
             heartbeat: parameters.heartbeat,
             server_id,
             installation: None,
+            connections: Connections::default(),
             first_file: None,
         })
     }

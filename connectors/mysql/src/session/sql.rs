@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use connector_api::{Error, Fault, Result};
 use connector_transport::{
-    Check, Host, TlsSettings, Wire, client_config, handshake_error, is_tls, not_offered,
+    Check, Host, Place, TlsSettings, Wire, client_config, handshake_error, is_tls, not_offered,
 };
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{
@@ -33,6 +33,7 @@ pub struct SqlClient {
     connection: Conn,
     flavor: Flavor,
     version: String,
+    _place: Place,
 }
 
 impl fmt::Debug for SqlClient {
@@ -83,6 +84,7 @@ impl DerefMut for SqlClient {
 
 impl Connection for SqlClient {
     async fn connect_to(host: &Host, config: &MysqlConfig) -> Result<Self> {
+        let place = config.connections.enter(config.connect_timeout / 2).await?;
         let tls = config.tls_to(host);
         // Tells what is wrong with the files before anybody is asked.
         let ssl = tls.as_ref().map(|tls| client_config(tls).and_then(|_| ssl(tls))).transpose()?;
@@ -111,7 +113,7 @@ impl Connection for SqlClient {
         };
         connection.query_drop(limit).await.map_err(failed)?;
         let flavor = if is_mariadb { Flavor::MariaDb } else { Flavor::MySql };
-        Ok(Self { connection, flavor, version })
+        Ok(Self { connection, flavor, version, _place: place })
     }
 }
 

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use connector_transport::{BadUrl, Family, decode};
+use connector_transport::{BadUrl, Connections, Family, decode};
 
 use super::{Host, PostgresConfig, Role, Slot, SslMode, Tls};
 
@@ -38,6 +38,7 @@ impl PostgresConfig {
             tls: parameters.tls,
             application_name: parameters.application_name,
             installation: None,
+            connections: Connections::default(),
             connect_timeout: parameters.connect_timeout,
             silence_limit: Duration::from_secs(300),
             publication: publication.to_owned(),

@@ -2,7 +2,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use connector_api::{Error, Result};
-use connector_transport::{client_config, handshake_error, is_tls, not_offered};
+use connector_transport::{Place, client_config, handshake_error, is_tls, not_offered};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode as SqlSslMode;
 use tokio_postgres::{Client, NoTls};
@@ -19,6 +19,7 @@ pub(crate) struct SqlClient {
     /// Gone when closed.
     client: Option<Client>,
     connection: JoinHandle<()>,
+    _place: Place,
 }
 
 impl SqlClient {
@@ -51,6 +52,7 @@ impl Connection for SqlClient {
             Host::Unix(folder, port) => settings.host_path(folder).port(*port),
         };
         let failed = |error| explain(error, host, config);
+        let place = config.connections.enter(config.connect_timeout / 2).await?;
         let (client, connection) = match config.tls_to(host) {
             None => {
                 settings.ssl_mode(SqlSslMode::Disable);
@@ -64,7 +66,7 @@ impl Connection for SqlClient {
                 (client, tokio::spawn(async { drop(connection.await) }))
             }
         };
-        let client = Self { client: Some(client), connection };
+        let client = Self { client: Some(client), connection, _place: place };
         if config.target != Role::Any {
             let row = client.query_one(IS_STANDBY, &[]).await.map_err(failed)?;
             check_role(host, config.target, row.get(0))?;
