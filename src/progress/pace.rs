@@ -44,7 +44,8 @@ impl Pace {
         let most = self.rows_per_s.map_or(MOST_ROWS, |limit| MOST_ROWS.min(limit.max(1)));
         if took > GOAL {
             self.rows = (self.rows / 2).max(FIRST_ROWS.min(most));
-        } else if took < GOAL / 2 && rows >= self.rows {
+        } else if took < GOAL / 2 {
+            // However few rows came: a filter may have left out the others.
             self.rows = (self.rows * 2).min(most);
         }
         wanted.min(LONGEST_PAUSE).max(capped)
