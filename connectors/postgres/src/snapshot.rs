@@ -2,21 +2,21 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `channel` | the connection: simple queries, and tables that are copied out |
+//! | `channel` | the connection: simple queries, several in one question |
+//! | `row` | one row of an answer |
 //! | `shape` | what of a table is read, by which key, and whether this role may |
 //! | `query` | the query of one chunk |
 //! | `filter` | conditions as SQL |
-//! | `copied` | rows in the text format of COPY |
 //! | `intake` | rows into a batch, up to the chunk's bounds |
 //! | `chunk` | one read: its snapshot, its rows, its place in the log |
 //! | `sight` | which transactions a snapshot sees |
 
 mod channel;
 mod chunk;
-mod copied;
 mod filter;
 mod intake;
 mod query;
+mod row;
 mod shape;
 mod sight;
 

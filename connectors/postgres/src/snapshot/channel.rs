@@ -4,6 +4,7 @@ use std::time::Duration;
 use connector_api::{Error, Result};
 use connector_transport::{Host, ReadBuffer, Wire};
 
+use super::row::Row;
 use crate::config::PostgresConfig;
 use crate::session::{ServerMessage, Session};
 
@@ -13,8 +14,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// The longest message a server can send: its own limit for one allocation.
 const LONGEST: usize = 1 << 30;
 
-/// A connection that answers simple queries, several of them in one question, and copies tables
-/// out. Whatever it returns lies in its own buffer.
+/// A connection that answers simple queries, several of them in one question. Whatever it returns
+/// lies in its own buffer.
 #[derive(Debug)]
 pub(super) struct Channel {
     wire: Wire,
@@ -30,9 +31,9 @@ pub(super) struct Channel {
 #[derive(Debug)]
 pub(super) enum Answer<'a> {
     /// A row of a query.
-    Row(Vec<Option<&'a str>>),
-    /// A row of a table that is copied out.
-    Copied(&'a [u8]),
+    Row(Row<'a>),
+    /// One of the queries is answered.
+    Done,
     /// The server could not do it, nor what followed in the same question.
     Failed(ServerMessage),
     /// Everything is answered.
@@ -72,7 +73,7 @@ impl Channel {
             self.buffer.consume(std::mem::take(&mut self.given));
             let size = self.frame().await?;
             self.given = size;
-            let wanted = matches!(self.buffer.filled()[0], b'D' | b'd' | b'E' | b'Z');
+            let wanted = matches!(self.buffer.filled()[0], b'D' | b'C' | b'E' | b'Z');
             if wanted {
                 break;
             }
@@ -81,8 +82,8 @@ impl Channel {
         let frame = &self.buffer.filled()[..self.given];
         let body = &frame[5..];
         match frame[0] {
-            b'D' => row(body).map(Answer::Row).ok_or_else(|| malformed(&self.host)),
-            b'd' => Ok(Answer::Copied(body)),
+            b'D' => Row::read(body).map(Answer::Row).ok_or_else(|| malformed(&self.host)),
+            b'C' => Ok(Answer::Done),
             b'E' => Ok(Answer::Failed(ServerMessage::parse(body))),
             _ => Ok(Answer::Ready),
         }
@@ -98,13 +99,19 @@ impl Channel {
         loop {
             match self.answer().await? {
                 Answer::Row(row) => {
-                    rows.push(row.into_iter().map(|cell| cell.map(str::to_owned)).collect());
+                    let texts = row.texts().map(|texts| {
+                        texts.into_iter().map(|cell| cell.map(str::to_owned)).collect()
+                    });
+                    rows.push(texts);
                 }
-                Answer::Copied(_) => {}
+                Answer::Done => {}
                 Answer::Failed(message) => failed = Some(message),
-                Answer::Ready => return Ok(failed.map_or(Ok(rows), Err)),
+                Answer::Ready => break,
             }
         }
+        let rows: Option<Vec<_>> = rows.into_iter().collect();
+        let rows = rows.ok_or_else(|| malformed(&self.host))?;
+        Ok(failed.map_or(Ok(rows), Err))
     }
 
     /// Waits until a whole message lies at the beginning of the buffer; its size.
@@ -167,48 +174,6 @@ impl Drop for Channel {
     }
 }
 
-/// The columns of a DataRow message, which all are text.
-fn row(body: &[u8]) -> Option<Vec<Option<&str>>> {
-    let (count, mut rest) = body.split_first_chunk::<2>()?;
-    let mut columns = Vec::new();
-    for _ in 0..u16::from_be_bytes(*count) {
-        let (len, behind) = rest.split_first_chunk::<4>()?;
-        rest = behind;
-        // -1 stands for NULL.
-        let Ok(len) = usize::try_from(i32::from_be_bytes(*len)) else {
-            columns.push(None);
-            continue;
-        };
-        let (text, behind) = rest.split_at_checked(len)?;
-        rest = behind;
-        columns.push(Some(std::str::from_utf8(text).ok()?));
-    }
-    rest.is_empty().then_some(columns)
-}
-
 fn malformed(host: &Host) -> Error {
     Error::definite(format!("{host} sent a row that is none"))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_row_is_read_with_its_nulls() {
-        let body = b"\x00\x03\x00\x00\x00\x02ab\xff\xff\xff\xff\x00\x00\x00\x00";
-        assert_eq!(row(body), Some(vec![Some("ab"), None, Some("")]));
-        assert_eq!(row(b"\x00\x01\x00\x00\x00\x02a"), None);
-        assert_eq!(row(b"\x00\x00x"), None);
-        assert_eq!(row(b"\x00\x01\x00\x00\x00\x01\xff"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_a_row_or_none(body in any::<Vec<u8>>()) {
-            let _ = row(&body);
-        }
-    }
 }

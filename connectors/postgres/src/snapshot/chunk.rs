@@ -6,6 +6,7 @@ use connector_api::{CHUNK_BYTES, Chunk, ChunkRequest, Error, Fence, Result, Tabl
 use super::channel::{Answer, Channel};
 use super::intake::{Intake, Next, key_of};
 use super::query::Query;
+use super::row::Row;
 use super::shape::{self, Shape};
 use super::sight::Snapshot;
 use super::{GROWTH, Server, TableReader};
@@ -106,13 +107,13 @@ impl TableReader {
     /// empty: its mark tells.
     fn question(&self, table: &TableName, shape: &Shape, query: &Query) -> String {
         let marked = self.marked(table);
-        let copy =
-            if shape.has_rows { format!("COPY ({}) TO STDOUT;", query.sql) } else { String::new() };
+        // No rows are rows too: the answer always has the same parts.
+        let rows = if shape.has_rows { &*query.sql } else { "SELECT WHERE false" };
         format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
              SELECT pg_current_snapshot(), {WRITTEN}, pg_is_in_recovery(),
                  (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, {marked};
-             {copy}
+             {rows};
              COMMIT;
              SELECT {FLUSHED}, {marked}"
         )
@@ -127,16 +128,16 @@ impl TableReader {
     async fn answers<'a>(&mut self, shape: &'a Shape, query: &Query) -> Result<Answers<'a>> {
         let (mut opening, mut intake, mut last): (Option<Opening>, Option<Intake<'a>>, _) =
             (None, None, None);
-        let mut ending = Ending::Done;
+        let (mut answered, mut ending) = (0, Ending::Done);
         loop {
             match self.channel.answer().await? {
-                Answer::Row(row) if opening.is_none() => {
-                    let read = Opening::read(&row, &self.server)?;
+                // Behind BEGIN.
+                Answer::Row(row) if answered == 1 => {
+                    let read = Opening::read(&texts(row)?, &self.server)?;
                     intake = Some(Intake::new(shape, query, read.written, read.at_us));
                     opening = Some(read);
                 }
-                Answer::Row(row) => last = Some(flushed_and_mark(&row)?),
-                Answer::Copied(row) => {
+                Answer::Row(row) if answered == 2 => {
                     let next = intake.as_mut().map_or(Ok(Next::Go), |intake| intake.take(row))?;
                     match next {
                         Next::Go => {}
@@ -144,6 +145,8 @@ impl TableReader {
                         Next::TooMuch => return Ok((opening, intake, None, Ending::TooMuch)),
                     }
                 }
+                Answer::Row(row) => last = Some(flushed_and_mark(&texts(row)?)?),
+                Answer::Done => answered += 1,
                 Answer::Failed(said) => ending = Ending::Failed(said),
                 Answer::Ready => return Ok((opening, intake, last, ending)),
             }
@@ -224,6 +227,10 @@ impl Opening {
         };
         opening().ok_or_else(|| Error::definite("the server does not say what it reads"))
     }
+}
+
+fn texts(row: Row<'_>) -> Result<Vec<Option<&str>>> {
+    row.texts().ok_or_else(|| Error::definite("the server sent a row that is none"))
 }
 
 fn flushed_and_mark(row: &[Option<&str>]) -> Result<(Lsn, Option<String>)> {

@@ -4,8 +4,8 @@ use connector_api::{
     Batch, BatchBuilder, BeginText, CHUNK_BYTES, Cell, Cursor, Error, KEYLESS_BYTES, Op, Result,
 };
 
-use super::copied;
 use super::query::Query;
+use super::row::Row;
 use super::shape::{KeyColumn, Shape};
 use crate::position::Lsn;
 
@@ -64,39 +64,41 @@ impl<'a> Intake<'a> {
         }
     }
 
-    pub(super) fn take(&mut self, row: &[u8]) -> Result<Next> {
+    pub(super) fn take(&mut self, row: Row<'_>) -> Result<Next> {
         if self.is_cut {
-            self.passed_over += row.len();
+            self.passed_over += row.bytes();
             return Ok(if self.passed_over > REST { Next::Leave } else { Next::Go });
         }
         self.came += 1;
-        self.bytes += row.len();
-        let wanted = !(self.marks && row.ends_with(b"\tf\n"));
+        self.bytes += row.bytes();
+        let wanted = !(self.marks && row.ends_in_false());
         self.push(row, wanted)?;
         if self.shape.key.is_empty() {
-            let held = self.bytes + self.came as usize * self.shape.read.len() * size_of::<Cell>();
+            let cells = self.came as usize * (1 + self.shape.read.len());
+            let held = self.bytes + cells * size_of::<Cell>();
             return Ok(if held > KEYLESS_BYTES { Next::TooMuch } else { Next::Go });
         }
         self.is_cut = self.bytes >= CHUNK_BYTES;
         Ok(Next::Go)
     }
 
-    fn push(&mut self, row: &[u8], wanted: bool) -> Result<()> {
+    fn push(&mut self, mut row: Row<'_>, wanted: bool) -> Result<()> {
         let image = wanted.then(|| self.builder.image());
-        let mut columns = copied::columns(row);
         for (place, read) in self.shape.read.iter().enumerate() {
-            let column = columns.next().ok_or_else(|| self.malformed())?;
+            let column = row.column().ok_or_else(|| self.malformed())?;
             if let Some(key) = self.shape.key.iter().position(|key| key.place == place) {
-                remember(&mut self.last_key[key], column.as_deref());
+                remember(&mut self.last_key[key], column);
             }
             match (read.reading.filter(|_| wanted), column) {
-                (Some(reading), Some(raw)) => reading.push(&raw, &mut self.builder),
+                (Some(reading), Some(raw)) => reading.push(raw, &mut self.builder),
                 (Some(_), None) => self.builder.push(Cell::Null),
                 (None, _) => {}
             }
         }
-        let rest = if self.marks { 1 } else { usize::from(self.shape.read.is_empty()) };
-        if columns.count() != rest {
+        if self.marks {
+            row.column().ok_or_else(|| self.malformed())?;
+        }
+        if !row.is_over() {
             return Err(self.malformed());
         }
         if let Some(image) = image {

@@ -13,10 +13,11 @@ fn qualified(table: &TableName) -> String {
     format!("{}.{}", quoted(&table.schema), quoted(&table.table))
 }
 
-/// What is copied out for one chunk.
+/// What is asked for one chunk. A plain query: the server's statistics of queries count it as one
+/// whatever its literals, which they do not for COPY before 16.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Query {
-    /// The query inside `COPY (...) TO STDOUT`.
+    /// The query.
     pub(super) sql: String,
     /// Whether each row ends in a column that says whether it is wanted.
     pub(super) marks: bool,

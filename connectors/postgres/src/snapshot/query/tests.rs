@@ -52,7 +52,7 @@ fn a_chunk_begins_behind_the_last_key() {
 }
 
 #[test]
-fn a_table_without_a_key_is_copied_as_it_is() {
+fn a_table_without_a_key_is_read_as_it_is() {
     let mut shape = shape(Vec::new());
     shape.published = Some("(a > 0)".to_owned());
     shape.partitioned = true;
