@@ -437,6 +437,12 @@ impl Shop {
         if rows.contains_key(&new) || (table == "product" && self.choice.product == 3) {
             return;
         }
+        // Of a row that is renamed past the cursor before it was read, and of which the log says
+        // nothing but its name, nobody ever learns the rest.
+        let unread = self.reading.is_some() || !self.due.is_empty();
+        if self.minimal && unread {
+            return;
+        }
         let Some(row) = rows.remove(&old) else { return };
         let mut renamed = row.clone();
         renamed[0] = Datum::Int(new);
