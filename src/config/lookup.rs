@@ -2,7 +2,7 @@
 
 use super::problem::{Place, Problem};
 use super::raw::{Key, Section};
-use super::stock::{EXPRESSION, REQUIRED_TABLE, expression, parsed, table};
+use super::stock::{EXPRESSION, REQUIRED_TABLE, TableNames, expression, parsed, table};
 use crate::mapping::{Definition, Kind, Lookup};
 
 pub(super) const LOOKUP: Key = Key {
@@ -33,7 +33,10 @@ const REQUIRED: Key = Key { name: "required", wanted: "true or false", example: 
 const LOOKUPS_MAX: usize = crate::mapping::LOOKUPS_MAX;
 
 /// The lookups of a block, and where their keys stand.
-pub(super) fn read(section: &Section<'_>, schema: &str) -> (Vec<Lookup>, Vec<(String, Place)>) {
+pub(super) fn read(
+    section: &Section<'_>,
+    names: TableNames<'_>,
+) -> (Vec<Lookup>, Vec<(String, Place)>) {
     let mut places = Vec::new();
     let blocks = section.sections(&LOOKUP);
     if blocks.len() > LOOKUPS_MAX {
@@ -46,10 +49,10 @@ pub(super) fn read(section: &Section<'_>, schema: &str) -> (Vec<Lookup>, Vec<(St
     for (nth, block) in blocks.into_iter().enumerate() {
         let prefix = format!("lookup[{}]", nth + 1);
         let known = lookups.len();
-        lookups.extend(one(block, (schema, &prefix), &mut places));
+        lookups.extend(one(block, (names, &prefix), &mut places));
         let (earlier, later) = lookups.split_at(known);
-        let names = later.iter().flat_map(|lookup| &lookup.columns).map(|(name, _)| name);
-        for name in names {
+        let given = later.iter().flat_map(|lookup| &lookup.columns).map(|(name, _)| name);
+        for name in given {
             if earlier.iter().any(|lookup| lookup.columns.iter().any(|(known, _)| known == name)) {
                 let key = format!("{prefix}.columns.{name}");
                 let place = places.iter().find(|(known, _)| *known == key);
@@ -65,11 +68,11 @@ pub(super) fn read(section: &Section<'_>, schema: &str) -> (Vec<Lookup>, Vec<(St
 
 fn one(
     section: Section<'_>,
-    (schema, prefix): (&str, &str),
+    (names, prefix): (TableNames<'_>, &str),
     places: &mut Vec<(String, Place)>,
 ) -> Option<Lookup> {
     let named = section.required_text(&REQUIRED_TABLE);
-    let table = named.and_then(|text| table(&section, &text, schema));
+    let table = named.and_then(|text| table(&section, &text, names));
     let filter = section.filled_text(&WHERE).and_then(|text| parsed(&section, &text));
     let mut pairs = |key: &Key| {
         if !section.has(key.name) {

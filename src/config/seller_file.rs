@@ -5,7 +5,7 @@ use super::outside::{self, Outside};
 use super::problem::{Place, Problem};
 use super::raw::{Document, Key, Section};
 use super::source::{self, SOURCE, SourceConfig};
-use super::stock::{self, Block, BlockPlaces, STOCK};
+use super::stock::{self, Block, BlockPlaces, STOCK, TableNames};
 use super::{Loader, keys};
 use crate::mapping::Definition;
 use crate::stock::SellerId;
@@ -39,6 +39,12 @@ impl SellerConfig {
     }
 }
 
+const PREFIX: Key = Key {
+    name: "prefix",
+    wanted: "what the names of the shop's tables begin with, written {prefix} in `table`",
+    example: "prefix = \"wp_\"",
+};
+
 const SELLER: Key = Key {
     name: "seller",
     wanted: "the seller's name, the first part of every key",
@@ -71,11 +77,17 @@ fn read(
     if !root.has(STOCK.name) {
         root.report_missing(&STOCK);
     }
+    let prefix = root.text(&PREFIX);
+    if let Some(prefix) = prefix.as_ref().filter(|prefix| prefix.text.contains(['{', '}', '.'])) {
+        root.report(prefix.problem(PREFIX.wanted, PREFIX.example));
+    }
+    let prefix = prefix.map(|prefix| prefix.text);
     let sections = root.sections(&STOCK);
     let count = sections.len();
     let schema = source.as_ref().map_or("public", SourceConfig::schema);
+    let names = TableNames { schema, prefix: prefix.as_deref() };
     let blocks: Vec<Block> =
-        sections.into_iter().filter_map(|section| stock::read(section, schema)).collect();
+        sections.into_iter().filter_map(|section| stock::read(section, names)).collect();
     if count == blocks.len() {
         keys::check(&blocks).into_iter().for_each(|problem| root.report(problem));
     }
@@ -110,7 +122,10 @@ fn hashes(text: &str) -> (String, Vec<String>) {
     let table: toml::Table = toml::from_str(text).unwrap_or_default();
     let stock = table.get(STOCK.name).cloned().unwrap_or(toml::Value::Array(Vec::new()));
     let hash = |stock: toml::Value| {
-        let alone = toml::Table::from_iter([(STOCK.name.to_owned(), stock)]);
+        let mut alone = toml::Table::from_iter([(STOCK.name.to_owned(), stock)]);
+        // A part of what the tables are called.
+        let prefix = table.get(PREFIX.name).cloned();
+        alone.extend(prefix.map(|prefix| (PREFIX.name.to_owned(), prefix)));
         let canonical = toml::to_string(&alone).expect("what was parsed can be written");
         format!("{:032x}", xxhash_rust::xxh3::xxh3_128(canonical.as_bytes()))
     };

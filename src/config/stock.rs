@@ -98,6 +98,15 @@ const QUANTITIES: [(Measure, Key); 4] = [
 /// What only a level can have beside its quantities.
 const LEVEL_ONLY: [&Key; 5] = [&REMOVED_WHEN, &COALESCE, &LOOKUP, &SUM, &REMOVAL_GRACE];
 
+/// What the names of a source's tables are made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TableNames<'a> {
+    /// Where the tables of such a source usually are.
+    pub(super) schema: &'a str,
+    /// What stands for `{prefix}`.
+    pub(super) prefix: Option<&'a str>,
+}
+
 /// Words of the mapping language whose meaning this version lacks.
 const REFUSED: [(&str, &str); 5] = [
     ("other", "map on_hand, available, reserved or incoming"),
@@ -107,12 +116,12 @@ const REFUSED: [(&str, &str); 5] = [
     ("location_kind", "remove it"),
 ];
 
-/// Reads a block. `schema` is where the tables of such a source usually are.
-pub(super) fn read(section: Section<'_>, schema: &str) -> Option<Block> {
+/// Reads a block.
+pub(super) fn read(section: Section<'_>, names: TableNames<'_>) -> Option<Block> {
     // Every key is read before anything is given up, so that all problems are found and no known
     // key is taken for an unknown one.
     let table =
-        section.required_text(&REQUIRED_TABLE).and_then(|text| table(&section, &text, schema));
+        section.required_text(&REQUIRED_TABLE).and_then(|text| table(&section, &text, names));
     let name = name(&section);
     let kinds = [("level", Kind::Level), ("movement", Kind::Movement)];
     let kind = section.word(&KIND, &kinds).unwrap_or(Kind::Level);
@@ -128,7 +137,7 @@ pub(super) fn read(section: Section<'_>, schema: &str) -> Option<Block> {
     let measure = section.word(&MEASURE, &QUANTITIES.map(|(measure, key)| (key.name, measure)));
     let unit = unit(&section);
     let coalesce = section.flag(&COALESCE).unwrap_or(true);
-    let (lookups, lookup_places) = lookup::read(&section, schema);
+    let (lookups, lookup_places) = lookup::read(&section, names);
     let sum = section.list(&SUM).unwrap_or_default();
     let removal_grace_ms = section.number(&REMOVAL_GRACE, 0..=3_600_000).unwrap_or(0);
     for (key, fix) in REFUSED {
@@ -243,14 +252,26 @@ fn unit(section: &Section<'_>) -> String {
 }
 
 /// A table's name: two parts, in double quotes where they hold a dot.
-pub(super) fn table(section: &Section<'_>, text: &Text, schema: &str) -> Option<TableName> {
-    if text.text.contains(['*', '%', '{', '}']) {
+pub(super) fn table(
+    section: &Section<'_>,
+    text: &Text,
+    names: TableNames<'_>,
+) -> Option<TableName> {
+    const PREFIX: &str = "{prefix}";
+    let TableNames { schema, prefix } = names;
+    if text.text.contains(PREFIX) && prefix.is_none() {
+        let fix = "add prefix = \"wp_\" at the top of the file";
+        section.report(text.problem("a `prefix` for {prefix}", fix));
+        return None;
+    }
+    let named = text.text.replace(PREFIX, prefix.unwrap_or_default());
+    if named.contains(['*', '%', '{', '}']) {
         section.report(
             text.problem("one table: this version has no patterns", REQUIRED_TABLE.example),
         );
         return None;
     }
-    let parts = parts(&text.text);
+    let parts = parts(&named);
     if let Some([named, table]) = parts.as_deref()
         && !named.is_empty()
         && !table.is_empty()

@@ -9,6 +9,7 @@ use super::mapper::Mapper;
 use super::plan::LookupPlace;
 use super::standing::Unusable;
 use crate::state::Owners;
+use crate::stock::Operation;
 
 /// Derived mappings: what is remembered of them, and when they speak.
 impl Mapper {
@@ -104,6 +105,7 @@ impl Mapper {
 
     /// What a change of one row means for the derived mappings.
     pub(super) fn derive(&mut self, moved: Moved, table: usize, cause: Cause) -> Derived {
+        self.link();
         let Moved { known, old, new } = moved;
         let due = self.dirty.contains(&table) || !self.tables[table].complete;
         if let Some((_, row)) = new.as_ref().filter(|_| !known) {
@@ -116,6 +118,14 @@ impl Mapper {
                 Wanted::Unknown => return Derived::default(),
                 Wanted::Undecided => {
                     return Derived { unusable: Some(Unusable::unseen()), ..Derived::default() };
+                }
+            }
+        }
+        if cause.operation == Operation::Delete {
+            // Rows that were read and not published yet may have gone with it.
+            for place in &self.plan.tables[table].looked_up_by {
+                if self.plan.lookup(*place).required {
+                    self.watch.lose(place.table);
                 }
             }
         }

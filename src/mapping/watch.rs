@@ -24,6 +24,13 @@ impl Watch {
         self.table == Some(table)
     }
 
+    /// Something changed in a table, and it is not known in which rows.
+    pub(super) fn lose(&mut self, table: usize) {
+        if self.is_of(table) {
+            self.touches.lose();
+        }
+    }
+
     /// The stream changed a row of the watched table, as far as its images say.
     pub(super) fn note(
         &mut self,

@@ -322,9 +322,11 @@ impl Shop {
         };
         let name = TableName::new("public", reading.table);
         if let Some((rows, last, seen)) = reading.chunk.take() {
-            let at = self.at(rows.len());
-            let mapped = self.world.read(reading.table, rows, &UpTo(seen), &at);
-            self.world.take(&mapped);
+            if !self.world.mapper.has_lost_track() {
+                let at = self.at(rows.len());
+                let mapped = self.world.read(reading.table, rows, &UpTo(seen), &at);
+                self.world.take(&mapped);
+            }
             // What cannot be told is read once more.
             if self.world.mapper.has_lost_track() {
                 self.world.mapper.begin_snapshot(&name, self.number);
@@ -363,6 +365,21 @@ impl Shop {
         self.set_dirty();
     }
 
+    fn restart(&mut self) {
+        self.commit();
+        self.world.restart(&[self.choice.definition()], &SPECS);
+        let reading = self.reading.as_ref().map(|reading| reading.table);
+        let names = self.due.iter().copied().chain(reading);
+        let incomplete = names.map(|table| TableName::new("public", table)).collect();
+        self.world.mapper.set_incomplete(&incomplete);
+        self.set_dirty();
+        if let Some(reading) = &mut self.reading {
+            // What the stream has changed is not known any more.
+            reading.chunk = None;
+            self.world.mapper.begin_snapshot(&TableName::new("public", reading.table), self.number);
+        }
+    }
+
     fn finish(&mut self) {
         self.commit();
         while self.reading.is_some() || !self.due.is_empty() {
@@ -375,10 +392,7 @@ impl Shop {
         match step {
             Step::Commit => self.commit(),
             Step::Read => self.read_on(),
-            Step::Restart if self.reading.is_none() && self.due.is_empty() => {
-                self.commit();
-                self.world.restart(&[self.choice.definition()], &SPECS);
-            }
+            Step::Restart => self.restart(),
             Step::Put(table, row) if captured(table) => self.put(table, row),
             Step::Move(table, old, new) if captured(table) => self.rename(table, old, new),
             Step::Delete(table, id) if captured(table) => self.delete(table, id),

@@ -125,7 +125,7 @@ fn a_mapping_of_several_tables_is_silent_until_all_of_them_have_been_read() {
     assert_eq!(world.mapper.completed(product), []);
     world.restart(&[definition], &specs);
     world.mapper.set_incomplete(&names(&["stock"]));
-    assert_eq!(world.mapper.completed(stock), [stock.clone()]);
+    assert_eq!(world.mapper.completed(stock), vec![stock.clone()]);
 
     let (mut after, mut counter, mut pieces) = (None, 0, 0);
     loop {
@@ -156,7 +156,7 @@ fn a_mapping_is_silent_again_from_when_a_table_is_emptied_until_it_has_been_read
     });
     assert_eq!(said, [""; 0]);
     let table = TableName::new("public", "quant");
-    assert_eq!(world.mapper.completed(&table), [table.clone()]);
+    assert_eq!(world.mapper.completed(&table), vec![table.clone()]);
     let at = synthetic(&world, 0);
     let (mapped, next) = world.mapper.publish_all(&table, None, 10, &at);
     assert_eq!((says(&mapped), next), (vec!["C=5 AGGREGATED".to_owned()], None));

@@ -14,6 +14,7 @@ mod reading;
 mod sweep;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connector_api::{Chunk, Error, Fault, Result, TableName};
@@ -47,7 +48,7 @@ pub(super) struct Snapshots {
     order: Vec<TableName>,
     reading: Option<Reading>,
     /// Read, and waiting for the stream to have passed its fence.
-    chunk: Option<Chunk>,
+    chunk: Option<Box<Chunk>>,
     hurried: Instant,
     estimated_rows: Option<u64>,
     after: Option<After>,
@@ -206,9 +207,9 @@ impl Seller {
             self.found(found)?;
         }
         let position = &self.checkpoint.point.position;
-        let covered = |chunk: &mut Chunk| self.connector.covers(position, &chunk.fence.high);
+        let covered = |chunk: &mut Box<Chunk>| self.connector.covers(position, &chunk.fence.high);
         match self.snapshots.chunk.take_if(covered) {
-            Some(chunk) => self.publish(chunk),
+            Some(chunk) => self.publish(*chunk),
             None => Ok(()),
         }
     }
@@ -299,7 +300,7 @@ impl Seller {
             pace: Pace::new(rows_per_s),
         };
         self.snapshots.stop();
-        self.snapshots.reading = Some(Reading::of_table(self.connector.clone(), order));
+        self.snapshots.reading = Some(Reading::of_table(Arc::clone(&self.connector), order));
         Ok(())
     }
 

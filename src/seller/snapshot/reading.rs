@@ -27,7 +27,7 @@ pub(in crate::seller) enum Found {
     /// Rows are on their way; about so many.
     Settled(Option<u64>),
     /// Some rows.
-    Chunk(Chunk),
+    Chunk(Box<Chunk>),
     /// What is published of the source.
     Levels(Vec<LevelKey>),
     /// It cannot go on.
@@ -111,7 +111,7 @@ async fn read(
         let pause = order.pace.pause_after(rows, chunk.took);
         order.after.clone_from(&chunk.next);
         let is_last = chunk.next.is_none();
-        found.send(Found::Chunk(chunk)).await.map_err(gone)?;
+        found.send(Found::Chunk(Box::new(chunk))).await.map_err(gone)?;
         if is_last {
             return Ok(());
         }

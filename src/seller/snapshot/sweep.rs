@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use connector_api::{Result, TableName};
 use tracing::info;
@@ -97,7 +98,7 @@ impl Seller {
             if self.snapshots.reading.is_none() && self.ledger.is_durable(sweep.behind) {
                 let config = &self.surroundings.config;
                 let (seller, source) = (config.seller.clone(), config.source.name.clone());
-                let state = self.surroundings.state.clone();
+                let state = Arc::clone(&self.surroundings.state);
                 self.snapshots.reading = Some(Reading::of_levels(state, seller, source));
             }
             self.snapshots.after = Some(After::Keys(sweep));
