@@ -93,3 +93,22 @@ async fn whoever_protects_the_stream_is_warned_and_loses_nothing() {
     .await;
     assert_eq!(Published::open(&path).count("control WHERE kind = 'gap'"), 0);
 }
+
+/// Not even a process that has never reached its sink lets the log pile up.
+#[cfg(feature = "kafka")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_relieved_of_its_log_while_the_sink_cannot_be_reached() {
+    let test = "relieved_while_the_sink_cannot_be_reached";
+    let Some((shop, workspace, mut run)) = started("seller", test).await else { return };
+    run.signal(rustix::process::Signal::TERM);
+    assert!(run.wait(LIMIT).await.success(), "{}", run.log());
+    write_log(&shop).await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let sink = format!("kind = \"kafka\"\nbrokers = \"{nobody}\"");
+    let main = Workspace::MAIN.replace("kind = \"sqlite\"\npath = \"stock.db\"", &sink);
+    std::fs::write(workspace.path("tailstock.toml"), main).unwrap();
+    let mut run = Tailstock::start(&workspace, &["run"]);
+    eventually("the slot has gone", LIMIT, async || (shop.text(SLOTS).await == "0").then_some(()))
+        .await;
+    run.assert_runs();
+}

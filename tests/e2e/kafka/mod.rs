@@ -2,6 +2,7 @@
 
 mod failures;
 mod fencing;
+mod forget;
 mod formats;
 mod kill;
 mod logins;
