@@ -54,16 +54,21 @@ impl Reader {
     }
 }
 
-/// A first start: everything that is in the table comes out, and then the process ends.
+/// A first start into a sink, until everything that is in the table has come out.
 fn snapshot(place: &Place, sink: Sink, rows: u64) -> Usage {
     let workspace = Workspace::new(place, sink, Task::Read);
     let usage = run(workspace.tailstock(&["run", "--until-current"]));
-    place.shop.await_no_reader();
-    place.shop.forget_reader();
+    leave(place.shop.as_ref());
     if let Some(events) = workspace.events(&place.broker) {
         assert_eq!(events, rows, "events of {}", sink.name());
     }
     usage
+}
+
+/// The next start is a first one too.
+fn leave(shop: &dyn Shop) {
+    shop.await_no_reader();
+    shop.forget_reader();
 }
 
 /// How fast a table is read, by the server's own client and into every sink.
@@ -89,16 +94,20 @@ pub(crate) fn speed(place: &Place, rows: u64, rounds: usize, report: &mut Report
 
 /// What the shop's own statements take while its table is read, and while nobody does.
 pub(crate) fn harm(place: &Place, rows: u64, rounds: usize, report: &mut Report) {
-    let workload = format!("{}-snapshot-writers", place.shop.name());
+    let shop = place.shop.as_ref();
+    let workload = format!("{}-snapshot-writers", shop.name());
     println!("{workload}: {RATE} transactions/s ...");
     let (mut without, mut with, mut figures) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=rounds {
-        let (times, usage) = beside_writer(place, rows, || snapshot(place, Sink::Discard, rows));
+        let workspace = Workspace::new(place, Sink::Discard, Task::Read);
+        let (times, usage) =
+            beside_writer(shop, rows, || run(workspace.tailstock(&["run", "--until-current"])));
+        leave(shop);
         let figure = Figures::new(rows, usage);
         println!("  round {round}: with                {figure}");
         figures.push(figure);
         with.push(times);
-        let (times, ()) = beside_writer(place, rows, || {
+        let (times, ()) = beside_writer(shop, rows, || {
             pause(Duration::from_secs_f64(usage.seconds));
         });
         without.push(times);
@@ -108,9 +117,8 @@ pub(crate) fn harm(place: &Place, rows: u64, rounds: usize, report: &mut Report)
 
 /// Does something beside a writer. Returns the milliseconds of the statements that were sent
 /// meanwhile. Nobody waits for a lock, and no transaction stays open.
-fn beside_writer<T>(place: &Place, rows: u64, act: impl FnOnce() -> T) -> (Vec<f64>, T) {
+fn beside_writer<T>(shop: &dyn Shop, rows: u64, act: impl FnOnce() -> T) -> (Vec<f64>, T) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let shop = place.shop.as_ref();
     let waits_before = shop.lock_waits();
     let ends = Arc::new(AtomicBool::new(false));
     let oldest = watch(shop, Arc::clone(&ends));
