@@ -7,7 +7,7 @@ TAILSTOCK_TEST_SIZE ?= ci
 export TAILSTOCK_TEST_SIZE
 
 .PHONY: build prerequisites demo test test-full servers fuzz bench-postgres bench-mysql \
-	lint clean
+	bench-snapshot lint clean
 
 build: prerequisites
 	cargo build --release --locked
@@ -63,6 +63,10 @@ bench-postgres: prerequisites
 bench-mysql: prerequisites
 	cargo build --quiet --release --locked --bin tailstock
 	cargo run --quiet --release --locked -p bench -- mysql $(BENCH_ARGUMENTS)
+
+bench-snapshot: prerequisites
+	cargo build --quiet --release --locked --bin tailstock
+	cargo run --quiet --release --locked -p bench -- snapshot $(BENCH_ARGUMENTS)
 
 lint: prerequisites
 	cargo fmt --all --check

@@ -7,7 +7,7 @@ use rdkafka::consumer::BaseConsumer;
 use rdkafka::message::Message as _;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::place::{Place, Sink, Workspace};
+use crate::place::{Place, Sink, Task, Workspace};
 use crate::shop::{Clock, Pace};
 
 /// Milliseconds from each commit in the shop to the moment its event could be read by a consumer of
@@ -15,7 +15,7 @@ use crate::shop::{Clock, Pace};
 pub(crate) fn measure(place: &Place, sink: Sink, pace: Pace) -> Vec<f64> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let shop = &place.shop;
-    let workspace = Workspace::new(place, sink, None);
+    let workspace = Workspace::new(place, sink, Task::Follow);
     let ready = workspace.tailstock(&["run", "--until-current"]).status().unwrap();
     assert!(ready.success());
     shop.await_no_reader();

@@ -1,14 +1,16 @@
 //! Side-by-side benches: every claim of speed is a ratio against a named peer in the same run.
 //! `cargo run --release -p bench -- postgres`, or `make bench-postgres`; `mysql` for MySQL and
-//! MariaDB.
+//! MariaDB, `snapshot` for what their tables hold already.
 #![allow(clippy::unwrap_used, reason = "a bench stops where something is wrong")]
 
 mod broker;
 mod contender;
 mod latency;
 mod place;
+mod process;
 mod report;
 mod shop;
+mod snapshot;
 mod start;
 
 use clap::{Args, Parser, Subcommand};
@@ -17,7 +19,7 @@ use broker::Broker;
 use contender::Contender;
 use place::{Place, Sink};
 use report::{Figures, Report};
-use shop::{MysqlShop, Pace, PostgresShop, Shop, Workload};
+use shop::{Pace, Server, Shop, Workload};
 use testbed::MysqlVersion;
 
 #[derive(Parser)]
@@ -38,16 +40,35 @@ enum Bench {
         #[command(flatten)]
         wanted: Wanted,
     },
+    /// psql, mysqldump, mariadb-dump and tailstock on a table that is full, and what the writers of
+    /// that table notice
+    Snapshot {
+        /// The servers, one after the other: postgres, or any that `mysql` takes
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_values = ["postgres", "mysql-9.7", "mariadb-10.11"],
+        )]
+        servers: Vec<Server>,
+        #[command(flatten)]
+        size: Size,
+    },
 }
 
 #[derive(Args)]
-struct Wanted {
+struct Size {
     /// Interleaved rounds; the median counts
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// A tenth of the rows and a short open loop: to try the bench itself
     #[arg(long)]
     quick: bool,
+}
+
+#[derive(Args)]
+struct Wanted {
+    #[command(flatten)]
+    size: Size,
     /// What to run: w1, w2, latency, start, or one latency as latency-5000-kafka
     #[arg(long, value_delimiter = ',', default_values = ["w1", "w2", "latency", "start"])]
     only: Vec<String>,
@@ -71,14 +92,29 @@ const SINKS: [Sink; 3] = [Sink::Sqlite, Sink::Kafka, Sink::KafkaAtLeastOnce];
 
 fn main() {
     match Arguments::parse().bench {
-        Bench::Postgres(wanted) => bench(Box::new(PostgresShop::start()), &wanted),
+        Bench::Postgres(wanted) => bench(Server::Postgres.start(), &wanted),
         Bench::Mysql { servers, wanted } => {
             for version in servers {
                 println!("{version}");
-                bench(Box::new(MysqlShop::start(version)), &wanted);
+                bench(Server::Mysql(version).start(), &wanted);
             }
         }
+        Bench::Snapshot { servers, size } => snapshots(&servers, &size),
     }
+}
+
+fn snapshots(servers: &[Server], size: &Size) {
+    let mut report = Report::default();
+    let rows = if size.quick { 100_000 } else { 1_000_000 };
+    for server in servers {
+        let kafka_options = String::new();
+        let place = Place { shop: server.start(), broker: Broker::start(), kafka_options };
+        place.shop.fill(rows);
+        snapshot::speed(&place, rows, size.rounds, &mut report);
+        snapshot::harm(&place, rows, size.rounds, &mut report);
+    }
+    println!("\n{report}");
+    report.write("target/bench/snapshot.json");
 }
 
 fn bench(shop: Box<dyn Shop>, wanted: &Wanted) {
@@ -89,7 +125,7 @@ fn bench(shop: Box<dyn Shop>, wanted: &Wanted) {
     latencies(&place, wanted, &mut report);
     for sink in SINKS.into_iter().filter(|_| wanted.has("start")) {
         println!("start to first event of {} ...", sink.name());
-        let times = if wanted.quick { 3 } else { 11 };
+        let times = if wanted.size.quick { 3 } else { 11 };
         report.add_start(sink, &start::measure(&place, sink, times));
     }
     println!("\n{report}");
@@ -98,7 +134,7 @@ fn bench(shop: Box<dyn Shop>, wanted: &Wanted) {
 
 fn drains(place: &Place, wanted: &Wanted, report: &mut Report) {
     let shop = place.shop.as_ref();
-    let size = if wanted.quick { 10 } else { 1 };
+    let size = if wanted.size.quick { 10 } else { 1 };
     let workloads = [
         Workload { name: "w1", transactions: 500_000 / size, rows_each: 1 },
         Workload { name: "w2", transactions: 10_000 / size, rows_each: 100 },
@@ -107,7 +143,7 @@ fn drains(place: &Place, wanted: &Wanted, report: &mut Report) {
         println!("{}: {} rows ...", workload.name, workload.rows());
         let backlog = shop.backlog(&workload);
         let mut rounds_of: [Vec<Figures>; Contender::ALL.len()] = Default::default();
-        for round in 1..=wanted.rounds {
+        for round in 1..=wanted.size.rounds {
             for (contender, figures) in Contender::ALL.into_iter().zip(&mut rounds_of) {
                 let figure = contender.drain(place, &backlog);
                 println!("  round {round}: {:<19} {figure}", contender.name(shop));
@@ -121,13 +157,13 @@ fn drains(place: &Place, wanted: &Wanted, report: &mut Report) {
             .zip(&rounds_of)
             .map(|(contender, figures)| (contender.name(shop), Figures::median(figures)))
             .collect();
-        report.add_drain(workload.name, captured_share, &medians);
+        report.add_drain(workload.name, Some(captured_share), &medians);
         shop.forget(&backlog);
     }
 }
 
 fn latencies(place: &Place, wanted: &Wanted, report: &mut Report) {
-    let seconds = if wanted.quick { 5 } else { 30 };
+    let seconds = if wanted.size.quick { 5 } else { 30 };
     for rate in [500, 5000] {
         let pace = Pace { rate, seconds };
         let asked = |sink: &Sink| {

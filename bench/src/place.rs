@@ -3,7 +3,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::broker::Broker;
-use crate::shop::{Backlog, Shop};
+use crate::shop::{Backlog, INVENTORY, STOCK, Shop};
 
 /// The servers everybody is measured on.
 pub(crate) struct Place {
@@ -51,6 +51,29 @@ impl Sink {
     }
 }
 
+/// What tailstock is to do.
+#[derive(Clone, Copy)]
+pub(crate) enum Task<'a> {
+    /// To publish a backlog from its beginning, and nothing that was there before.
+    Drain(&'a Backlog),
+    /// To publish what changes from now on, and nothing that was there before.
+    Follow,
+    /// To publish what is in the table of stock, as every first start does.
+    Read,
+}
+
+impl Task<'_> {
+    /// The table that is mapped, and lines of the section `[source]`.
+    fn source(self, shop: &dyn Shop) -> (&'static str, String) {
+        let never = "snapshot = \"never\"\n";
+        match self {
+            Task::Drain(backlog) => (INVENTORY, shop.source(Some(backlog)) + never),
+            Task::Follow => (INVENTORY, shop.source(None) + never),
+            Task::Read => (STOCK, shop.source(None)),
+        }
+    }
+}
+
 /// A configuration of its own, and topics of its own.
 pub(crate) struct Workspace {
     folder: tempfile::TempDir,
@@ -59,8 +82,7 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// From the beginning of a backlog, or from now on.
-    pub(crate) fn new(place: &Place, sink: Sink, from: Option<&Backlog>) -> Self {
+    pub(crate) fn new(place: &Place, sink: Sink, task: Task<'_>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let folder = tempfile::tempdir().unwrap();
         let process = std::process::id();
@@ -80,9 +102,9 @@ impl Workspace {
              [http]\nlisten = \"\"\n",
             sink.options()
         );
-        let (source, table) = (place.shop.source(from), place.shop.table());
+        let (schema, (table, source)) = (place.shop.schema(), task.source(place.shop.as_ref()));
         let seller = format!(
-            "seller = \"acme\"\n[source]\n{source}[[stock]]\ntable = \"{table}\"\n\
+            "seller = \"acme\"\n[source]\n{source}[[stock]]\ntable = \"{schema}.{table}\"\n\
              item = \"id\"\nsku = \"sku\"\non_hand = \"quantity\"\n\
              available = \"quantity - reserved\"\n\
              coalesce = false\n"

@@ -3,6 +3,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::place::Sink;
+use crate::process::Usage;
 
 /// What one run of one contender took.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +14,12 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
+    #[allow(clippy::cast_precision_loss, reason = "row counts fit a float's 52 bits")]
+    pub(crate) fn new(rows: u64, usage: Usage) -> Self {
+        let Usage { seconds, cpu_s, peak_rss_mib } = usage;
+        Self { rows_per_s: rows as f64 / seconds, cpu_s, peak_rss_mib }
+    }
+
     /// The run in the middle, by speed.
     pub(crate) fn median(runs: &[Figures]) -> Figures {
         let mut runs = runs.to_vec();
@@ -52,6 +59,10 @@ struct Line {
     p999_ms: Option<f64>,
 }
 
+fn hundredths(number: f64) -> f64 {
+    (number * 100.0).round() / 100.0
+}
+
 /// Milliseconds in order.
 struct Times(Vec<f64>);
 
@@ -64,7 +75,7 @@ impl Times {
 
     fn at(&self, thousandth: usize) -> Option<f64> {
         let place = (self.0.len() * thousandth / 1000).min(self.0.len().saturating_sub(1));
-        self.0.get(place).map(|ms| (ms * 100.0).round() / 100.0)
+        self.0.get(place).map(|ms| hundredths(*ms))
     }
 
     fn line(&self, sink: Sink) -> Line {
@@ -75,6 +86,18 @@ impl Times {
             p999_ms: self.at(999),
             ..Line::default()
         }
+    }
+
+    /// Of each percentile the one in the middle of the rounds.
+    fn medians(contender: &'static str, rounds: &[Vec<f64>]) -> Line {
+        let rounds: Vec<Times> = rounds.iter().map(|times| Times::of(times)).collect();
+        let median = |thousandth| {
+            let of_rounds: Option<Vec<f64>> =
+                rounds.iter().map(|times| times.at(thousandth)).collect();
+            of_rounds.and_then(|of_rounds| Times::of(&of_rounds).at(500))
+        };
+        let [p50_ms, p99_ms, p999_ms] = [500, 990, 999].map(median);
+        Line { contender, p50_ms, p99_ms, p999_ms, ..Line::default() }
     }
 }
 
@@ -87,7 +110,7 @@ impl Report {
     pub(crate) fn add_drain(
         &mut self,
         workload: &str,
-        captured_share: f64,
+        captured_share: Option<f64>,
         medians: &[(&'static str, Figures)],
     ) {
         let peer = medians[0].1.rows_per_s;
@@ -95,9 +118,9 @@ impl Report {
             self.0.push(Line {
                 workload: workload.to_owned(),
                 contender,
-                captured_share: Some((captured_share * 100.0).round() / 100.0),
+                captured_share: captured_share.map(hundredths),
                 rows_per_s: Some(figures.rows_per_s.round()),
-                ratio: Some((figures.rows_per_s / peer * 100.0).round() / 100.0),
+                ratio: Some(hundredths(figures.rows_per_s / peer)),
                 cpu_s: Some(figures.cpu_s),
                 peak_rss_mib: Some(figures.peak_rss_mib.round()),
                 ..Line::default()
@@ -121,6 +144,30 @@ impl Report {
         });
     }
 
+    /// Milliseconds that the statements of writers took in each round, without tailstock and with
+    /// it, and what it did meanwhile. The ratio is that of the ninety-ninth percentiles.
+    pub(crate) fn add_writers(
+        &mut self,
+        workload: &str,
+        without: &[Vec<f64>],
+        with: &[Vec<f64>],
+        meanwhile: Figures,
+    ) {
+        let without = Times::medians("without", without);
+        let with = Times::medians("with", with);
+        let ratio = without.p99_ms.zip(with.p99_ms).map(|(without, with)| with / without);
+        let workload = workload.to_owned();
+        self.0.push(Line { workload: workload.clone(), ratio: Some(1.0), ..without });
+        self.0.push(Line {
+            workload,
+            ratio: ratio.map(hundredths),
+            rows_per_s: Some(meanwhile.rows_per_s.round()),
+            cpu_s: Some(meanwhile.cpu_s),
+            peak_rss_mib: Some(meanwhile.peak_rss_mib.round()),
+            ..with
+        });
+    }
+
     pub(crate) fn write(&self, path: &str) {
         let path = std::path::Path::new(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -136,11 +183,11 @@ impl fmt::Display for Report {
         };
         let head = ["workload", "contender", "rows/s", "ratio", "CPU s", "MiB"];
         let [a, b, c, d, e, g] = head;
-        writeln!(f, "{a:<14} {b:<19} {c:>9} {d:>6} {e:>7} {g:>6}      p50 ms  p99 ms p99.9 ms")?;
+        writeln!(f, "{a:<24} {b:<19} {c:>9} {d:>6} {e:>7} {g:>6}      p50 ms  p99 ms p99.9 ms")?;
         for line in &self.0 {
             writeln!(
                 f,
-                "{:<14} {:<19} {:>9} {:>6} {:>7} {:>6}     {:>7} {:>7} {:>8}",
+                "{:<24} {:<19} {:>9} {:>6} {:>7} {:>6}     {:>7} {:>7} {:>8}",
                 line.workload,
                 line.contender,
                 cell(line.rows_per_s, 0),
@@ -173,7 +220,7 @@ mod tests {
     #[test]
     fn a_drain_is_compared_with_the_peer_of_the_same_run() {
         let mut report = Report::default();
-        report.add_drain("w1", 0.8, &[("peer", figures(100.0)), ("discard", figures(251.0))]);
+        report.add_drain("w1", Some(0.8), &[("peer", figures(100.0)), ("discard", figures(251.0))]);
         let written = serde_json::to_value(&report.0).unwrap();
         assert_eq!(
             written[1],
@@ -182,6 +229,27 @@ mod tests {
                 "rows_per_s": 251.0, "ratio": 2.51, "cpu_s": 1.5, "peak_rss_mib": 20.0,
             })
         );
+    }
+
+    #[test]
+    fn writers_are_compared_by_the_medians_of_their_rounds() {
+        let mut report = Report::default();
+        let rounds = |slowest: [f64; 3]| slowest.map(|slowest| vec![0.2, slowest, 0.1]);
+        let (without, with) = (rounds([2.0, 9.0, 1.0]), rounds([3.0, 2.5, 8.0]));
+        report.add_writers("postgres-snapshot-writers", &without, &with, figures(100.4));
+        let written = serde_json::to_value(&report.0).unwrap();
+        let line = |contender: &str, ratio: f64, slowest: f64| {
+            serde_json::json!({
+                "workload": "postgres-snapshot-writers", "contender": contender, "ratio": ratio,
+                "p50_ms": 0.2, "p99_ms": slowest, "p999_ms": slowest,
+            })
+        };
+        assert_eq!(written[0], line("without", 1.0, 2.0));
+        let mut with = line("with", 1.5, 3.0);
+        with["rows_per_s"] = 100.0.into();
+        with["cpu_s"] = 1.5.into();
+        with["peak_rss_mib"] = 20.0.into();
+        assert_eq!(written[1], with);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use rdkafka::Offset;
 use rdkafka::message::Message as _;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::contender::peak_rss_mib;
-use crate::place::{Place, Sink, Workspace};
+use crate::place::{Place, Sink, Task, Workspace};
+use crate::process::peak_rss_mib;
 
 /// How a process begins: milliseconds from its start to an event that waited for it, each time anew
 /// behind the checkpoint of the time before, which was ended as by a crash; and its memory when
@@ -17,7 +17,7 @@ pub(crate) struct Begun {
 
 pub(crate) fn measure(place: &Place, sink: Sink, times: u32) -> Begun {
     let shop = &place.shop;
-    let workspace = Workspace::new(place, sink, None);
+    let workspace = Workspace::new(place, sink, Task::Follow);
     let made = workspace.tailstock(&["run", "--until-current"]).status().unwrap();
     assert!(made.success());
     let mut begun = Begun { first_event_ms: Vec::new(), idle_rss_mib: 0.0 };

@@ -4,9 +4,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, Opts};
 use testbed::{Mysql, MysqlOptions, MysqlVersion};
 
-use super::{Backlog, Change, Clock, Pace, Shop, Workload, writer};
+use super::{
+    Backlog, Change, Clock, INVENTORY, Load, Pace, STOCK, Shop, Statement, Workload, runtime,
+    writer,
+};
 
 /// A table of 200,000 stock rows, another one of the same shape that no mapping names, and a
 /// procedure that changes both.
@@ -77,6 +81,20 @@ impl MysqlShop {
         Self { server, version }
     }
 
+    fn url(&self) -> String {
+        self.server.url("root", self.server.database())
+    }
+
+    /// One of the server's own clients; the same way in as tailstock's: a Unix socket costs the
+    /// server less.
+    fn client(&self, program: &str) -> Command {
+        let mut command = self.server.bin(program).unwrap();
+        let no_tls = if self.version.is_mariadb() { "--skip-ssl" } else { "--ssl-mode=DISABLED" };
+        command.args(["--protocol=tcp", "--host=127.0.0.1", no_tls]);
+        command.arg(format!("--port={}", self.server.port()));
+        command
+    }
+
     /// The connections that read the log, in a state that has these words.
     fn dumps(&self, state: &str) -> Vec<String> {
         let listed = self.server.query("SHOW PROCESSLIST").unwrap();
@@ -96,6 +114,20 @@ impl MysqlShop {
     }
 }
 
+async fn connect(url: &str) -> Conn {
+    Conn::new(Opts::from_url(url).unwrap()).await.unwrap()
+}
+
+/// A connection of its own on which the rows of a table are changed.
+async fn updater(url: &str, table: &str) -> impl AsyncFnMut(Change) {
+    let mut connection = connect(url).await;
+    let sql = format!("UPDATE {table} SET quantity = ? WHERE id = ?");
+    let update = connection.prep(sql).await.unwrap();
+    async move |Change { id, quantity }| {
+        connection.exec_drop(&update, (quantity, id)).await.unwrap();
+    }
+}
+
 impl Shop for MysqlShop {
     fn name(&self) -> &'static str {
         if self.version.is_mariadb() { "mariadb" } else { "mysql" }
@@ -108,26 +140,20 @@ impl Shop for MysqlShop {
 
     /// It copies the file of the log, and decodes nothing.
     fn peer_command(&self, backlog: &Backlog, folder: &Path) -> Command {
-        let (program, no_tls) = match self.version.is_mariadb() {
-            true => ("mariadb-binlog", "--skip-ssl"),
-            false => ("mysqlbinlog", "--ssl-mode=DISABLED"),
-        };
-        let mut command = self.server.bin(program).unwrap();
-        // The same way in as tailstock's: a Unix socket costs the server less.
-        command.args(["--protocol=tcp", "--host=127.0.0.1", no_tls]);
-        command.arg(format!("--port={}", self.server.port()));
+        let program = if self.version.is_mariadb() { "mariadb-binlog" } else { "mysqlbinlog" };
+        let mut command = self.client(program);
         command.args(["--read-from-remote-server", "--raw"]);
         command.arg(format!("--result-file={}/", folder.display()));
         command.arg(&backlog.from);
         command
     }
 
-    fn table(&self) -> &'static str {
-        "shop.inventory"
+    fn schema(&self) -> &'static str {
+        "shop"
     }
 
     fn source(&self, from: Option<&Backlog>) -> String {
-        let url = self.server.url("root", self.server.database());
+        let url = self.url();
         let first = from.map_or(String::new(), |from| format!("first_file = \"{}\"\n", from.from));
         format!("kind = \"mysql\"\nurl = \"{url}?ssl-mode=disabled\"\n{first}")
     }
@@ -185,23 +211,68 @@ impl Shop for MysqlShop {
     }
 
     fn write(&self, pace: Pace, first: u32) -> JoinHandle<Vec<i64>> {
-        let url = self.server.url("root", self.server.database());
-        writer(move || async move {
-            let opts = mysql_async::Opts::from_url(&url).unwrap();
-            let mut connection = mysql_async::Conn::new(opts).await.unwrap();
-            let sql = "UPDATE inventory SET quantity = ? WHERE id = ?";
-            let update = connection.prep(sql).await.unwrap();
-            let sent = pace
-                .keep(first, async |Change { id, quantity }| {
-                    connection.exec_drop(&update, (quantity, id)).await.unwrap();
-                })
-                .await;
-            connection.disconnect().await.unwrap();
-            sent
-        })
+        let url = self.url();
+        writer(async move || pace.keep(first, updater(&url, INVENTORY).await).await)
     }
 
     fn clock(&self) -> Clock {
         if self.version.is_mariadb() { Clock::Writer } else { Clock::Server }
+    }
+
+    fn fill(&self, rows: u64) {
+        let make = format!(
+            "CREATE TABLE {STOCK} (
+                 id bigint PRIMARY KEY, sku varchar(64) NOT NULL, quantity int NOT NULL,
+                 reserved int NOT NULL) ENGINE = InnoDB;
+             INSERT INTO {STOCK}
+                 SELECT id, concat('SKU-', lpad(id, 10, '0')), (id * 7919) % 1000, id % 7
+                 FROM (SELECT 1 + a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n
+                         + 100000 * f.n AS id
+                     FROM digit a, digit b, digit c, digit d, digit e, digit f) AS numbers
+                 WHERE id <= {rows};
+             ANALYZE TABLE {STOCK}"
+        );
+        self.server.execute(&make).unwrap();
+    }
+
+    fn dumper(&self) -> &'static str {
+        if self.version.is_mariadb() { "mariadb-dump" } else { "mysqldump" }
+    }
+
+    fn dump_command(&self) -> Command {
+        let mut command = self.client(self.dumper());
+        command.args(["--quick", "--single-transaction", "--no-create-info"]);
+        if !self.version.is_mariadb() {
+            // The place of the log would cost a lock on all tables.
+            command.arg("--set-gtid-purged=OFF");
+        }
+        command.args([self.server.database(), STOCK]);
+        command
+    }
+
+    fn load(&self, load: Load) -> JoinHandle<Vec<Statement>> {
+        let url = self.url();
+        writer(async move || load.keep(updater(&url, STOCK).await).await)
+    }
+
+    fn lock_waits(&self) -> u64 {
+        let sql = "SHOW GLOBAL STATUS
+            WHERE Variable_name IN ('Innodb_row_lock_waits', 'Table_locks_waited')";
+        let counted = self.server.query(sql).unwrap();
+        assert_eq!(counted.len(), 2, "{counted:?}");
+        counted.iter().map(|row| row[1].as_ref().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
+    /// Those of everybody: the server does not say which program a connection is. It knows whole
+    /// seconds.
+    fn oldest_transaction(&self) -> Box<dyn FnMut() -> Duration + Send> {
+        let runtime = runtime();
+        let mut connection = runtime.block_on(connect(&self.url()));
+        let sql = "SELECT coalesce(max(timestampdiff(SECOND, trx_started, now())), 0)
+            FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> 0";
+        Box::new(move || {
+            let seconds: Option<i64> = runtime.block_on(connection.query_first(sql)).unwrap();
+            Duration::from_secs(seconds.unwrap().max(0).cast_unsigned())
+        })
     }
 }

@@ -4,9 +4,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use testbed::{PgVersion, Postgres, PostgresOptions};
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, NoTls};
 
-use super::{Backlog, Change, Clock, Pace, Shop, Workload, writer};
+use super::{
+    Backlog, Change, Clock, INVENTORY, Load, Pace, STOCK, Shop, Statement, Workload, runtime,
+    writer,
+};
 
 /// A table of 200,000 stock rows and procedures that change it.
 const TABLES: &str = "
@@ -28,6 +31,9 @@ BEGIN
     END LOOP;
 END $$;";
 
+/// What a connection of tailstock's calls itself begins so, and its lines in the log do behind this.
+const OURS: &str = "tailstock";
+
 /// Every contender drains a copy of the slot of a backlog.
 const COPY: &str = "bench_copy";
 
@@ -43,11 +49,35 @@ impl PostgresShop {
             .setting("shared_buffers", "256MB")
             .setting("max_wal_size", "8GB")
             .setting("checkpoint_timeout", "1h")
+            // Every wait for a lock of more than a millisecond is told in the log.
+            .setting("log_lock_waits", "on")
+            .setting("deadlock_timeout", "1ms")
             .controlled();
         let server = Postgres::start(PgVersion::V15, options).unwrap();
         server.execute(TABLES).unwrap();
         server.execute("VACUUM ANALYZE inventory").unwrap();
         Self(server)
+    }
+
+    /// A client with no application name, so that it is none of tailstock's.
+    fn url(&self) -> String {
+        self.0.url("postgres", "postgres")
+    }
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// A connection of its own on which the rows of a table are changed.
+async fn updater(url: &str, table: &str) -> impl AsyncFnMut(Change) {
+    let client = connect(url).await;
+    let sql = format!("UPDATE {table} SET quantity = $2 WHERE id = $1");
+    let update = client.prepare(&sql).await.unwrap();
+    async move |Change { id, quantity }| {
+        client.execute(&update, &[&id, &quantity]).await.unwrap();
     }
 }
 
@@ -72,12 +102,12 @@ impl Shop for PostgresShop {
         command
     }
 
-    fn table(&self) -> &'static str {
-        "public.inventory"
+    fn schema(&self) -> &'static str {
+        "public"
     }
 
     fn source(&self, from: Option<&Backlog>) -> String {
-        let url = self.0.url("postgres", "postgres");
+        let url = self.url();
         let slot = from.map_or(String::new(), |_| format!("slot = \"{COPY}\"\n"));
         format!(
             "kind = \"postgres\"\nurl = \"{url}?sslmode=disable\"\npublication = \"bench\"\n{slot}"
@@ -130,20 +160,62 @@ impl Shop for PostgresShop {
     }
 
     fn write(&self, pace: Pace, first: u32) -> JoinHandle<Vec<i64>> {
-        let url = self.0.url("postgres", "postgres");
-        writer(move || async move {
-            let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-            tokio::spawn(connection);
-            let sql = "UPDATE inventory SET quantity = $2 WHERE id = $1";
-            let update = client.prepare(sql).await.unwrap();
-            pace.keep(first, async |Change { id, quantity }| {
-                client.execute(&update, &[&id, &quantity]).await.unwrap();
-            })
-            .await
-        })
+        let url = self.url();
+        writer(async move || pace.keep(first, updater(&url, INVENTORY).await).await)
     }
 
     fn clock(&self) -> Clock {
         Clock::Server
+    }
+
+    fn fill(&self, rows: u64) {
+        let make = format!(
+            "CREATE TABLE {STOCK} (id bigint PRIMARY KEY, sku text NOT NULL,
+                 quantity int NOT NULL, reserved int NOT NULL);
+             INSERT INTO {STOCK} SELECT g, 'SKU-' || lpad(g::text, 10, '0'), (g * 7919) % 1000, g % 7
+                 FROM generate_series(1::bigint, {rows}) g;
+             ALTER PUBLICATION bench ADD TABLE {STOCK}"
+        );
+        self.0.execute(&make).unwrap();
+        self.0.execute(&format!("VACUUM ANALYZE {STOCK}")).unwrap();
+    }
+
+    fn dumper(&self) -> &'static str {
+        "psql"
+    }
+
+    fn dump_command(&self) -> Command {
+        let mut command = self.0.bin("psql").unwrap();
+        // The same way in as tailstock's: a Unix socket costs the server less.
+        command.args(["--host", "127.0.0.1", "--dbname", "postgres", "--no-psqlrc"]);
+        command.args(["--command", &format!("COPY {STOCK} TO STDOUT")]);
+        command
+    }
+
+    fn load(&self, load: Load) -> JoinHandle<Vec<Statement>> {
+        let url = self.url();
+        writer(async move || load.keep(updater(&url, STOCK).await).await)
+    }
+
+    /// A new slot waits until the transactions are over that it found open, and keeps nobody.
+    fn lock_waits(&self) -> u64 {
+        let log = self.0.log().unwrap();
+        let theirs = |line: &&str| {
+            line.contains(" still waiting for ") && !line.contains(&format!("] {OURS}"))
+        };
+        log.lines().filter(theirs).count() as u64
+    }
+
+    fn oldest_transaction(&self) -> Box<dyn FnMut() -> Duration + Send> {
+        let runtime = runtime();
+        let client = runtime.block_on(connect(&self.url()));
+        let sql = format!(
+            "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8
+             FROM pg_stat_activity WHERE application_name LIKE '{OURS}%'"
+        );
+        Box::new(move || {
+            let row = runtime.block_on(client.query_one(&sql, &[])).unwrap();
+            Duration::from_secs_f64(row.get::<_, f64>(0).max(0.0))
+        })
     }
 }

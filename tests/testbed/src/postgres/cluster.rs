@@ -172,10 +172,15 @@ impl Cluster {
         process.as_ref().filter(|process| process.exited().is_none()).map(Process::id)
     }
 
+    /// What the server has logged.
+    pub(super) fn log(&self) -> String {
+        let text = fs::read(self.run.log()).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     /// The last lines of the server's log.
     pub(super) fn log_tail(&self) -> String {
-        let text = fs::read(self.run.log()).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
+        let text = self.log();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }

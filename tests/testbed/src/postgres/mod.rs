@@ -232,6 +232,14 @@ impl Postgres {
         self.start_again()
     }
 
+    /// What the server has logged.
+    ///
+    /// # Errors
+    /// As [`Postgres::stop`].
+    pub fn log(&self) -> Result<String, ServerError> {
+        Ok(self.own()?.log())
+    }
+
     /// The postmaster's process id while it runs; under Docker that of the client that holds it.
     #[must_use]
     pub fn process_id(&self) -> Option<u32> {
