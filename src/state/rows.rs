@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
@@ -188,26 +189,28 @@ impl CachedRow {
         serde_json::Value::Object(object).to_string()
     }
 
-    /// Reads the stored form back for a plan with these columns.
-    fn decode(text: &str, columns: &[String]) -> Result<Self, UnusableRow> {
-        let object: HashMap<String, String> =
+    /// Reads the stored form back for a plan with these columns, and the number of the snapshot
+    /// during which the row was seen last; 0 when none has been.
+    fn decode(text: &str, columns: &[String]) -> Result<(Self, u32), UnusableRow> {
+        let object: HashMap<Cow<'_, str>, Cow<'_, str>> =
             serde_json::from_str(text).map_err(|_| UnusableRow)?;
+        let seen = object.get(SEEN).map_or(Ok(0), |seen| seen.parse().map_err(|_| UnusableRow))?;
         let mut raw: Vec<Vec<u8>> = Vec::with_capacity(columns.len());
         for column in columns {
-            raw.push(match object.get(column).and_then(|text| text.strip_prefix('x')) {
+            raw.push(match object.get(column.as_str()).and_then(|text| text.strip_prefix('x')) {
                 Some(hex) => unhex(hex).ok_or(UnusableRow)?,
                 None => Vec::new(),
             });
         }
         let mut values = Vec::with_capacity(columns.len());
         for (column, raw) in columns.iter().zip(&raw) {
-            values.push(match object.get(column) {
+            values.push(match object.get(column.as_str()) {
                 None => Value::Absent,
                 Some(text) if text.starts_with('x') => Value::Bytes(raw),
                 Some(text) => untagged(text).ok_or(UnusableRow)?,
             });
         }
-        Ok(Self::of(values.into_iter()))
+        Ok((Self::of(values.into_iter()), seen))
     }
 }
 
@@ -310,8 +313,7 @@ impl TableRows {
         columns: &[String],
         identity_width: usize,
     ) -> Result<RowId, UnusableRow> {
-        let row = CachedRow::decode(stored, columns)?;
-        let snapshot = snapshot_of(stored)?;
+        let (row, snapshot) = CachedRow::decode(stored, columns)?;
         let id = RowId::of(row.values().take(identity_width)).ok_or(UnusableRow)?;
         self.rows.insert(id.clone(), Seen { row, snapshot });
         Ok(id)
@@ -347,17 +349,6 @@ impl TableRows {
         };
         changed.iter().map(|id| (id.to_text(), stored(id))).collect()
     }
-}
-
-/// The snapshot during which a stored row was seen last; 0 when none has been.
-fn snapshot_of(stored: &str) -> Result<u32, UnusableRow> {
-    #[derive(serde::Deserialize)]
-    struct Stored<'a> {
-        #[serde(borrow, default, rename = "")]
-        seen: Option<std::borrow::Cow<'a, str>>,
-    }
-    let stored: Stored<'_> = serde_json::from_str(stored).map_err(|_| UnusableRow)?;
-    stored.seen.map_or(Ok(0), |seen| seen.parse().map_err(|_| UnusableRow))
 }
 
 #[cfg(test)]
@@ -405,7 +396,7 @@ mod tests {
             let columns: Vec<String> = (0..owned.len()).map(|i| format!("c{i}")).collect();
             let row = CachedRow::of(owned.iter().map(Owned::value));
             prop_assert!(row.values().eq(owned.iter().map(Owned::value)));
-            prop_assert_eq!(CachedRow::decode(&row.encode(&columns, 7), &columns).unwrap(), row);
+            prop_assert_eq!(CachedRow::decode(&row.encode(&columns, 7), &columns).unwrap(), (row, 7));
         }
 
         #[test]

@@ -2,6 +2,7 @@
 //! whatever makes it doubtful that nothing is missing mends itself: afterwards the published levels
 //! are what the shop holds, keys that went unseen included.
 
+mod derived;
 mod fire;
 mod healing;
 

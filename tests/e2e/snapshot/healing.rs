@@ -6,7 +6,7 @@ use std::time::Duration;
 use testbed::{MysqlVersion, PgVersion};
 
 use super::{BY_ID, BY_SKU, catch_up, held, published};
-use crate::support::{Engine, Shop, Workspace, eventually};
+use crate::support::{Engine, Shop, Tailstock, Workspace, eventually};
 
 const TABLE: &str = "id bigint PRIMARY KEY, sku varchar(40) NOT NULL, qty int";
 
@@ -135,6 +135,36 @@ async fn a_table_that_was_emptied_is_healed() {
         assert_eq!(published.levels(), held(&shop, "sku").await);
         let checkpoint = published.texts("SELECT value FROM checkpoints").pop().unwrap();
         assert!(checkpoint.contains(r#""dirty_tables":{}"#), "{checkpoint}");
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_is_emptied_while_it_is_read_is_read_anew() {
+    let test = "a_table_that_is_emptied_while_it_is_read";
+    for engine in [Engine::from(PgVersion::V15), MysqlVersion::Mysql97.into()] {
+        let Some(shop) = Shop::start(engine, test).await else { return };
+        shop.create("stock", TABLE).await;
+        let rows: Vec<String> = (0..9_000).map(|n| format!("({n}, 'S-{n}', {n})")).collect();
+        shop.execute(&format!("INSERT INTO stock VALUES {}", rows.join(","))).await;
+        let slow = format!("snapshot_rows_per_s = 2000\n{BY_ID}");
+        let workspace = Workspace::new(Workspace::MAIN, &shop.whole_seller(&slow));
+        let running = Tailstock::start(&workspace, &["run"]);
+        let store = workspace.path("stock.db");
+        eventually("some of it is published", Duration::from_secs(20), async || {
+            (store.exists() && published(&workspace).has("levels", 1)).then_some(())
+        })
+        .await;
+        shop.execute("TRUNCATE TABLE stock").await;
+        shop.execute("INSERT INTO stock VALUES (7, 'z', 9), (20000, 'y', 8)").await;
+        eventually("it is read anew", Duration::from_secs(20), async || {
+            let read = "control WHERE kind = 'snapshot_completed'";
+            published(&workspace).has(read, 1).then_some(())
+        })
+        .await;
+        drop(running);
+        catch_up(&workspace).await;
+        assert_eq!(published(&workspace).levels(), held(&shop, "id").await);
+        published(&workspace).by_key();
     }
 }
 
