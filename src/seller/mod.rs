@@ -283,7 +283,7 @@ impl Seller {
 /// Waits until a time, microseconds since 1970 UTC; for ever without one.
 async fn until(deadline_us: Option<i64>) {
     let Some(deadline_us) = deadline_us else { return std::future::pending().await };
-    let wait_us = u64::try_from(deadline_us - now_us()).unwrap_or(0);
+    let wait_us = u64::try_from(deadline_us.saturating_sub(now_us())).unwrap_or(0);
     tokio::time::sleep(Duration::from_micros(wait_us)).await;
 }
 
