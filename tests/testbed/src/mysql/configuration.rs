@@ -52,6 +52,9 @@ impl Configuration<'_> {
         let socket = self.run.sockets().join("mysql.sock").display().to_string();
         line(&mut text, "port", &port.to_string());
         line(&mut text, "socket", &quoted(&socket));
+        // A server that starts clears this folder of temporary tables, whosever they are.
+        let own = self.run.sockets().display().to_string();
+        line(&mut text, "tmpdir", &quoted(&own));
         line(
             &mut text,
             "pid_file",
