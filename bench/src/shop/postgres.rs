@@ -31,7 +31,7 @@ BEGIN
     END LOOP;
 END $$;";
 
-/// What a connection of tailstock's calls itself begins so, and its lines in the log do behind this.
+/// The names of tailstock's connections begin so, and so do their lines in the server's log.
 const OURS: &str = "tailstock";
 
 /// Every contender drains a copy of the slot of a backlog.
@@ -172,7 +172,8 @@ impl Shop for PostgresShop {
         let make = format!(
             "CREATE TABLE {STOCK} (id bigint PRIMARY KEY, sku text NOT NULL,
                  quantity int NOT NULL, reserved int NOT NULL);
-             INSERT INTO {STOCK} SELECT g, 'SKU-' || lpad(g::text, 10, '0'), (g * 7919) % 1000, g % 7
+             INSERT INTO {STOCK}
+                 SELECT g, 'SKU-' || lpad(g::text, 10, '0'), (g * 7919) % 1000, g % 7
                  FROM generate_series(1::bigint, {rows}) g;
              ALTER PUBLICATION bench ADD TABLE {STOCK}"
         );
