@@ -99,3 +99,20 @@ async fn what_was_in_mariadb_before_the_first_start_is_published() {
     let test = "what_was_in_mariadb_before_the_first_start";
     what_was_there_before_is_published(MysqlVersion::Mariadb1011.into(), test).await;
 }
+
+#[tokio::test]
+async fn a_table_is_read_where_nothing_is_stored_though_the_server_says_nothing_else() {
+    let test = "a_table_is_read_where_nothing_is_stored";
+    for engine in [Engine::from(PgVersion::V15), MysqlVersion::Mariadb1011.into()] {
+        let Some(shop) = Shop::start(engine, test).await else { return };
+        shop.create("stock", "id bigint PRIMARY KEY, sku varchar(40) NOT NULL, qty int").await;
+        let rows: Vec<String> = (0..3_000).map(|n| format!("({n}, 'S-{n}', {n})")).collect();
+        shop.execute(&format!("INSERT INTO stock VALUES {}", rows.join(","))).await;
+        let kept = "kind = \"sqlite\"\npath = \"stock.db\"";
+        let main = Workspace::MAIN.replace(kept, "kind = \"discard\"");
+        let workspace = Workspace::new(&main, &shop.whole_seller(BY_ID));
+        let mut run = Tailstock::start(&workspace, &["run", "--until-current"]);
+        assert!(run.wait(Duration::from_secs(10)).await.success(), "{}", run.log());
+        assert!(run.log().contains("rows=3000"), "{}", run.log());
+    }
+}

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use testbed::{Kafka, KafkaOptions};
@@ -120,7 +121,13 @@ impl Topics {
         while !ends.is_empty() {
             assert!(started.elapsed() < Duration::from_secs(90), "{name}: {ends:?} not reached");
             if let Some(message) = consumer.poll(Duration::from_millis(20)) {
-                let message = message.unwrap();
+                let message = match message {
+                    // The library connects again by itself.
+                    Err(KafkaError::MessageConsumption(
+                        RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure,
+                    )) => continue,
+                    message => message.unwrap(),
+                };
                 let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
                 let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
                 records.push(Record {

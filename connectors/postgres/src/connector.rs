@@ -203,7 +203,8 @@ impl Connector for PostgresConnector {
 
     async fn open(&self, from: ResumePoint, capture: Capture) -> Result<Box<dyn ChangeStream>> {
         let mut session = Session::connect(&self.config).await?;
-        let mut opening = Opening { slot: String::new(), from, capture, confirms: true };
+        let slot = String::new();
+        let mut opening = Opening { slot, from, believed: None, capture, confirms: true };
         match &self.config.slot {
             Slot::Named(name) | Slot::Unconfirmed(name) => {
                 self.verify(&mut session, name, &opening.from).await?;
@@ -220,7 +221,9 @@ impl Connector for PostgresConnector {
                 );
                 let made = session.query_patiently(&create).await?;
                 if let Some(begins) = made.first().and_then(|row| row.get(1)?.clone()) {
-                    opening.from.position = Position::new(begins);
+                    let begins = Position::new(begins);
+                    let asked = std::mem::replace(&mut opening.from.position, begins);
+                    opening.believed = Some(asked);
                 }
             }
         }

@@ -53,6 +53,8 @@ pub(crate) struct Opening {
     pub(crate) slot: String,
     /// Where to begin; for a temporary slot, where it begins.
     pub(crate) from: ResumePoint,
+    /// Where whoever reads believes to be, when that is elsewhere.
+    pub(crate) believed: Option<Position>,
     /// What to decode.
     pub(crate) capture: Capture,
     /// Whether the server is told what is durable.
@@ -73,10 +75,14 @@ impl PostgresStream {
             watch::channel(Wish { confirmed: start, closing: false, hurries: 0 });
         let now = Instant::now();
         let shared = Arc::new(Mutex::new(Shared { server_end: start, last_contact: now }));
+        let begins = &opening.from.position;
+        let mut builder = BatchBuilder::new(opening.believed.as_ref().unwrap_or(begins));
+        // On a server with nothing to say nobody would learn where this is.
+        builder.progress(begins.as_str());
         let pump = Pump {
             wire,
             buffer: ReadBuffer::starting_with(&arrived),
-            builder: BatchBuilder::new(&opening.from.position),
+            builder,
             decoder: Decoder::new(&opening.from, opening.capture),
             batches: sender,
             wished,
