@@ -148,11 +148,19 @@ impl Shop for PostgresShop {
     }
 
     fn await_no_reader(&self) {
-        self.0.wait_until("SELECT NOT bool_or(active) FROM pg_replication_slots", LIMIT).unwrap();
+        self.0
+            .wait_until(
+                "SELECT NOT coalesce(bool_or(active), false) FROM pg_replication_slots",
+                LIMIT,
+            )
+            .unwrap();
     }
 
     fn forget_reader(&self) {
-        self.0.execute("SELECT pg_drop_replication_slot('bench_acme_main')").unwrap();
+        // A sink that stores nothing leaves none.
+        let drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+                    WHERE slot_name = 'bench_acme_main'";
+        self.0.execute(drop).unwrap();
     }
 
     fn change_one(&self) {
