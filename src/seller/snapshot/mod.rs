@@ -37,6 +37,8 @@ use crate::telemetry::{SnapshotStatus, chain, now_us};
 
 /// Rows or keys of one commit of a sweep.
 const SWEPT_AT_ONCE: usize = 4096;
+/// Stands between why a table has to be read and why it cannot be.
+const UNREADABLE: &str = "; it cannot be read: ";
 /// Why a table is read that somebody named.
 const ASKED_FOR: &str = "asked for";
 /// How often the server is asked where its log ends, while a chunk waits for the stream.
@@ -222,7 +224,8 @@ impl Seller {
         let automatic = self.surroundings.config.source.snapshot.automatic;
         let due = next_due(&self.checkpoint, &self.snapshots.order, waits);
         let Some(table) = due.filter(|_| automatic) else { return Ok(()) };
-        let reason = self.checkpoint.dirty_tables[&table].clone();
+        let reason = &self.checkpoint.dirty_tables[&table];
+        let reason = reason.split(UNREADABLE).next().unwrap_or_default().to_owned();
         let (coordinate, counter) = (self.coordinate()?, self.checkpoint.synthetic);
         let epoch = self.checkpoint.epoch;
         let since = Version { epoch, coordinate, ordinal: SYNTHETIC_ORDINAL + counter };
@@ -235,7 +238,6 @@ impl Seller {
             }
             None => (SnapshotPhase::Sweeping, String::new()),
         };
-        info!(table, reason, "reading a table");
         self.checkpoint.snapshot = Some(TableSnapshot {
             table: table.clone(),
             number: self.checkpoint.snapshots,
@@ -258,6 +260,8 @@ impl Seller {
         if snapshot.phase != (SnapshotPhase::Reading { after: None }) {
             return Ok(());
         }
+        let (table, reason) = (&snapshot.table, &snapshot.reason);
+        info!(table, reason, "reading a table");
         let mut value = serde_json::json!({
             "table": snapshot.table,
             "position": self.checkpoint.point.position.as_str(),
@@ -330,7 +334,7 @@ impl Seller {
         let Some(snapshot) = &self.checkpoint.snapshot else { return Ok(()) };
         let table = snapshot.table.clone();
         let reason = match error.fault() {
-            Fault::Operator { .. } => format!("{}; it cannot be read: {error}", snapshot.reason),
+            Fault::Operator { .. } => format!("{}{UNREADABLE}{error}", snapshot.reason),
             _ => snapshot.reason.clone(),
         };
         let failure = self.snapshots.failed.entry(table.clone()).or_insert_with(|| Failure {

@@ -97,7 +97,7 @@ async fn read(
     let estimated = reader.estimated_rows(&order.table).await?;
     // An error of the channel means that nobody waits for the rows any more.
     let gone = |_| Error::transient("the rows are not wanted any more");
-    found.send(Found::Settled(estimated)).await.map_err(gone)?;
+    let mut settled = Some(Found::Settled(estimated));
     loop {
         let request = ChunkRequest {
             table: &order.table,
@@ -107,6 +107,10 @@ async fn read(
             rows: order.pace.rows(),
         };
         let chunk = reader.chunk(&request).await?;
+        // Only now is it known that the table may be read at all.
+        if let Some(settled) = settled.take() {
+            found.send(settled).await.map_err(gone)?;
+        }
         let rows = u32::try_from(chunk.rows.events().len()).unwrap_or(u32::MAX);
         let pause = order.pace.pause_after(rows, chunk.took);
         order.after.clone_from(&chunk.next);

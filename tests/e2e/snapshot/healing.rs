@@ -169,6 +169,36 @@ async fn a_table_that_is_emptied_while_it_is_read_is_read_anew() {
 }
 
 #[tokio::test]
+async fn a_table_that_may_not_be_read_says_so_once_and_is_read_when_it_may() {
+    let test = "a_table_that_may_not_be_read";
+    let Some(shop) = Shop::start(PgVersion::V15, test).await else { return };
+    shop.create("stock", TABLE).await;
+    shop.execute("INSERT INTO stock VALUES (1, 'a', 1)").await;
+    shop.execute("CREATE ROLE reader LOGIN REPLICATION").await;
+    let seller = shop.whole_seller(BY_ID).replace("://postgres@", "://reader@");
+    let workspace = Workspace::new(Workspace::MAIN, &seller);
+    let running = Tailstock::start(&workspace, &["run"]);
+    let control = "control WHERE kind LIKE 'snapshot%'";
+    eventually("it says why, and tries again", Duration::from_secs(20), async || {
+        let checkpoint = || published(&workspace).texts("SELECT value FROM checkpoints").pop();
+        let tried = workspace.path("stock.db").exists().then(checkpoint)??;
+        let times = tried.matches("it cannot be read").count();
+        assert!(times < 2, "{tried}");
+        (times == 1 && !tried.contains(r#""snapshots":1,"#)).then_some(())
+    })
+    .await;
+    assert_eq!(published(&workspace).count(control), 0);
+    shop.execute("GRANT SELECT (id, sku, qty) ON stock TO reader").await;
+    eventually("it is read", Duration::from_secs(60), async || {
+        published(&workspace).has(control, 2).then_some(())
+    })
+    .await;
+    assert_eq!(running.log().matches("a table cannot be read yet").count(), 1);
+    drop(running);
+    assert_eq!(published(&workspace).levels(), held(&shop, "id").await);
+}
+
+#[tokio::test]
 async fn a_mapping_that_changes_is_applied_to_what_is_there() {
     let test = "a_mapping_that_changes_is_applied";
     let Some((shop, workspace)) = started(PgVersion::V15.into(), test, BY_ID).await else { return };
