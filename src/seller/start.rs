@@ -84,9 +84,10 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
         who: (seller, source),
         control: Vec::new(),
     };
+    let is_first = remembered.is_none();
     let (mut checkpoint, control) = decider.decide(remembered).await?;
     let order = plan.snapshot_order();
-    mark_due(&mut checkpoint, &order, config);
+    mark_due(&mut checkpoint, &order, config, is_first);
     let next = checkpoint.point.partial.as_ref().map(|partial| NextCapture {
         behind: partial.txid.clone(),
         capture: plan.capture(),

@@ -11,16 +11,17 @@ use crate::stock::quantity::Decimal;
 pub(super) const FIRST_START: &str = "first start";
 
 /// Marks every table of `order` that has to be read: it never was, or its rows meant something
-/// else then. A table that no mapping speaks of any more is to be read as an empty one.
+/// else then. A table that no mapping speaks of any more is to be read as an empty one. `is_first`
+/// when nothing of the source has ever been stored, and so nothing published.
 pub(in crate::seller) fn mark_due(
     checkpoint: &mut Checkpoint,
     order: &[TableName],
     config: &SellerConfig,
+    is_first: bool,
 ) {
     if !config.source.snapshot.automatic {
         return;
     }
-    let is_first = checkpoint.complete.is_empty() && checkpoint.dirty_tables.is_empty();
     for table in order {
         let text = table.to_string();
         let meaning = meaning_of(config, table);

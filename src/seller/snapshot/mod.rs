@@ -218,6 +218,10 @@ impl Seller {
 
     /// Begins with the next table that has to be read, if there is one.
     fn begin_snapshot(&mut self) -> Result<()> {
+        // As a rule, and asked behind every batch.
+        if self.checkpoint.dirty_tables.is_empty() {
+            return Ok(());
+        }
         let now = Instant::now();
         let failed = &self.snapshots.failed;
         let waits = |table: &str| failed.get(table).is_some_and(|failure| failure.until > now);

@@ -37,7 +37,7 @@ pub(in crate::seller) enum Found {
 /// A task beside the stream. Ends when dropped.
 pub(super) struct Reading {
     found: mpsc::Receiver<Found>,
-    _task: JoinSet<()>,
+    task: JoinSet<()>,
 }
 
 impl Reading {
@@ -70,14 +70,19 @@ impl Reading {
         let (sender, found) = mpsc::channel(1);
         let mut task = JoinSet::new();
         task.spawn(work(sender));
-        Self { found, _task: task }
+        Self { found, task }
     }
 
     /// What has been found next; pending for ever when there is nothing more. Cancel-safe.
     pub(super) async fn next(&mut self) -> Found {
-        match self.found.recv().await {
-            Some(found) => found,
-            None => std::future::pending().await,
+        if let Some(found) = self.found.recv().await {
+            return found;
+        }
+        match self.task.join_next().await {
+            Some(Err(panic)) => {
+                Found::Failed(Error::bug("reading a table panicked").because(panic))
+            }
+            Some(Ok(())) | None => std::future::pending().await,
         }
     }
 
