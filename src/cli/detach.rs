@@ -90,17 +90,22 @@ struct Forgotten {
 /// between finds a gap.
 async fn from_store(mut store: Store, config: &SellerConfig) -> Result<Forgotten> {
     let (seller, source) = (&config.seller, &config.source.name);
-    let stored = store.load(config).await?;
+    let mut stored = store.load(config).await?;
     let levels = store.state.levels(seller, source).await?;
-    let forgotten = Forgotten { levels: levels.len(), rows: stored.rows.len() };
+    let mut forgotten = Forgotten { levels: levels.len(), rows: 0 };
     let part = || Part::empty(seller.clone(), source.clone());
     for some in levels.chunks(AT_ONCE) {
         let levels = some.iter().map(|level| level.key.clone()).collect();
         let forgets = Forgets { levels, checkpoint: false };
         store.commit(Part { forgets, ..part() }).await?;
     }
-    for some in stored.rows.chunks(AT_ONCE) {
-        let rows = some.iter().map(|row| RowEntry { value: None, ..row.clone() }).collect();
+    loop {
+        let some = stored.rows.next().await?;
+        if some.is_empty() {
+            break;
+        }
+        forgotten.rows += some.len();
+        let rows = some.into_iter().map(|row| RowEntry { value: None, ..row }).collect();
         store.commit(Part { rows, ..part() }).await?;
     }
     if stored.checkpoint.is_some() {

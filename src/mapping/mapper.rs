@@ -15,7 +15,7 @@ use super::row::{Binding, Row};
 use super::standing::{Standing, Unusable, standing};
 use super::transaction::{Rejected, Transaction};
 use super::watch::Watch;
-use crate::state::{Owners, RowsDelta};
+use crate::state::{KeyHash, Owners, RowsDelta};
 use crate::stock::encode::{Encoder, Records};
 use crate::stock::{Provenance, SellerId, SourceName};
 
@@ -155,16 +155,16 @@ impl Mapper {
         let state = &mut self.tables[index];
         let id = state
             .rows
-            .load(stored, &plan.columns, plan.identity_width)
+            .load(stored, &plan.columns)
             .map_err(|error| format!("{error}: table {table}"))?;
         let view = Row::cached(state.rows.get(&id).expect("it was loaded above"));
         let who = (&self.source.seller, &self.source.source);
-        for (mapping, owners) in plan.mappings.iter().zip(&mut state.owners) {
+        let owned = plan.mappings.iter().zip(&mut state.owners);
+        for (mapping, owners) in owned.filter(|(one, _)| one.owned && !one.derived) {
             let arena = &mut self.folding.arena;
-            if let (true, Ok(Standing::Live(key))) =
-                (mapping.owned && !mapping.derived, standing(mapping, &view, who, arena))
-            {
-                owners.add(arena.get(key.record).as_bytes(), &id);
+            if let Ok(Standing::Live(key)) = standing(mapping, &view, who, arena) {
+                let key = KeyHash::of(arena.get(key.record).as_bytes());
+                owners.add(key, &id, &state.rows);
             }
         }
         self.folding.arena.clear();
@@ -403,8 +403,8 @@ fn row_behind<'a>(
     (touch, key): (&Touch, &str),
 ) -> Option<(Row<'a>, usize)> {
     if plan.mappings[touch.mapping].owned {
-        let (id, owners) = state.owners[touch.mapping].of(key.as_bytes())?;
-        return Some((Row::cached(state.rows.get(id)?), owners));
+        let (row, owners) = state.owners[touch.mapping].of(KeyHash::of(key.as_bytes()))?;
+        return Some((Row::cached(state.rows.behind(row)?), owners));
     }
     let row = touch.row.filter(|_| matches!(touch.after, After::Live))?;
     let shape = batch.table(row.table);

@@ -23,7 +23,7 @@ impl TableState {
             mapping.lookups.iter().map(|_| Link::default()).collect()
         };
         Self {
-            rows: TableRows::default(),
+            rows: TableRows::new(plan.identity_width),
             owners: plan.mappings.iter().map(|_| Owners::default()).collect(),
             links: plan.mappings.iter().map(links).collect(),
             speaks: vec![true; plan.mappings.len()],

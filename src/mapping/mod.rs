@@ -62,5 +62,6 @@ pub use definition::{Definition, Kind, Lookup};
 pub use lookup::LOOKUPS_MAX;
 pub use mapper::{Counts, Mapped, Mapper, Notice, SourceIdentity};
 pub use plan::{Plan, PlanError};
+pub use publish::DerivedKey;
 pub use row::write_json;
 pub use transaction::Rejected;

@@ -11,7 +11,7 @@ use crate::config::SellerConfig;
 use crate::mapping::{Mapper, Plan, PlanError, SourceIdentity};
 use crate::progress::{Decision, choose_resume};
 use crate::shard::{Receipt, Submission};
-use crate::sink::{ControlKind, ControlRecord, Part, Stored};
+use crate::sink::{ControlKind, ControlRecord, Part, Stored, StoredRows};
 use crate::state::{Checkpoint, MappingRevision};
 use crate::stock::encode::Encoder;
 use crate::telemetry::now_us;
@@ -62,7 +62,7 @@ pub async fn preflight(config: &SellerConfig, keep: &Keep) -> Result<()> {
 
 /// Brings a seller from what is stored to an open stream: survey, decide, make the checkpoint
 /// durable, load the cached rows, open. The log is never read before its starting point is stored.
-pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start> {
+pub async fn start(surroundings: &Surroundings, mut stored: Stored) -> Result<Start> {
     let config = &surroundings.config;
     let (seller, source) = (config.seller.as_str(), config.source.name.as_str());
     let remembered = match &stored.checkpoint {
@@ -102,16 +102,27 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
     let encoder =
         Encoder::new(&config.seller, &config.source.name, connector.engine(), connector.database());
     let mut mapper = Mapper::new(identity, encoder, plan);
-    for row in &stored.rows {
-        let Some(value) = &row.value else { continue };
-        mapper.load(&row.table, &row.pk, value).map_err(|what| {
-            Error::operator(what, "restore the store from a backup, or remove it to start anew")
-        })?;
-    }
+    remember(&mut mapper, stored.rows.as_mut()).await?;
     mapper.set_incomplete(&incomplete(&checkpoint, &order, config));
     commit_first(surroundings, &checkpoint, control).await?;
     let stream = connector.open(checkpoint.point.clone(), capture).await?;
     Ok(Start { connector, stream, mapper, checkpoint, head: survey.head, next })
+}
+
+/// Takes back the cached rows.
+async fn remember(mapper: &mut Mapper, rows: &mut dyn StoredRows) -> Result<()> {
+    loop {
+        let piece = rows.next().await?;
+        if piece.is_empty() {
+            return Ok(());
+        }
+        for row in &piece {
+            let Some(value) = &row.value else { continue };
+            mapper.load(&row.table, &row.pk, value).map_err(|what| {
+                Error::operator(what, "restore the store from a backup, or remove it to start anew")
+            })?;
+        }
+    }
 }
 
 /// Makes the checkpoint from which a stream begins.

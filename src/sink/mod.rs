@@ -162,12 +162,19 @@ pub struct Commit {
 }
 
 /// What is stored of one source.
-#[derive(Debug, Default)]
 pub struct Stored {
     /// Its checkpoint as it was committed last.
     pub checkpoint: Option<String>,
     /// Its cached rows.
-    pub rows: Vec<RowEntry>,
+    pub rows: Box<dyn StoredRows>,
+}
+
+/// The cached rows of a source on their way out of the store, so that nobody has to hold all of
+/// them beside what is made of them.
+#[async_trait]
+pub trait StoredRows: Send {
+    /// The next of them; each comes once, in no order. None when there are no more.
+    async fn next(&mut self) -> Result<Vec<RowEntry>>;
 }
 
 /// A level that is published and has not been removed.
@@ -305,4 +312,18 @@ pub trait ShardWriter: Send {
     /// `Unknown` or `Fenced` the writer refuses every further commit. Not cancel-safe: whoever
     /// drops the future drops the writer and opens the shard again.
     async fn commit(&mut self, commit: Arc<Commit>) -> Result<Committed, CommitError>;
+}
+
+#[cfg(test)]
+impl Stored {
+    /// All of the cached rows that are left.
+    async fn all_rows(&mut self) -> Result<Vec<RowEntry>> {
+        let mut all = Vec::new();
+        loop {
+            match self.rows.next().await? {
+                some if some.is_empty() => return Ok(all),
+                some => all.extend(some),
+            }
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod mysql_states;
 mod orders;
 mod owners;
 mod power;
+mod remembered;
 mod replay;
 mod restarts;
 mod server_states;

@@ -7,7 +7,7 @@ use tracing::info;
 use super::due::{FIRST_START, TOO_GREAT, count, meaning_of};
 use super::reading::Reading;
 use super::{SWEPT_AT_ONCE, Seller, record};
-use crate::mapping::{Mapped, Vanished};
+use crate::mapping::{DerivedKey, Mapped, Vanished};
 use crate::sink::{ControlKind, LevelKey};
 use crate::state::TableSnapshot;
 use crate::stock::Version;
@@ -16,7 +16,7 @@ use crate::telemetry::now_us;
 /// What follows when every row of a table has been read.
 pub(super) enum After {
     /// The derived keys of these tables are published, from behind a key on.
-    Publish { tables: Vec<TableName>, after: Option<String> },
+    Publish { tables: Vec<TableName>, after: Option<DerivedKey> },
     /// Published keys that no row may stand behind are sought.
     Keys(Sweep),
 }
@@ -46,8 +46,7 @@ impl Seller {
                 Some(next) => {
                     let (next, position) = (next.clone(), self.checkpoint.point.position.clone());
                     let at = self.synthetic(position.as_str(), now_us())?;
-                    let (mapped, after) =
-                        self.mapper.publish_all(&next, after.as_deref(), SWEPT_AT_ONCE, &at);
+                    let (mapped, after) = self.mapper.publish_all(&next, after, SWEPT_AT_ONCE, &at);
                     if after.is_none() {
                         tables.pop();
                     }

@@ -8,11 +8,14 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use super::owner::{self, Owner};
 use super::topics::{Topic, Topics};
 use super::{KafkaOptions, blocking, levels, scan};
-use crate::sink::{LevelKey, RowEntry, ShardState, Stored};
+use crate::sink::{LevelKey, RowEntry, ShardState, Stored, StoredRows};
 use crate::stock::{SellerId, SourceName, key};
 
 /// The only partition of a shard's topics.
 pub(super) const PARTITION: i32 = 0;
+
+/// The most rows that are handed out at once.
+const PIECE: usize = 4096;
 
 /// A seller's database.
 type Source = (SellerId, SourceName);
@@ -29,17 +32,25 @@ pub(super) struct Contents {
 #[derive(Debug, Default)]
 struct Remembered {
     checkpoint: Option<String>,
-    /// By table and key.
-    rows: HashMap<(String, String), String>,
+    rows: Rows,
 }
+
+/// By table, then by key. Those of all sellers of a shard are here before the first of them takes
+/// its own: boxed, a text takes as much as it has.
+type Rows = HashMap<String, HashMap<Box<str>, Box<str>>>;
 
 impl Contents {
     /// What is stored of one source, once.
     pub(super) fn take(&mut self, source: &Source) -> Stored {
         let Remembered { checkpoint, rows } = self.sources.remove(source).unwrap_or_default();
-        let rows =
-            rows.into_iter().map(|((table, pk), value)| RowEntry { table, pk, value: Some(value) });
-        Stored { checkpoint, rows: rows.collect() }
+        let rows = rows.into_iter().flat_map(|(table, rows)| {
+            rows.into_iter().map(move |(pk, value)| RowEntry {
+                table: table.clone(),
+                pk: pk.into(),
+                value: Some(value.into()),
+            })
+        });
+        Stored { checkpoint, rows: Box::new(Going(Box::new(rows))) }
     }
 
     /// Takes in one record of the topic of this name.
@@ -58,10 +69,26 @@ impl Contents {
         let remembered = self.sources.entry(source).or_default();
         match (topic, value) {
             (Topic::Checkpoints, value) => remembered.checkpoint = value,
-            (_, Some(value)) => drop(remembered.rows.insert((part()?, part()?), value)),
-            (_, None) => drop(remembered.rows.remove(&(part()?, part()?))),
+            (_, value) => {
+                let (table, pk) = (part()?, part()?);
+                let rows = remembered.rows.entry(table).or_default();
+                match value {
+                    Some(value) => drop(rows.insert(pk.into(), value.into())),
+                    None => drop(rows.remove(&*pk)),
+                }
+            }
         }
         Ok(())
+    }
+}
+
+/// Cached rows, each forgotten as it is handed out.
+struct Going(Box<dyn Iterator<Item = RowEntry> + Send>);
+
+#[async_trait]
+impl StoredRows for Going {
+    async fn next(&mut self) -> Result<Vec<RowEntry>> {
+        Ok(self.0.by_ref().take(PIECE).collect())
     }
 }
 

@@ -367,9 +367,9 @@ fn what_is_stored_is_read_back_with_the_last_of_each_key() {
         assert!(matches!(outcome, Committed::Durable));
         // Read again by whoever begins again, and by the next owner.
         for state in [state, sink.open(Shard(0)).await.unwrap().state] {
-            let stored = state.load(&seller, &source).await.unwrap();
+            let mut stored = state.load(&seller, &source).await.unwrap();
             assert_eq!(stored.checkpoint.as_deref(), Some("checkpoint 3"));
-            assert_eq!(stored.rows, [row("a/b %", Some("{}"))]);
+            assert_eq!(stored.all_rows().await.unwrap(), [row("a/b %", Some("{}"))]);
         }
         assert!(!sink.is_new().await.unwrap());
     });
