@@ -74,7 +74,7 @@ fn remembered(config: &Config, report: &Report<'_>, args: &SnapshotArgs) -> Resu
         let mut checkpoint =
             Checkpoint::decode(&stored, seller.as_str(), source.as_str()).map_err(unusable)?;
         for table in &tables {
-            checkpoint.dirty_tables.insert(table.clone(), "asked for".to_owned());
+            checkpoint.taint(table.clone(), "asked for".to_owned());
         }
         let checkpoint = Some(checkpoint.encode());
         store.commit(Part { checkpoint, ..Part::empty(seller.clone(), source.clone()) }).await?;

@@ -224,9 +224,15 @@ impl Seller {
         }
         let now = Instant::now();
         let failed = &self.snapshots.failed;
+        let config = &self.surroundings.config;
+        let incomplete = incomplete(&self.checkpoint, &self.snapshots.order, config);
+        // A mapping is silent until all it looks up has been read: its keys would be taken for
+        // keys without a row.
+        let is_silent = |table: &str| self.mapper.plan().looks_up(table, &incomplete);
         let waits = |table: &str| failed.get(table).is_some_and(|failure| failure.until > now);
-        let automatic = self.surroundings.config.source.snapshot.automatic;
-        let due = next_due(&self.checkpoint, &self.snapshots.order, waits);
+        let passed_over = |table: &str| waits(table) || is_silent(table);
+        let due = next_due(&self.checkpoint, &self.snapshots.order, passed_over);
+        let automatic = config.source.snapshot.automatic;
         let Some(table) = due.filter(|_| automatic) else { return Ok(()) };
         let reason = &self.checkpoint.dirty_tables[&table];
         let reason = reason.split(UNREADABLE).next().unwrap_or_default().to_owned();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use connector_api::{Result, TableName};
 use tracing::info;
 
-use super::due::{FIRST_START, TOO_GREAT, count, meaning_of};
+use super::due::{TOO_GREAT, count, is_untouched, meaning_of};
 use super::reading::Reading;
 use super::{SWEPT_AT_ONCE, Seller, record};
 use crate::mapping::{Mapped, Vanished};
@@ -90,8 +90,7 @@ impl Seller {
     fn sweep_keys(&mut self, mut sweep: Sweep, table: Option<&TableName>) -> Result<()> {
         let snapshot = self.checkpoint.snapshot.as_ref().expect("a snapshot is under way");
         let text = snapshot.table.clone();
-        if snapshot.reason == FIRST_START {
-            // Nothing has ever been published that a row could be missing behind.
+        if is_untouched(&self.checkpoint, snapshot) {
             return self.complete(table);
         }
         let Some(old) = &mut sweep.old else {
