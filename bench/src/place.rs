@@ -60,6 +60,8 @@ pub(crate) enum Task<'a> {
     Follow,
     /// To publish what is in the table of stock, as every first start does.
     Read,
+    /// The same as fast as it goes.
+    ReadAtOnce,
 }
 
 impl Task<'_> {
@@ -70,6 +72,7 @@ impl Task<'_> {
             Task::Drain(backlog) => (INVENTORY, shop.source(Some(backlog)) + never),
             Task::Follow => (INVENTORY, shop.source(None) + never),
             Task::Read => (STOCK, shop.source(None)),
+            Task::ReadAtOnce => (STOCK, shop.source(None) + "snapshot_rows_per_s = 10000000\n"),
         }
     }
 }
