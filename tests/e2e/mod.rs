@@ -11,6 +11,7 @@ mod idle;
 mod kafka;
 mod kill;
 mod large;
+mod mappings;
 mod mysql_states;
 mod orders;
 mod owners;
