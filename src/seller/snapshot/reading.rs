@@ -80,7 +80,7 @@ impl Reading {
         }
         match self.task.join_next().await {
             Some(Err(panic)) => {
-                Found::Failed(Error::bug("reading a table panicked").because(panic))
+                Found::Failed(crate::telemetry::panicked("reading a table", panic))
             }
             Some(Ok(())) | None => std::future::pending().await,
         }
