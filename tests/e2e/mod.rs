@@ -15,6 +15,7 @@ mod mappings;
 mod mysql_states;
 mod orders;
 mod owners;
+mod patterns;
 mod power;
 mod replay;
 mod restarts;
