@@ -6,6 +6,7 @@ mod derived;
 mod fire;
 mod healing;
 mod restored;
+mod told;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -228,6 +228,12 @@ impl Seller {
         let automatic = self.surroundings.config.source.snapshot.automatic;
         let due = next_due(&self.checkpoint, &self.snapshots.order, waits);
         let Some(table) = due.filter(|_| automatic) else { return Ok(()) };
+        if self.is_ledger(&table) {
+            self.checkpoint.dirty_tables.remove(&table);
+            self.unsaved_since.get_or_insert_with(Instant::now);
+            self.retable();
+            return Ok(());
+        }
         let reason = &self.checkpoint.dirty_tables[&table];
         let reason = reason.split(UNREADABLE).next().unwrap_or_default().to_owned();
         let (coordinate, counter) = (self.coordinate()?, self.checkpoint.synthetic);
@@ -249,6 +255,7 @@ impl Seller {
             meaning,
             since: since.to_string(),
             phase,
+            told: false,
             rows: 0,
             keys: 0,
             removed: 0,
@@ -257,13 +264,24 @@ impl Seller {
         self.submit(Mapped::default(), Vec::new())
     }
 
+    /// Whether nothing but movements is read from a table, and nothing else ever was. What of them
+    /// was missed, its rows do not tell.
+    fn is_ledger(&self, table: &str) -> bool {
+        let captured = &self.checkpoint.point.capture.tables;
+        let is_captured = captured.iter().any(|known| known.name.to_string() == table);
+        let is_read = self.snapshots.order.iter().any(|known| known.to_string() == table);
+        is_captured && !is_read && !self.checkpoint.complete.contains_key(table)
+    }
+
     /// Rows are on their way.
     fn settled(&mut self, estimated: Option<u64>) -> Result<()> {
         self.snapshots.estimated_rows = estimated;
-        let Some(snapshot) = &self.checkpoint.snapshot else { return Ok(()) };
-        if snapshot.phase != (SnapshotPhase::Reading { after: None }) {
+        let Some(snapshot) = &mut self.checkpoint.snapshot else { return Ok(()) };
+        // Its first rows are read again when they were read in vain.
+        if snapshot.told || snapshot.phase != (SnapshotPhase::Reading { after: None }) {
             return Ok(());
         }
+        snapshot.told = true;
         let (table, reason) = (&snapshot.table, &snapshot.reason);
         info!(table, reason, "reading a table");
         let mut value = serde_json::json!({
