@@ -23,9 +23,13 @@ fn fail(nth: usize, row: &str) -> usize {
         0 => row[..row.len() - 1].len(),
         1 => row.parse::<usize>().map_err(|error| format!("{row}: {error}")).unwrap(),
         2 => panic!("{row} is not understood"),
-        3 => Err::<usize, _>(Error::bug(row)).expect("a row that is understood"),
+        3 => refuse(row).expect("a row that is understood"),
         _ => panic!("words of the code"),
     }
+}
+
+fn refuse(row: &str) -> Result<usize, Error> {
+    Err(Error::bug(row))
 }
 
 /// The seller's task ends as a supervisor sees it end.

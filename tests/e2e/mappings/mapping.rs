@@ -49,7 +49,8 @@ impl Mapping {
         let texts: Vec<&str> = TEXTS.into_iter().chain(looked_up(|found| &found.texts)).collect();
         let rows = Scope { numbers: &numbers, texts: &texts, strict };
         let first = Scope { numbers: &plain, texts: &texts, strict };
-        let quantities = Scope { numbers: if sums.is_empty() { &plain } else { sums }, ..first };
+        let quantities =
+            Scope { numbers: if sums.is_empty() { &plain[..] } else { sums }, ..first };
         let parts = Parts {
             item: item(random, &texts),
             location: location(random, name),
@@ -72,8 +73,7 @@ fn quantity(random: &mut Random, scope: &Scope<'_>, sums: &[&str]) -> Sql {
     if sums.is_empty() {
         return number(random, scope, 2);
     }
-    let depth_without_conditions = 0;
-    let one = number(random, scope, depth_without_conditions);
+    let one = number(random, scope, 0);
     let sum = Sql::same(pick(random, sums));
     match random.below(3) {
         0 => sum,
