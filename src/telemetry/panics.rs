@@ -26,8 +26,8 @@ fn quiet(panic: &PanicHookInfo<'_>) -> String {
     format!("tailstock panicked at {place}{words}; this is a bug: please report the place")
 }
 
-/// The error of a task that panicked, without the words of the panic, which a [`JoinError`] repeats.
-/// `what` was doing it.
+/// The error of a task that panicked, without the words of the panic, which a [`JoinError`]
+/// repeats. `what` was doing it.
 pub fn panicked(what: &str, _ended: JoinError) -> Error {
     Error::bug(format!("{what} panicked; where is said on standard error"))
 }

@@ -104,7 +104,8 @@ async fn a_process_without_memory_leaves_nothing_of_a_row(engine: Engine, test: 
     ))
     .await;
     let ended = run.wait(LIMIT).await;
-    assert!(!ended.success(), "{ended}");
+    let told = run.log();
+    assert!(!ended.success() && told.contains("memory allocation of "), "{ended}\n{told}");
     assert_clean("what a crash prints", run.log().as_bytes());
     // With memory again it goes on.
     let mut run = Tailstock::start(&workspace, &["--log-level", "trace", "run", "--until-current"]);
