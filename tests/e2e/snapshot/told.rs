@@ -13,7 +13,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The process that sends the shop's log, if it runs on this machine.
 async fn sender(shop: &Shop) -> Option<Pid> {
     let id = eventually("somebody reads the log", LIMIT, async || {
-        let found = shop.rows("SELECT pid FROM pg_stat_replication").await;
+        // Before that it makes the slot, which has to be there.
+        let sending = "SELECT pid FROM pg_stat_replication WHERE state = 'streaming'";
+        let found = shop.rows(sending).await;
         found.into_iter().next().and_then(|row| row.into_iter().next().flatten())
     })
     .await;
