@@ -6,6 +6,8 @@ mod derived;
 mod fire;
 mod healing;
 mod interrupted;
+mod restored;
+mod told;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

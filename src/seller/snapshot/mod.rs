@@ -255,6 +255,7 @@ impl Seller {
             meaning,
             since: since.to_string(),
             phase,
+            told: false,
             rows: 0,
             keys: 0,
             removed: 0,
@@ -266,10 +267,12 @@ impl Seller {
     /// Rows are on their way.
     fn settled(&mut self, estimated: Option<u64>) -> Result<()> {
         self.snapshots.estimated_rows = estimated;
-        let Some(snapshot) = &self.checkpoint.snapshot else { return Ok(()) };
-        if snapshot.phase != (SnapshotPhase::Reading { after: None }) {
+        let Some(snapshot) = &mut self.checkpoint.snapshot else { return Ok(()) };
+        // Its first rows are read again when they were read in vain.
+        if snapshot.told || snapshot.phase != (SnapshotPhase::Reading { after: None }) {
             return Ok(());
         }
+        snapshot.told = true;
         let (table, reason) = (&snapshot.table, &snapshot.reason);
         info!(table, reason, "reading a table");
         let mut value = serde_json::json!({

@@ -155,7 +155,11 @@ impl Seller {
             None => drop(self.checkpoint.complete.remove(&snapshot.table)),
         }
         self.retable();
-        let TableSnapshot { table, rows, keys, removed, sums, .. } = snapshot;
+        let TableSnapshot { table, told, rows, keys, removed, sums, .. } = snapshot;
+        if !told && removed == 0 {
+            // Of a ledger, or a table that no mapping speaks of: there was nothing to find.
+            return self.submit(Mapped::default(), Vec::new());
+        }
         info!(table, rows, levels = keys, removed, "a table has been read");
         let sums: BTreeMap<_, _> = sums.into_iter().filter(|(_, sum)| sum != TOO_GREAT).collect();
         let value = serde_json::json!({

@@ -146,7 +146,7 @@ impl Reader {
         };
         tokio::task::spawn_blocking(work)
             .await
-            .map_err(|panic| Error::bug("reading what is stored panicked").because(panic))?
+            .map_err(|panic| crate::telemetry::panicked("reading what is stored", panic))?
     }
 }
 
