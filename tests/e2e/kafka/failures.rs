@@ -10,25 +10,26 @@ use rdkafka::client::DefaultClientContext;
 use rustix::process::Signal;
 use testbed::{Kafka, KafkaOptions, PgVersion};
 
-use crate::e2e::sessions::{Expected, Sessions, create, levels, seller};
+use super::acl::{Of, Says, rule};
+use crate::e2e::sessions::{Expected, Sessions, create, seller};
 use crate::support::{
     Engine, Random, Shop, Tailstock, Topics, Workspace, assert_exactly, by_key, eventually,
     own_cluster, shared_broker,
 };
 
-const LIMIT: Duration = Duration::from_secs(90);
+pub(super) const LIMIT: Duration = Duration::from_secs(90);
 
 /// A shop that changes while tailstock runs.
-struct Scene {
-    shop: Shop,
-    topics: Topics,
-    workspace: Workspace,
-    run: Tailstock,
-    random: Random,
+pub(super) struct Scene {
+    pub(super) shop: Shop,
+    pub(super) topics: Topics,
+    pub(super) workspace: Workspace,
+    pub(super) run: Tailstock,
+    pub(super) random: Random,
 }
 
 impl Scene {
-    async fn start(kafka: &Kafka, options: &str, test: &str) -> Option<Self> {
+    pub(super) async fn start(kafka: &Kafka, options: &str, test: &str) -> Option<Self> {
         // A client that is not heard of for this long is thrown out.
         let engine = Engine::from(PgVersion::V15).setting("wal_sender_timeout", "3s");
         let shop = Shop::start(engine, test).await?;
@@ -44,7 +45,7 @@ impl Scene {
     }
 
     /// The server process that tailstock is connected to.
-    async fn walsender(&self) -> String {
+    pub(super) async fn walsender(&self) -> String {
         eventually("a connection", LIMIT, async || {
             let sql = "SELECT coalesce(max(active_pid)::text, '') FROM pg_replication_slots";
             Some(self.shop.text(sql).await).filter(|pid| !pid.is_empty())
@@ -53,18 +54,41 @@ impl Scene {
     }
 
     /// Ends tailstock, catches up, and compares.
-    async fn assert_exactly_once(mut self, expected: &Expected) {
+    pub(super) async fn assert_exactly_once(self, expected: &Expected) {
+        let others = self.assert_exactly_once_beside_others(expected).await;
+        assert_eq!(others, BTreeMap::new());
+    }
+
+    /// The same where something else than the sessions has changed warehouse w9: how many events
+    /// each key of it has.
+    pub(super) async fn assert_exactly_once_beside_others(
+        mut self,
+        expected: &Expected,
+    ) -> BTreeMap<String, usize> {
         self.run.signal(Signal::TERM);
         assert!(self.run.wait(LIMIT).await.success(), "{}", self.run.log());
         let mut last = Tailstock::start(&self.workspace, &["run", "--until-current"]);
         assert!(last.wait(LIMIT).await.success(), "{}", last.log());
-        assert_exactly(&by_key(self.topics.events()), expected, &last.log());
-        assert_eq!(self.topics.levels(), levels(&self.shop).await, "folded levels");
+        let (others, found): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            by_key(self.topics.events()).into_iter().partition(|(key, _)| key.ends_with("/w9"));
+        assert_exactly(&found, expected, &last.log());
+        assert_eq!(self.topics.levels(), levels_of_all(&self.shop).await, "folded levels");
+        others.into_iter().map(|(key, events)| (key, events.len())).collect()
     }
 }
 
+/// What the shop says now, whatever the warehouse.
+async fn levels_of_all(shop: &Shop) -> BTreeMap<String, Option<String>> {
+    let rows = shop.rows("SELECT item || '/' || warehouse, qty FROM stock").await;
+    let level = |mut row: Vec<Option<String>>| {
+        let key = format!("acme/main/{}", row[0].take().unwrap());
+        (key, row.swap_remove(1))
+    };
+    rows.into_iter().map(level).collect()
+}
+
 /// As long as it would take: everything the shop and the brokers do goes on meanwhile.
-async fn pass(time: Duration) {
+pub(super) async fn pass(time: Duration) {
     let never = std::future::pending::<()>();
     assert!(tokio::time::timeout(time, never).await.is_err());
 }
@@ -120,7 +144,7 @@ async fn a_transaction_that_outlives_its_time_limit_is_told_from_a_takeover_and_
     assert_exactly(&found, &expected, &last.log());
 }
 
-fn admin(kafka: &Kafka) -> AdminClient<DefaultClientContext> {
+pub(super) fn admin(kafka: &Kafka) -> AdminClient<DefaultClientContext> {
     ClientConfig::new().set("bootstrap.servers", kafka.bootstrap()).create().unwrap()
 }
 
@@ -140,6 +164,44 @@ async fn a_topic_that_is_deleted_stops_tailstock_with_the_command_that_makes_it_
     assert!(scene.run.log().contains(&told), "{}", scene.run.log());
     assert!(scene.run.log().contains("kafka-topics.sh --bootstrap-server"), "{}", scene.run.log());
     assert!(scene.topics.events().is_empty(), "nothing of it is published");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_permission_that_is_taken_away_stops_tailstock_with_the_command_that_gives_it() {
+    let test = "a_permission_that_is_taken_away";
+    let module = "org.apache.kafka.common.security.plain.PlainLoginModule required \
+                  user_shop=\"sesame\";";
+    let settings = KafkaOptions::default()
+        .listener("SASL_PLAINTEXT")
+        .setting("listener.name.secure.sasl.enabled.mechanisms", "PLAIN")
+        .setting("listener.name.secure.plain.sasl.jaas.config", module)
+        .acl();
+    let Some(kafka) = own_cluster(settings, test).await else { return };
+    for of in [Of::Topic, Of::TransactionalId] {
+        rule(&kafka, of, "*", Says::AllowAll).await;
+    }
+    let options = "[sink.properties]\n\"security.protocol\" = \"sasl_plaintext\"\n\
+                   \"sasl.mechanism\" = \"PLAIN\"\n\"sasl.username\" = \"shop\"\n\
+                   \"sasl.password\" = { file = \"password\" }\n";
+    let Some(shop) = Shop::start(PgVersion::V15, test).await else { return };
+    create(&shop).await;
+    let topics = Topics::new(&kafka.bootstrap());
+    let main = topics.main_file(options).replace(&kafka.bootstrap(), &kafka.secure_bootstrap());
+    let workspace = Workspace::new(&main, &seller(&shop));
+    std::fs::write(workspace.path("password"), "sesame\n").unwrap();
+    let mut first = Tailstock::start(&workspace, &["run", "--until-current"]);
+    assert!(first.wait(LIMIT).await.success(), "{}", first.log());
+    let mut run = Tailstock::start(&workspace, &["run"]);
+    shop.execute("INSERT INTO stock VALUES (1, 'w1', 'A', 1)").await;
+    eventually("an event", LIMIT, async || (topics.events().len() == 1).then_some(())).await;
+    rule(&kafka, Of::Topic, &topics.name("stock.events.v1"), Says::DenyWrite).await;
+    shop.execute("INSERT INTO stock VALUES (2, 'w1', 'B', 2)").await;
+    assert_eq!(run.wait(LIMIT).await.code(), Some(4), "{}", run.log());
+    for told in ["Topic authorization failed", "kafka-acls.sh --bootstrap-server"] {
+        assert!(run.log().contains(told), "{}", run.log());
+    }
+    assert_eq!(topics.events().len(), 1);
+    assert_eq!(topics.levels().len(), 1, "all of a commit or nothing");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,6 +225,13 @@ async fn with_too_few_replicas_nothing_is_published_until_they_are_back() {
     .await;
     assert!(scene.topics.uncommitted("stock.events.v1").is_empty());
     tokio::task::block_in_place(|| kafka.start_again(2).unwrap());
+    let taken_back = eventually("what was taken back is sent again", LIMIT, async || {
+        let log = scene.run.log();
+        let at = log.find("nothing was committed")?;
+        log[at..].contains("the sink takes commits again").then(|| log[at..].to_owned())
+    })
+    .await;
+    assert!(!taken_back.contains("the sink cannot be used"), "nothing is read anew: {taken_back}");
     assert_eq!(scene.walsender().await, walsender, "{}", scene.run.log());
     scene.assert_exactly_once(&expected).await;
 }
@@ -184,15 +253,7 @@ async fn a_broker_whose_disk_is_full_ends_and_once_it_has_room_again_nothing_is_
     assert_eq!(scene.walsender().await, walsender, "{}", scene.run.log());
     kafka.kill(0);
     tokio::task::block_in_place(|| kafka.start_again(0).unwrap());
-    scene.run.signal(Signal::TERM);
-    assert!(scene.run.wait(LIMIT).await.success(), "{}", scene.run.log());
-    let mut last = Tailstock::start(&scene.workspace, &["run", "--until-current"]);
-    assert!(last.wait(LIMIT).await.success(), "{}", last.log());
-    let (found, many): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        by_key(scene.topics.events()).into_iter().partition(|(key, _)| key.ends_with("/w1"));
-    assert_exactly(&found, &expected, &last.log());
+    let many = scene.assert_exactly_once_beside_others(&expected).await;
     assert_eq!(many.len(), 40_000);
-    assert!(many.values().all(|events| events.len() == 1), "each of them once");
-    let rows = scene.shop.text("SELECT count(*)::text FROM stock").await;
-    assert_eq!(scene.topics.levels().len().to_string(), rows, "folded levels");
+    assert!(many.values().all(|events| *events == 1), "each of them once");
 }
