@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use testbed::{Kafka, KafkaOptions, PgVersion};
 
 use super::acl::{Of, Says, rule};
-use crate::e2e::sessions::{Expected, Sessions, create, seller};
+use crate::e2e::sessions::{Expected, Sessions, create, levels, seller};
 use crate::support::{
     Engine, Random, Shop, Tailstock, Topics, Workspace, assert_exactly, by_key, eventually,
     own_cluster, shared_broker,
@@ -32,23 +32,41 @@ impl Scene {
     pub(super) async fn start(kafka: &Kafka, options: &str, test: &str) -> Option<Self> {
         // A client that is not heard of for this long is thrown out.
         let engine = Engine::from(PgVersion::V15).setting("wal_sender_timeout", "3s");
+        Self::on(engine, kafka, options, test).await
+    }
+
+    pub(super) async fn on(
+        engine: Engine,
+        kafka: &Kafka,
+        options: &str,
+        test: &str,
+    ) -> Option<Self> {
         let shop = Shop::start(engine, test).await?;
         create(&shop).await;
         let topics = Topics::new(&kafka.bootstrap());
         let workspace = Workspace::new(&topics.main_file(options), &seller(&shop));
         let mut first = Tailstock::start(&workspace, &["run", "--until-current"]);
         assert!(first.wait(LIMIT).await.success(), "{}", first.log());
+        if shop.is_mysql() {
+            has_no_reader(&shop).await;
+        }
         let run = Tailstock::start(&workspace, &["run"]);
         let scene = Self { shop, topics, workspace, run, random: Random::from_environment(test) };
-        scene.walsender().await;
+        scene.reader().await;
         Some(scene)
     }
 
-    /// The server process that tailstock is connected to.
-    pub(super) async fn walsender(&self) -> String {
+    /// What of the server tailstock reads the log from: another one behind every connection.
+    pub(super) async fn reader(&self) -> String {
+        let sql = match self.shop.is_mysql() {
+            false => "SELECT coalesce(max(active_pid)::text, '') FROM pg_replication_slots",
+            true => {
+                "SELECT coalesce(max(id), '') FROM information_schema.processlist
+                 WHERE command LIKE 'Binlog Dump%'"
+            }
+        };
         eventually("a connection", LIMIT, async || {
-            let sql = "SELECT coalesce(max(active_pid)::text, '') FROM pg_replication_slots";
-            Some(self.shop.text(sql).await).filter(|pid| !pid.is_empty())
+            Some(self.shop.text(sql).await).filter(|id| !id.is_empty())
         })
         .await
     }
@@ -59,8 +77,8 @@ impl Scene {
         assert_eq!(others, BTreeMap::new());
     }
 
-    /// The same where something else than the sessions has changed warehouse w9: how many events
-    /// each key of it has.
+    /// The same where others than the sessions have changed items of small numbers: how many events
+    /// each key of theirs has.
     pub(super) async fn assert_exactly_once_beside_others(
         mut self,
         expected: &Expected,
@@ -69,22 +87,29 @@ impl Scene {
         assert!(self.run.wait(LIMIT).await.success(), "{}", self.run.log());
         let mut last = Tailstock::start(&self.workspace, &["run", "--until-current"]);
         assert!(last.wait(LIMIT).await.success(), "{}", last.log());
-        let (others, found): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            by_key(self.topics.events()).into_iter().partition(|(key, _)| key.ends_with("/w9"));
+        let (found, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            by_key(self.topics.events()).into_iter().partition(|(key, _)| is_of_a_session(key));
         assert_exactly(&found, expected, &last.log());
-        assert_eq!(self.topics.levels(), levels_of_all(&self.shop).await, "folded levels");
+        assert_eq!(self.topics.levels(), levels(&self.shop).await, "folded levels");
         others.into_iter().map(|(key, events)| (key, events.len())).collect()
     }
 }
 
-/// What the shop says now, whatever the warehouse.
-async fn levels_of_all(shop: &Shop) -> BTreeMap<String, Option<String>> {
-    let rows = shop.rows("SELECT item || '/' || warehouse, qty FROM stock").await;
-    let level = |mut row: Vec<Option<String>>| {
-        let key = format!("acme/main/{}", row[0].take().unwrap());
-        (key, row.swap_remove(1))
-    };
-    rows.into_iter().map(level).collect()
+/// Waits until a server of MySQL's family has seen that whoever read its log has gone, which it
+/// does when it has something for them.
+async fn has_no_reader(shop: &Shop) {
+    eventually("nobody reads the log", LIMIT, async || {
+        shop.execute("FLUSH BINARY LOGS").await;
+        let dumps = "SELECT count(*) FROM information_schema.processlist
+                     WHERE command LIKE 'Binlog Dump%'";
+        (shop.text(dumps).await == "0").then_some(())
+    })
+    .await;
+}
+
+/// Whether sessions have changed it, whose items have numbers that nobody else gives.
+fn is_of_a_session(key: &str) -> bool {
+    key.split('/').nth(2).unwrap().parse::<i64>().unwrap() >= 10_000_000
 }
 
 /// As long as it would take: everything the shop and the brokers do goes on meanwhile.
@@ -98,13 +123,13 @@ async fn a_broker_that_answers_nobody_for_a_while_delays_and_the_shop_is_answere
     let test = "a_broker_that_answers_nobody_for_a_while";
     let Some(kafka) = own_cluster(KafkaOptions::default().controlled(), test).await else { return };
     let Some(mut scene) = Scene::start(&kafka, "", test).await else { return };
-    let walsender = scene.walsender().await;
+    let reader = scene.reader().await;
     let sessions = Sessions::start(&scene.shop, 4000, &mut scene.random).await;
     kafka.pause(0);
     pass(Duration::from_secs(8)).await;
     kafka.resume(0);
     let expected = sessions.join().await;
-    assert_eq!(scene.walsender().await, walsender, "{}", scene.run.log());
+    assert_eq!(scene.reader().await, reader, "{}", scene.run.log());
     scene.assert_exactly_once(&expected).await;
 }
 
@@ -216,7 +241,7 @@ async fn with_too_few_replicas_nothing_is_published_until_they_are_back() {
     let done = admin(&kafka).alter_configs([&config], &AdminOptions::new()).await.unwrap();
     assert!(done[0].is_ok(), "{done:?}");
     tokio::task::block_in_place(|| kafka.stop(2));
-    let walsender = scene.walsender().await;
+    let reader = scene.reader().await;
     let sessions = Sessions::start(&scene.shop, 2000, &mut scene.random).await;
     let expected = sessions.join().await;
     eventually("it says what it waits for", LIMIT, async || {
@@ -232,7 +257,7 @@ async fn with_too_few_replicas_nothing_is_published_until_they_are_back() {
     })
     .await;
     assert!(!taken_back.contains("the sink cannot be used"), "nothing is read anew: {taken_back}");
-    assert_eq!(scene.walsender().await, walsender, "{}", scene.run.log());
+    assert_eq!(scene.reader().await, reader, "{}", scene.run.log());
     scene.assert_exactly_once(&expected).await;
 }
 
@@ -243,14 +268,14 @@ async fn a_broker_whose_disk_is_full_ends_and_once_it_has_room_again_nothing_is_
     let Some(kafka) = own_cluster(settings, test).await else { return };
     let options = "[sink.properties]\n\"compression.type\" = \"none\"\n";
     let Some(mut scene) = Scene::start(&kafka, options, test).await else { return };
-    let walsender = scene.walsender().await;
+    let reader = scene.reader().await;
     let sessions = Sessions::start(&scene.shop, 2000, &mut scene.random).await;
-    let many = "INSERT INTO stock SELECT g, 'w9', 'A', 1 FROM generate_series(1, 40000) g";
+    let many = "INSERT INTO stock SELECT g, 'w1', 'A', 1 FROM generate_series(1, 40000) g";
     scene.shop.execute(many).await;
     eventually("the broker gives up", LIMIT, async || (!kafka.is_running(0)).then_some(())).await;
     assert!(kafka.broker_log(0).contains("File too large"), "{}", kafka.broker_log(0));
     let expected = sessions.join().await;
-    assert_eq!(scene.walsender().await, walsender, "{}", scene.run.log());
+    assert_eq!(scene.reader().await, reader, "{}", scene.run.log());
     kafka.kill(0);
     tokio::task::block_in_place(|| kafka.start_again(0).unwrap());
     let many = scene.assert_exactly_once_beside_others(&expected).await;

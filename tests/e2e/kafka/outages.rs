@@ -5,14 +5,15 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
-use testbed::{KafkaOptions, PgVersion};
+use testbed::{KafkaOptions, MysqlVersion, PgVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::failures::{LIMIT, Scene, admin, pass};
 use crate::e2e::large::peak_rss_mib;
 use crate::e2e::sessions::{Sessions, create, seller};
 use crate::support::{
-    Shop, Tailstock, Topics, Workspace, eventually, is_full_size, own_cluster, shared_broker,
+    Engine, Shop, Tailstock, Topics, Workspace, eventually, is_full_size, own_cluster,
+    shared_broker,
 };
 
 /// How long a run with an end of its own may take to give up, and how long it must not.
@@ -74,7 +75,7 @@ async fn a_broker_that_comes_and_goes_is_waited_for_and_nothing_grows_meanwhile(
     let Some(kafka) = own_cluster(settings, test).await else { return };
     let options = "[sink.properties]\n\"topic.metadata.refresh.interval.ms\" = 100\n";
     let Some(mut scene) = Scene::start(&kafka, options, test).await else { return };
-    let walsender = scene.walsender().await;
+    let reader = scene.reader().await;
     let sessions = Sessions::start(&scene.shop, 4000, &mut scene.random).await;
     let before = peak_rss_mib(scene.run.pid()).expect("it is running");
     for round in 0..3 {
@@ -82,7 +83,7 @@ async fn a_broker_that_comes_and_goes_is_waited_for_and_nothing_grows_meanwhile(
         // The first time far more than may wait in memory.
         for part in if round == 0 { 0..20 } else { 19 + round..20 + round } {
             let (from, to) = (part * 5000 + 1, (part + 1) * 5000);
-            let many = format!("SELECT g, 'w9', 'A', 1 FROM generate_series({from}, {to}) g");
+            let many = format!("SELECT g, 'w1', 'A', 1 FROM generate_series({from}, {to}) g");
             scene.shop.execute(&format!("INSERT INTO stock {many}")).await;
         }
         pass(Duration::from_secs(5)).await;
@@ -100,10 +101,66 @@ async fn a_broker_that_comes_and_goes_is_waited_for_and_nothing_grows_meanwhile(
     .await;
     let grown = peak_rss_mib(scene.run.pid()).expect("it is running") - before;
     assert!(grown < 64, "{before} MiB and {grown} MiB more");
-    assert_eq!(scene.walsender().await, walsender, "{}", scene.run.log());
+    assert_eq!(scene.reader().await, reader, "{}", scene.run.log());
     let others = scene.assert_exactly_once_beside_others(&expected).await;
     assert_eq!(others.len(), 110_000);
     assert!(others.values().all(|events| *events == 1), "each of them once");
+}
+
+/// A server that cannot get rid of its log for longer than its patience ends the connection.
+async fn the_shop_is_answered_while_a_broker_answers_nobody(version: MysqlVersion, test: &str) {
+    let Some(kafka) = own_cluster(KafkaOptions::default().controlled(), test).await else { return };
+    let engine = Engine::from(version)
+        .setting("net_write_timeout", "2")
+        .setting("binlog_row_metadata", "FULL");
+    let Some(mut scene) = Scene::on(engine, &kafka, "", test).await else { return };
+    let reader = scene.reader().await;
+    let sessions = Sessions::start(&scene.shop, 2000, &mut scene.random).await;
+    kafka.pause(0);
+    // More than what buffers and sockets hold, most of it in a column that nobody asked for.
+    for part in 0..20 {
+        let row = |item: i32| format!("({item}, 'w1', repeat('x', 1000), 1)");
+        let rows: Vec<String> = (part * 2000 + 1..=(part + 1) * 2000).map(row).collect();
+        scene.shop.execute(&format!("INSERT INTO stock VALUES {}", rows.join(","))).await;
+    }
+    pass(Duration::from_secs(8)).await;
+    kafka.resume(0);
+    let expected = sessions.join().await;
+    assert_eq!(scene.reader().await, reader, "{}", scene.run.log());
+    let others = scene.assert_exactly_once_beside_others(&expected).await;
+    assert_eq!(others.len(), 40_000);
+    assert!(others.values().all(|events| *events == 1), "each of them once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shop_on_mysql_is_answered_while_a_broker_answers_nobody() {
+    let test = "a_shop_on_mysql_is_answered_while_a_broker_answers_nobody";
+    the_shop_is_answered_while_a_broker_answers_nobody(MysqlVersion::Mysql97, test).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shop_on_mariadb_is_answered_while_a_broker_answers_nobody() {
+    let test = "a_shop_on_mariadb_is_answered_while_a_broker_answers_nobody";
+    the_shop_is_answered_while_a_broker_answers_nobody(MysqlVersion::Mariadb118, test).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_slow_all_the_time_slows_publishing_and_nothing_else() {
+    let test = "a_broker_that_is_slow_all_the_time";
+    let Some(kafka) = own_cluster(KafkaOptions::default().controlled(), test).await else { return };
+    let Some(mut scene) = Scene::start(&kafka, "", test).await else { return };
+    let reader = scene.reader().await;
+    let sessions = Sessions::start(&scene.shop, 2000, &mut scene.random).await;
+    for _ in 0..if is_full_size() { 200 } else { 40 } {
+        kafka.pause(0);
+        pass(Duration::from_millis(200)).await;
+        kafka.resume(0);
+        pass(Duration::from_millis(50)).await;
+    }
+    let expected = sessions.join().await;
+    assert_eq!(scene.reader().await, reader, "{}", scene.run.log());
+    assert!(!scene.run.log().contains("the sink cannot be used"), "{}", scene.run.log());
+    scene.assert_exactly_once(&expected).await;
 }
 
 /// Nobody can know whether the end of a transaction that was never answered was heard.
