@@ -71,6 +71,15 @@ impl Scene {
         .await
     }
 
+    /// Ends tailstock and publishes what it has left; what all of them have printed.
+    pub(super) async fn catch_up(&mut self) -> String {
+        self.run.signal(Signal::TERM);
+        assert!(self.run.wait(LIMIT).await.success(), "{}", self.run.log());
+        let mut last = Tailstock::start(&self.workspace, &["run", "--until-current"]);
+        assert!(last.wait(LIMIT).await.success(), "{}", last.log());
+        last.log()
+    }
+
     /// Ends tailstock, catches up, and compares.
     pub(super) async fn assert_exactly_once(self, expected: &Expected) {
         let others = self.assert_exactly_once_beside_others(expected).await;
@@ -83,13 +92,10 @@ impl Scene {
         mut self,
         expected: &Expected,
     ) -> BTreeMap<String, usize> {
-        self.run.signal(Signal::TERM);
-        assert!(self.run.wait(LIMIT).await.success(), "{}", self.run.log());
-        let mut last = Tailstock::start(&self.workspace, &["run", "--until-current"]);
-        assert!(last.wait(LIMIT).await.success(), "{}", last.log());
+        let log = self.catch_up().await;
         let (found, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
             by_key(self.topics.events()).into_iter().partition(|(key, _)| is_of_a_session(key));
-        assert_exactly(&found, expected, &last.log());
+        assert_exactly(&found, expected, &log);
         assert_eq!(self.topics.levels(), levels(&self.shop).await, "folded levels");
         others.into_iter().map(|(key, events)| (key, events.len())).collect()
     }

@@ -1,6 +1,7 @@
 //! What it proves: brokers that are not there, come and go, or answer nobody for long are waited
 //! for, in bounded memory, and what becomes of a commit that nobody answers is read, not guessed.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::failures::{LIMIT, Scene, admin, pass};
 use crate::e2e::large::peak_rss_mib;
-use crate::e2e::sessions::{Sessions, create, seller};
+use crate::e2e::sessions::{Sessions, create, levels, seller};
 use crate::support::{
-    Engine, Shop, Tailstock, Topics, Workspace, eventually, is_full_size, own_cluster,
-    shared_broker,
+    Engine, Event, Shop, Tailstock, Topics, Workspace, assert_exactly, by_key, eventually,
+    is_full_size, own_cluster, shared_broker,
 };
 
 /// How long a run with an end of its own may take to give up, and how long it must not.
@@ -161,6 +162,36 @@ async fn a_broker_that_is_slow_all_the_time_slows_publishing_and_nothing_else() 
     assert_eq!(scene.reader().await, reader, "{}", scene.run.log());
     assert!(!scene.run.log().contains("the sink cannot be used"), "{}", scene.run.log());
     scene.assert_exactly_once(&expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_at_least_once_brokers_that_fail_lose_nothing_and_repetitions_have_equal_bytes() {
+    let test = "with_at_least_once_brokers_that_fail_lose_nothing";
+    let Some(kafka) = own_cluster(KafkaOptions::default().controlled(), test).await else { return };
+    let options = "delivery = \"at_least_once\"\n";
+    let Some(mut scene) = Scene::start(&kafka, options, test).await else { return };
+    let sessions = Sessions::start(&scene.shop, 8000, &mut scene.random).await;
+    for _ in 0..if is_full_size() { 5 } else { 2 } {
+        pass(Duration::from_millis(scene.random.below(500))).await;
+        kafka.pause(0);
+        pass(Duration::from_secs(4)).await;
+        kafka.resume(0);
+        pass(Duration::from_millis(scene.random.below(1000))).await;
+        tokio::task::block_in_place(|| {
+            kafka.kill(0);
+            kafka.start_again(0).unwrap();
+        });
+    }
+    let expected = sessions.join().await;
+    let log = scene.catch_up().await;
+    // What a consumer does that drops what it has seen.
+    let mut seen: BTreeMap<(String, String), Event> = BTreeMap::new();
+    for event in scene.topics.events() {
+        let known = seen.entry((event.key.clone(), event.version.clone())).or_insert(event.clone());
+        assert_eq!((&known.id, &known.value), (&event.id, &event.value));
+    }
+    assert_exactly(&by_key(seen.into_values().collect()), &expected, &log);
+    assert_eq!(scene.topics.levels(), levels(&scene.shop).await, "folded levels");
 }
 
 /// Nobody can know whether the end of a transaction that was never answered was heard.
