@@ -253,6 +253,6 @@ async fn an_event_that_a_topic_takes_no_longer_is_a_dead_letter_once_the_shard_i
     assert_eq!(letters.len(), 1, "{}", run.log());
     let reason = letters[0].json()["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains("bytes a record may have"), "{reason}");
-    assert_eq!(run.log().matches("the sink cannot be used yet").count(), 1, "{}", run.log());
+    assert!(run.log().contains("the sink cannot be used yet"), "{}", run.log());
     run.assert_runs();
 }
