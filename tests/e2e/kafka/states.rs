@@ -90,9 +90,6 @@ fn compare(name: &str, told: &str) {
     settings.add_filter(r":\d{4,5}\b", ":PORT");
     settings.add_filter(r"\bt\d+\.", "PREFIX.");
     settings.add_filter(r"\d{4}-\d\d-\d\dT\S+", "TIME");
-    // Where in the source of OpenSSL something was noticed.
-    settings.add_filter(r"\S+\.c:\d+:error:[0-9A-F]+:", "OPENSSL:");
-    settings.add_filter(r"/\S*/\.tmp\w+", "FOLDER");
     settings.bind(|| insta::assert_snapshot!(name, told));
 }
 
