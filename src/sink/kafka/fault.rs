@@ -30,8 +30,8 @@ pub(super) fn classify(doing: Doing<'_>, code: Code, reason: &str) -> Error {
         }
         Code::SSL if reason == UNTRUSTED => Error::operator(
             told,
-            "set \"ssl.ca.location\" in [sink.properties] to a PEM file with the certificate of the \
-             authority that signed the brokers', or with the broker's own where it signed that \
+            "set \"ssl.ca.location\" in [sink.properties] to a PEM file with the certificate of \
+             the authority that signed the brokers', or with the broker's own where it signed that \
              itself; in sink.brokers write a name that stands in it, or give up checking the name \
              (\"ssl.endpoint.identification.algorithm\" = \"none\")",
         ),
