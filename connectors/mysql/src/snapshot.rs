@@ -31,7 +31,7 @@ use crate::log::Flavor;
 use crate::position::{Gtids, LogFile, LogPosition, MariaPosition};
 use crate::session::{Row, Session, Unanswered};
 use crate::value::Scratch;
-use fence::{LogEnd, SETTLING, Settled, has_distributed};
+use fence::{LogEnd, SETTLING, Settled};
 use table::{Plan, Shape, Size};
 
 /// Seconds that one chunk may take.
@@ -255,9 +255,8 @@ impl MysqlSnapshot {
 
     /// The place of the log that can be seen for certain (MariaDB, InnoDB).
     async fn snapshot_end(&mut self) -> Result<LogEnd, fence::Failed> {
-        self.session.rows(read::START).await?;
-        let end = LogEnd::of_snapshot(&mut self.session).await?;
-        self.has_distributed |= has_distributed(&mut self.session).await?;
+        let (end, has_distributed) = LogEnd::begin(&mut self.session).await?;
+        self.has_distributed |= has_distributed;
         self.session.rows("COMMIT").await?;
         Ok(end)
     }

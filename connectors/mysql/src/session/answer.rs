@@ -41,7 +41,7 @@ impl Table {
 }
 
 /// The answer to a question, or what the server said instead.
-pub(super) type Answer<T> = std::result::Result<T, ServerMessage>;
+pub(crate) type Answer<T> = std::result::Result<T, ServerMessage>;
 
 /// What an answer begins with: its columns. There are none where it has no rows.
 pub(super) async fn columns(channel: &mut Channel) -> Result<Answer<Vec<ResultColumn>>> {

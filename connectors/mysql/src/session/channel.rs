@@ -66,6 +66,11 @@ impl Channel {
     /// Sends the next packet of an exchange.
     pub(super) async fn send(&mut self, payload: &[u8]) -> Result<()> {
         self.queue(payload)?;
+        self.flush().await
+    }
+
+    /// Sends what is queued.
+    pub(super) async fn flush(&mut self) -> Result<()> {
         let Err(error) = self.wire.flush().await else { return Ok(()) };
         // A server that has closed the connection may have said why before.
         match self.wire.receive(&mut [0; 64]) {
@@ -97,6 +102,11 @@ impl Channel {
     /// What is sent next begins a new exchange.
     pub(super) fn begin(&mut self) {
         self.number = 0;
+    }
+
+    /// What comes next is the answer to a request of one packet.
+    pub(super) fn begin_answer(&mut self) {
+        self.number = 1;
     }
 
     /// Whether what has arrived is no packet, or one that nobody waits for.

@@ -4,7 +4,7 @@ use connector_api::{Error, Result};
 
 use super::answer::{self, Answer, Table};
 use super::column::ResultColumn;
-use super::{ANSWER_TIME, ServerMessage, Session, command};
+use super::{ANSWER_TIME, QUERY, ServerMessage, Session, command};
 use crate::stream::packet::{Packet, Packets};
 
 const PREPARE: u8 = 0x16;
@@ -62,6 +62,31 @@ impl Session {
     pub(crate) async fn rows(&mut self, sql: &str) -> Result<Table, Unanswered> {
         let answer = tokio::time::timeout(ANSWER_TIME, self.ask(sql)).await;
         Ok(answer.unwrap_or_else(|_| Err(self.unanswered(command(sql))))??)
+    }
+
+    /// The same of several questions, which are on their way together. All of them are answered,
+    /// whatever is the answer to the first.
+    pub(crate) async fn rows_of<const N: usize>(
+        &mut self,
+        questions: [&str; N],
+    ) -> Result<[Answer<Table>; N]> {
+        let answers = tokio::time::timeout(ANSWER_TIME, self.ask_all(&questions)).await;
+        let answers = answers.unwrap_or_else(|_| Err(self.unanswered(command(questions[0]))))?;
+        answers.try_into().map_err(|_| Error::bug("a question has no answer"))
+    }
+
+    async fn ask_all(&mut self, questions: &[&str]) -> Result<Vec<Answer<Table>>> {
+        for sql in questions {
+            self.begin()?;
+            self.channel.queue(&[&[QUERY], sql.as_bytes()].concat())?;
+        }
+        self.channel.flush().await?;
+        let mut answers = Vec::new();
+        for _ in questions {
+            self.channel.begin_answer();
+            answers.push(answer::read(&mut self.channel).await?);
+        }
+        Ok(answers)
     }
 
     /// Asks for rows, which may be many and large.

@@ -21,8 +21,10 @@ use connector_api::{Error, Position, Result, Sight};
 use crate::doctor::{REFUSED, literal};
 use crate::log::Flavor;
 use crate::position::{Gtid, GtidSet, Gtids, LogFile, LogPosition, MariaPosition};
-use crate::session::{Row, Session, Unanswered};
+use crate::session::{Row, ServerMessage, Session, Unanswered};
 
+/// Both families read rows as of this statement from here on, and lock none of them.
+pub(super) const START: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 /// Time from a transaction's place in the log to its being seen, where nothing says it.
 pub(super) const SETTLING: Duration = Duration::from_millis(50);
 /// A place that has settled longer ago than this is left for a new one: what was changed since is
@@ -50,9 +52,17 @@ impl LogEnd {
             Flavor::MySql => format!("SELECT {clock}, @@GLOBAL.gtid_mode"),
             Flavor::MariaDb => format!("SELECT {clock}, @@GLOBAL.gtid_binlog_pos"),
         };
-        let status = log_status(session).await?;
-        let row = session.rows(&sql).await?.first();
-        let Some((file, offset, executed)) = status else { return Err(Failed::NoLog) };
+        let [status, row] = session.rows_of([log_status(session), &sql]).await?;
+        let status = match status {
+            // The account may not ask.
+            Err(told) if REFUSED.contains(&told.code) => return Err(Failed::NoLog),
+            status => status?.first(),
+        };
+        let row = row?.first();
+        let place = said(&status, 0).parse().ok().zip(said(&status, 1).parse().ok());
+        let Some((file, offset)) = place else { return Err(Failed::NoLog) };
+        // Behind it the databases that are in the log, and those that are not.
+        let executed = status.into_iter().nth(4).flatten();
         let mode = said(&row, 1);
         let mut end = Self {
             place: LogPosition { file, offset, created: 0, gtids: Gtids::None, prepared: vec![] },
@@ -73,9 +83,18 @@ impl LogEnd {
         Ok(end)
     }
 
-    /// The place of the log that the consistent snapshot of this connection is (MariaDB, InnoDB).
-    pub(super) async fn of_snapshot(session: &mut Session) -> Result<Self, Failed> {
-        let rows = session.rows("SHOW STATUS LIKE 'binlog_snapshot_%'").await?.rows;
+    /// Begins a consistent snapshot. Returns the place of the log that it is (MariaDB, InnoDB), and
+    /// whether a distributed transaction may ever have been committed here: the counter rises when
+    /// the statement begins, and is asked behind the snapshot that the answer is about.
+    pub(super) async fn begin(session: &mut Session) -> Result<(Self, bool), Failed> {
+        let now = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED), \
+                   @@GLOBAL.gtid_binlog_pos";
+        let place = "SHOW STATUS LIKE 'binlog_snapshot_%'";
+        let distributed = "SHOW GLOBAL STATUS LIKE 'Com_xa_commit'";
+        let answers = session.rows_of([START, place, now, distributed]).await?;
+        let [began, place, now, distributed] = answers;
+        began?;
+        let (rows, row, distributed) = (place?.rows, now?.first(), distributed?.first());
         let shown = |wanted: &str| {
             let row = rows.iter().find(|row| said(row, 0).eq_ignore_ascii_case(wanted));
             row.map(|row| said(row, 1))
@@ -83,16 +102,14 @@ impl LogEnd {
         let file = shown("binlog_snapshot_file").and_then(|file| file.parse::<LogFile>().ok());
         let offset = shown("binlog_snapshot_position").and_then(|offset| offset.parse().ok());
         let (Some(file), Some(offset)) = (file, offset) else { return Err(Failed::NoLog) };
-        let sql = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED), \
-                   @@GLOBAL.gtid_binlog_pos";
-        let row = session.rows(sql).await?.first();
         let gtids = Gtids::MariaDb(maria(&said(&row, 1))?);
-        Ok(Self {
+        let end = Self {
             place: LogPosition { file, offset, created: 0, gtids, prepared: vec![] },
             executed: None,
             read_at_us: said(&row, 0).parse().unwrap_or_default(),
             names_all: false,
-        })
+        };
+        Ok((end, said(&distributed, 1) != "0"))
     }
 
     /// The last transactions before it (MariaDB); `None` when its file is gone.
@@ -134,23 +151,14 @@ fn said(row: &Row, nth: usize) -> String {
     row.get(nth).cloned().flatten().unwrap_or_default()
 }
 
-/// Where the log ends, and the transactions that are executed where the server names them (MySQL).
-/// `None` when the log is off, or the account may not ask.
-async fn log_status(
-    session: &mut Session,
-) -> Result<Option<(LogFile, u64, Option<String>)>, Unanswered> {
+/// The question where the log ends, and which transactions are executed (MySQL).
+fn log_status(session: &Session) -> &'static str {
     let version = session.server_version().split('.').map_while(|part| part.parse::<u32>().ok());
     // MariaDB has kept the old name, and counts from 10.
-    let is_new = session.flavor() == Flavor::MySql && version.ge([8, 2]);
-    let sql = if is_new { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
-    let row = match session.rows(sql).await {
-        Err(Unanswered::Said(told)) if REFUSED.contains(&told.code) => return Ok(None),
-        answer => answer?.first(),
-    };
-    let place = said(&row, 0).parse().ok().zip(said(&row, 1).parse().ok());
-    // Behind it the databases that are in the log, and those that are not.
-    let executed = row.into_iter().nth(4).flatten();
-    Ok(place.map(|(file, offset)| (file, offset, executed)))
+    match session.flavor() == Flavor::MySql && version.ge([8, 2]) {
+        true => "SHOW BINARY LOG STATUS",
+        false => "SHOW MASTER STATUS",
+    }
 }
 
 fn maria(position: &str) -> Result<MariaPosition, Failed> {
@@ -163,6 +171,18 @@ pub(super) enum Failed {
     Sql(Unanswered),
     NoLog,
     Gtids,
+}
+
+impl From<ServerMessage> for Failed {
+    fn from(told: ServerMessage) -> Self {
+        Self::Sql(told.into())
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Sql(error.into())
+    }
 }
 
 impl From<Unanswered> for Failed {
@@ -183,13 +203,6 @@ impl Failed {
             Self::Gtids => Error::definite("the server's executed transactions cannot be read"),
         }
     }
-}
-
-/// Whether a distributed transaction may ever have been committed here: the counter rises when the
-/// statement begins. It is asked behind the snapshot that the answer is about.
-pub(super) async fn has_distributed(session: &mut Session) -> Result<bool, Unanswered> {
-    let row = session.rows("SHOW GLOBAL STATUS LIKE 'Com_xa_commit'").await?.first();
-    Ok(row.into_iter().nth(1).flatten().is_none_or(|count| count != "0"))
 }
 
 /// The ends of the log as they were seen from time to time.

@@ -10,7 +10,7 @@ use connector_api::{
 };
 
 use super::cursor::{Key, Place};
-use super::fence::{Before, LogEnd, has_distributed};
+use super::fence::{Before, LogEnd, START};
 use super::filter::rendered;
 use super::table::{Plan, Shape, too_large};
 use super::{MysqlSnapshot, fault, quote};
@@ -18,8 +18,6 @@ use crate::log::Flavor;
 use crate::session::{Arrived, ResultColumn, Session, Unanswered};
 use crate::value::{Encoding, Field, Fields, Scratch, Selected, Unreadable};
 
-/// Both families read rows as of this statement from here on, and lock none of them.
-pub(super) const START: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 /// Rows that are gone through for each that may come, where a condition leaves some out.
 const WINDOW: u32 = 16;
 
@@ -60,9 +58,8 @@ impl MysqlSnapshot {
         let rows = self.rows(&plan, &part, &seen.end).await?;
         let took = started.elapsed();
         // Behind the read nobody alters the table before the transaction ends.
-        let shape = Shape::of(&mut self.session, request.table).await;
+        let shape = Shape::at_the_end(&mut self.session, request.table).await;
         let shape = shape.map_err(|error| self.failed(error))?;
-        self.tell("COMMIT").await?;
         if shape.as_ref() != Some(&plan.shape) {
             self.plan_for(request.table, request.columns, shape).await?;
             return Ok(None);
@@ -94,18 +91,17 @@ impl MysqlSnapshot {
             before = before.or(Some(end));
         }
         let settled = self.settled.coordinate();
-        self.tell(START).await?;
         let Some(before) = before.filter(|_| !tells) else { return self.snapshot(settled).await };
+        self.tell(START).await?;
         let sight = before.sight(settled);
         Ok(Some(Seen { end: before, sight, is_exact: false }))
     }
 
-    /// The place of the log that the snapshot is.
+    /// Begins a transaction that is a place of the log.
     async fn snapshot(&mut self, settled: u64) -> Result<Option<Seen>> {
-        let end = LogEnd::of_snapshot(&mut self.session).await;
-        let end = end.map_err(|failed| failed.into_error(|error| self.failed(error)))?;
-        let may_not_tell = has_distributed(&mut self.session).await;
-        let may_not_tell = may_not_tell.map_err(|error| self.failed(error))?;
+        let began = LogEnd::begin(&mut self.session).await;
+        let (end, may_not_tell) =
+            began.map_err(|failed| failed.into_error(|error| self.failed(error)))?;
         if may_not_tell && !self.has_distributed {
             self.has_distributed = true;
             self.tell("COMMIT").await?;

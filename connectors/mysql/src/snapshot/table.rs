@@ -8,7 +8,7 @@ use super::cursor::{Key, Kind, Part};
 use super::index::{self, Index};
 use super::quote;
 use crate::doctor::{literal, qualified};
-use crate::session::{Row, Session, Unanswered};
+use crate::session::{Row, Session, Table, Unanswered};
 
 /// A column as the catalog has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +52,22 @@ impl Shape {
         session: &mut Session,
         table: &TableName,
     ) -> Result<Option<Self>, Unanswered> {
+        Ok(Self::from(session.rows(&Self::question(table)).await?, table))
+    }
+
+    /// The same, and the transaction ends behind the question.
+    pub(super) async fn at_the_end(
+        session: &mut Session,
+        table: &TableName,
+    ) -> Result<Option<Self>, Unanswered> {
+        let [shape, ended] = session.rows_of([&Self::question(table), "COMMIT"]).await?;
+        ended?;
+        Ok(Self::from(shape?, table))
+    }
+
+    fn question(table: &TableName) -> String {
         let (schema, name) = (literal(&table.schema), literal(&table.table));
-        let sql = format!(
+        format!(
             "SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME, COLUMN_KEY, PRIVILEGES,
                 IS_NULLABLE, TABLE_SCHEMA, TABLE_NAME,
                 (SELECT ENGINE FROM information_schema.TABLES
@@ -61,13 +75,15 @@ impl Shape {
             FROM information_schema.COLUMNS
             WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {name}
             ORDER BY ORDINAL_POSITION"
-        );
-        let mut rows = session.rows(&sql).await?.rows;
+        )
+    }
+
+    fn from(answer: Table, table: &TableName) -> Option<Self> {
+        let mut rows = answer.rows;
         // A catalog may compare names without their case; the log does not.
         rows.retain(|row| said(row, 6).as_ref() == Some(&table.schema));
         rows.retain(|row| said(row, 7).as_ref() == Some(&table.table));
-        let Some(first) = rows.first() else { return Ok(None) };
-        let engine = said(first, 8).unwrap_or_default();
+        let engine = said(rows.first()?, 8).unwrap_or_default();
         let columns = rows.iter().filter_map(|row| {
             Some(Described {
                 name: said(row, 0)?,
@@ -78,7 +94,7 @@ impl Shape {
                 is_nullable: said(row, 5)?.eq_ignore_ascii_case("YES"),
             })
         });
-        Ok(Some(Self { columns: columns.collect(), engine }))
+        Some(Self { columns: columns.collect(), engine })
     }
 
     fn column(&self, name: &str) -> Option<&Described> {
