@@ -137,8 +137,9 @@ fn any_raw(code: u8) -> BoxedStrategy<Vec<u8>> {
             })
             .boxed(),
         _ => prop_oneof![
-            prop::collection::vec(any::<u8>(), 0..300),
-            prop::collection::vec(any::<u8>(), 65_530..65_540),
+            prop::collection::vec(any::<u8>(), 0..20),
+            (any::<u8>(), 245_usize..260).prop_map(|(byte, len)| vec![byte; len]),
+            (any::<u8>(), 65_530_usize..65_540).prop_map(|(byte, len)| vec![byte; len]),
         ]
         .prop_map(|text| {
             let len = text.len() as u64;
