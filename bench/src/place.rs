@@ -60,7 +60,9 @@ pub(crate) enum Task<'a> {
     Follow,
     /// To publish what is in the table of stock, as every first start does.
     Read,
-    /// The same under keys that are not those of the table, so that its rows are remembered.
+    /// The same as fast as it goes.
+    ReadAtOnce,
+    /// That under keys that are not those of the table, so that its rows are remembered.
     Remember,
 }
 
@@ -69,7 +71,7 @@ impl Task<'_> {
     pub(crate) fn table(self) -> &'static str {
         match self {
             Task::Drain(_) | Task::Follow => INVENTORY,
-            Task::Read | Task::Remember => STOCK,
+            Task::Read | Task::ReadAtOnce | Task::Remember => STOCK,
         }
     }
 
@@ -79,14 +81,17 @@ impl Task<'_> {
         match self {
             Task::Drain(backlog) => shop.source(Some(backlog)) + never,
             Task::Follow => shop.source(None) + never,
-            Task::Read | Task::Remember => shop.source(None),
+            Task::Read => shop.source(None),
+            Task::ReadAtOnce | Task::Remember => {
+                shop.source(None) + "snapshot_rows_per_s = 10000000\n"
+            }
         }
     }
 
     /// The column that an item is known by.
     fn item(self) -> &'static str {
         match self {
-            Task::Drain(_) | Task::Follow | Task::Read => "id",
+            Task::Drain(_) | Task::Follow | Task::Read | Task::ReadAtOnce => "id",
             Task::Remember => "sku",
         }
     }

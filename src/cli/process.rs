@@ -11,7 +11,7 @@ use super::{Exit, Failure};
 use crate::config::{Config, LogConfig};
 use crate::fleet::Outside;
 use crate::http;
-use crate::telemetry::{chain, start_logging};
+use crate::telemetry::{chain, panicked, start_logging};
 
 /// Starts writing log lines, as the command line says or else the configuration.
 pub(super) fn start_logs(cli: &Cli, log: &LogConfig) {
@@ -72,7 +72,7 @@ where
     end.send_replace(true);
     let served: Result<()> = match server.await {
         Ok(served) => served.map_err(|error| Error::transient("HTTP failed").because(error)),
-        Err(panic) => Err(Error::bug("HTTP panicked").because(panic)),
+        Err(panic) => Err(panicked("HTTP", panic)),
     };
     if let Err(error) = served {
         warn!(error = %chain(&error), "status was not served to the end");

@@ -22,7 +22,7 @@ use crate::progress::Lifecycle;
 use crate::seller;
 use crate::shard::{self, Shard, Stopped};
 use crate::sink::{self, OpenError, Opened, Sink};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{self, Telemetry};
 
 pub use desk::{Desk, Refusal};
 pub use supervisor::Outcome;
@@ -145,7 +145,7 @@ impl Session<'_> {
         }
         // The writer ends when the last seller has let go of its shard.
         drop(shard);
-        let panicked = |panic| Error::bug("the writer panicked").because(panic);
+        let panicked = |panic| telemetry::panicked("the writer", panic);
         let (mut halted, mut written) = (Vec::new(), false);
         while !sellers.is_empty() {
             tokio::select! { biased;
@@ -159,7 +159,7 @@ impl Session<'_> {
                     }
                     Some(Ok(Outcome::Ended)) | None => {}
                     Some(Err(panic)) => {
-                        return Err(Error::bug("a supervisor panicked").because(panic).into());
+                        return Err(telemetry::panicked("a supervisor", panic).into());
                     }
                 },
                 // An error ends the sellers too: what is stored has to be read anew.

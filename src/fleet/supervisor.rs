@@ -11,7 +11,7 @@ use crate::progress::Lifecycle;
 use crate::seller::{self, Ended, Seller, Surroundings};
 use crate::shard::Shard;
 use crate::sink::ShardState;
-use crate::telemetry::chain;
+use crate::telemetry::{chain, panicked};
 
 /// One seller in the care of a supervisor.
 pub(super) struct Charge {
@@ -122,6 +122,6 @@ async fn attempt(charge: &Charge) -> Result<Ended> {
     });
     match tasks.join_next().await.expect("one task was spawned") {
         Ok(ended) => ended,
-        Err(panic) => Err(Error::bug("the seller's task panicked").because(panic)),
+        Err(panic) => Err(panicked("the seller's task", panic)),
     }
 }

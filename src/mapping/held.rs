@@ -71,7 +71,7 @@ impl Held {
         let stored = |key: &String| {
             let records = self.by_key.get(key)?;
             let value = records.values().next().expect("a held removal is one record");
-            Some(String::from_utf8_lossy(value).into_owned())
+            Some(value.to_owned())
         };
         let changed = std::mem::take(&mut self.changed);
         changed

@@ -97,7 +97,8 @@ pub struct Seller {
 
 impl Seller {
     /// A seller whose stream is open.
-    pub fn new(surroundings: Surroundings, started: Start) -> Self {
+    pub fn new(mut surroundings: Surroundings, started: Start) -> Self {
+        surroundings.config = started.config;
         let target = surroundings.until_current.then_some(started.head);
         let snapshots = Snapshots::new(started.mapper.plan().snapshot_order());
         let mut seller = Self {

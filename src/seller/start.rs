@@ -18,6 +18,8 @@ use crate::telemetry::now_us;
 
 /// A seller that is ready to follow its log.
 pub struct Start {
+    /// The seller's file for the tables that are there: a definition for each of them.
+    pub config: SellerConfig,
     /// The source.
     pub connector: Arc<dyn Connector>,
     /// Open behind `checkpoint`.
@@ -56,26 +58,49 @@ impl NextCapture {
 /// Looks whether a seller that has never been followed could be, and changes nothing anywhere.
 pub async fn preflight(config: &SellerConfig, keep: &Keep) -> Result<()> {
     let connector = connect(&config.source, keep)?;
-    let survey = connector.survey(&Plan::tables_of(&config.definitions), None).await?;
-    compile(&survey, &revision(None, &config.mapping_hash), config).map(drop)
+    let (config, survey) = look(connector.as_ref(), config, None).await?;
+    compile(&survey, &revision(None, &config.mapping_hash), &config).map(drop)
+}
+
+/// The source as it is, and the file for the tables that are there now.
+async fn look(
+    connector: &dyn Connector,
+    config: &SellerConfig,
+    point: Option<&ResumePoint>,
+) -> Result<(SellerConfig, Survey)> {
+    let survey = connector.survey(&Plan::tables_of(&config.definitions), point).await?;
+    if !config.has_patterns() {
+        return Ok((config.clone(), survey));
+    }
+    let config = config.of_tables(&survey.tables).map_err(|problems| {
+        let problems = problems.into_iter();
+        let problems = problems.map(|problem| Error::operator(problem.to_string(), problem.fix));
+        // What the server says of the patterns themselves is among the problems.
+        let others = survey.findings.iter().filter(|one| !one.check.starts_with("table"));
+        let others: Vec<Finding> = others.cloned().collect();
+        let all = Error::all(problems.chain(blockers(&others)));
+        all.unwrap_or_else(|| Error::bug("patterns that do not fit have no problems"))
+    })?;
+    // What is said of the tables that are meant, and of no others.
+    let survey = connector.survey(&Plan::tables_of(&config.definitions), point).await?;
+    Ok((config, survey))
 }
 
 /// Brings a seller from what is stored to an open stream: survey, decide, make the checkpoint
 /// durable, load the cached rows, open. The log is never read before its starting point is stored.
 pub async fn start(surroundings: &Surroundings, mut stored: Stored) -> Result<Start> {
-    let config = &surroundings.config;
-    let (seller, source) = (config.seller.as_str(), config.source.name.as_str());
+    let written = &surroundings.config;
+    let (seller, source) = (written.seller.as_str(), written.source.name.as_str());
     let remembered = match &stored.checkpoint {
         Some(text) => Some(Checkpoint::decode(text, seller, source).map_err(unusable)?),
         None => None,
     };
-    let connector = connect(&config.source, &surroundings.keep)?;
-    let wanted = Plan::tables_of(&config.definitions);
+    let connector = connect(&written.source, &surroundings.keep)?;
     let point = remembered.as_ref().map(|checkpoint| &checkpoint.point);
-    let survey = connector.survey(&wanted, point).await?;
-    report(&survey, config);
+    let (config, survey) = look(connector.as_ref(), written, point).await?;
+    report(&survey, &config);
     let mapping = revision(remembered.as_ref(), &config.mapping_hash);
-    let plan = compile(&survey, &mapping, config)?;
+    let plan = compile(&survey, &mapping, &config)?;
     let decider = Decider {
         connector: connector.as_ref(),
         survey: &survey,
@@ -87,7 +112,7 @@ pub async fn start(surroundings: &Surroundings, mut stored: Stored) -> Result<St
     let is_first = remembered.is_none();
     let (mut checkpoint, control) = decider.decide(remembered).await?;
     let order = plan.snapshot_order();
-    mark_due(&mut checkpoint, &order, config, is_first);
+    mark_due(&mut checkpoint, &order, &config, is_first);
     let next = checkpoint.point.partial.as_ref().map(|partial| NextCapture {
         behind: partial.txid.clone(),
         capture: plan.capture(),
@@ -103,10 +128,10 @@ pub async fn start(surroundings: &Surroundings, mut stored: Stored) -> Result<St
         Encoder::new(&config.seller, &config.source.name, connector.engine(), connector.database());
     let mut mapper = Mapper::new(identity, encoder, plan);
     remember(&mut mapper, stored.rows.as_mut()).await?;
-    mapper.set_incomplete(&incomplete(&checkpoint, &order, config));
+    mapper.set_incomplete(&incomplete(&checkpoint, &order, &config));
     commit_first(surroundings, &checkpoint, control).await?;
     let stream = connector.open(checkpoint.point.clone(), capture).await?;
-    Ok(Start { connector, stream, mapper, checkpoint, head: survey.head, next })
+    Ok(Start { config, connector, stream, mapper, checkpoint, head: survey.head, next })
 }
 
 /// Takes back the cached rows.

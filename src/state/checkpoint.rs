@@ -46,6 +46,9 @@ pub struct TableSnapshot {
     pub since: String,
     /// How far it has come.
     pub phase: SnapshotPhase,
+    /// Whether its beginning has been told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
     /// Rows read.
     pub rows: u64,
     /// Levels published.
@@ -268,6 +271,7 @@ mod tests {
             meaning: String::new(),
             since: String::new(),
             phase: SnapshotPhase::Sweeping,
+            told: true,
             rows: 0,
             keys: 0,
             removed: 0,

@@ -5,6 +5,9 @@
 mod derived;
 mod fire;
 mod healing;
+mod interrupted;
+mod restored;
+mod told;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use connector_api::{Result, TableName};
 use tracing::info;
 
-use super::due::{FIRST_START, TOO_GREAT, count, meaning_of};
+use super::due::{TOO_GREAT, count, is_untouched, meaning_of};
 use super::reading::Reading;
 use super::{SWEPT_AT_ONCE, Seller, record};
 use crate::mapping::{DerivedKey, Mapped, Vanished};
@@ -89,8 +89,7 @@ impl Seller {
     fn sweep_keys(&mut self, mut sweep: Sweep, table: Option<&TableName>) -> Result<()> {
         let snapshot = self.checkpoint.snapshot.as_ref().expect("a snapshot is under way");
         let text = snapshot.table.clone();
-        if snapshot.reason == FIRST_START {
-            // Nothing has ever been published that a row could be missing behind.
+        if is_untouched(&self.checkpoint, snapshot) {
             return self.complete(table);
         }
         let Some(old) = &mut sweep.old else {
@@ -155,7 +154,11 @@ impl Seller {
             None => drop(self.checkpoint.complete.remove(&snapshot.table)),
         }
         self.retable();
-        let TableSnapshot { table, rows, keys, removed, sums, .. } = snapshot;
+        let TableSnapshot { table, told, rows, keys, removed, sums, .. } = snapshot;
+        if !told && removed == 0 {
+            // Of a ledger, or a table that no mapping speaks of: there was nothing to find.
+            return self.submit(Mapped::default(), Vec::new());
+        }
         info!(table, rows, levels = keys, removed, "a table has been read");
         let sums: BTreeMap<_, _> = sums.into_iter().filter(|(_, sum)| sum != TOO_GREAT).collect();
         let value = serde_json::json!({

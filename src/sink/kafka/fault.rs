@@ -16,17 +16,7 @@ pub(super) struct Doing<'a> {
 pub(super) fn classify(doing: Doing<'_>, code: Code, reason: &str) -> Error {
     let Doing { what, options } = doing;
     let brokers = &options.config.brokers;
-    let reason = match () {
-        () if reason.contains("SSL connection closed by peer") => NO_TLS.to_owned(),
-        () if hung_up(code, reason) => HUNG_UP.to_owned(),
-        () if reason.contains("Invalid response size") => NO_BROKER.to_owned(),
-        () if reason.starts_with("Meta data fetch error")
-            && code == Code::BrokerTransportFailure =>
-        {
-            SILENT.to_owned()
-        }
-        () => plain(reason),
-    };
+    let reason = in_words(code, reason);
     let told = format!("Kafka at {brokers}: {what}: {reason}");
     let acl = |of: &str| {
         format!("kafka-acls.sh --bootstrap-server {brokers} --add --allow-principal User:NAME {of}")
@@ -38,6 +28,13 @@ pub(super) fn classify(doing: Doing<'_>, code: Code, reason: &str) -> Error {
         Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
             Error::operator(told, LOGIN)
         }
+        Code::SSL if reason == UNTRUSTED => Error::operator(
+            told,
+            "set \"ssl.ca.location\" in [sink.properties] to a PEM file with the certificate of \
+             the authority that signed the brokers', or with the broker's own where it signed that \
+             itself; in sink.brokers write a name that stands in it, or give up checking the name \
+             (\"ssl.endpoint.identification.algorithm\" = \"none\")",
+        ),
         Code::SSL => Error::operator(
             told,
             "check security.protocol and the ssl.* properties in [sink.properties]; \
@@ -78,6 +75,22 @@ pub(super) fn classify(doing: Doing<'_>, code: Code, reason: &str) -> Error {
     }
 }
 
+/// What the library says, in words that say what is wrong where its own do not.
+fn in_words(code: Code, reason: &str) -> String {
+    match () {
+        () if reason.contains("SSL connection closed by peer") => NO_TLS.to_owned(),
+        () if reason.contains("certificate verify failed") => UNTRUSTED.to_owned(),
+        () if hung_up(code, reason) => HUNG_UP.to_owned(),
+        () if reason.contains("Invalid response size") => NO_BROKER.to_owned(),
+        () if reason.starts_with("Meta data fetch error")
+            && code == Code::BrokerTransportFailure =>
+        {
+            SILENT.to_owned()
+        }
+        () => plain(reason),
+    }
+}
+
 /// What an error that has a code of its own means.
 pub(super) fn of_error(doing: Doing<'_>, error: &KafkaError) -> Error {
     let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
@@ -112,6 +125,9 @@ const HUNG_UP: &str = "whoever is there hangs up; a broker that wants TLS or a l
                        it is asked without (security.protocol in [sink.properties]), and so does \
                        a program that is no broker";
 
+/// The library does not tell one from the other.
+const UNTRUSTED: &str = "the broker's certificate was signed by no authority that is known, or is \
+                         for another name than the one it is reached by";
 const NO_TLS: &str = "whoever is there hangs up when TLS begins; a broker does so on a port \
                       without TLS (security.protocol in [sink.properties])";
 const NO_BROKER: &str = "whoever is there does not answer as a broker does";

@@ -189,7 +189,7 @@ async fn blocking<T: Send + 'static, E: From<Error> + Send + 'static>(
 ) -> Result<T, E> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|panic| Error::bug("talking to Kafka panicked").because(panic))?
+        .map_err(|panic| crate::telemetry::panicked("talking to Kafka", panic))?
 }
 
 /// Waits on a thread that has nothing else to do.

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use connector_api::{Error, Result};
+use connector_api::Result;
 use rusqlite::{Connection, OpenFlags, params};
 use tokio::task::JoinHandle;
 
@@ -96,7 +96,7 @@ fn read<T: Send + 'static>(
 }
 
 async fn finished<T>(reading: JoinHandle<Result<T>>) -> Result<T> {
-    reading.await.map_err(|panic| Error::bug("reading what is stored panicked").because(panic))?
+    reading.await.map_err(|panic| crate::telemetry::panicked("reading what is stored", panic))?
 }
 
 /// The stored checkpoints of sources, in their order, for commands beside the process that writes

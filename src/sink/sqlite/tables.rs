@@ -137,7 +137,7 @@ impl<'t> Statements<'t> {
     ) -> rusqlite::Result<i64> {
         let (id, version) = (records.id(entry), records.version(entry));
         let (key, kind) = (records.key(entry), entry.kind.as_str());
-        let value = std::str::from_utf8(records.value(entry)).expect("events are JSON text");
+        let value = records.value(entry);
         let at = records.committed_at(entry);
         self.event.execute(params![id, seller, source, key, kind, version, at, value])?;
         Ok(transaction.last_insert_rowid())

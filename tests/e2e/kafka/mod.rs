@@ -1,9 +1,11 @@
 //! The promises about Kafka, on real brokers.
 
+mod acl;
 mod failures;
 mod fencing;
 mod forget;
 mod formats;
 mod kill;
 mod logins;
+mod outages;
 mod states;
