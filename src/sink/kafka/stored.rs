@@ -23,7 +23,7 @@ type Source = (SellerId, SourceName);
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     /// How the keys begin of the one source that is wanted; without it all are.
-    only: Option<Vec<u8>>,
+    only: Option<String>,
     sources: HashMap<Source, Remembered>,
     /// By key, with the place of the record.
     pub(super) owners: HashMap<String, (i64, Owner)>,
@@ -48,7 +48,7 @@ impl Contents {
 
     /// Whether a record is to be looked at: those of one source are few among those of a thousand.
     fn wants(&self, key: &[u8]) -> bool {
-        let rest = self.only.as_ref().map(|only| key.strip_prefix(&only[..]));
+        let rest = self.only.as_ref().map(|only| key.strip_prefix(only.as_bytes()));
         rest.is_none_or(|rest| rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/'))))
     }
 
