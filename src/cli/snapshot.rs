@@ -15,7 +15,7 @@ use crate::fleet;
 use crate::http::{SELLERS_PATH, SnapshotAnswer, SnapshotOrder, snapshot_path};
 use crate::mapping::{Plan, STAR, is_meant};
 use crate::sink::Part;
-use crate::state::Checkpoint;
+use crate::state::{Checkpoint, Recalled};
 use crate::telemetry::SourceStatus;
 
 /// Between two looks how far it is.
@@ -72,8 +72,8 @@ fn remembered(config: &Config, report: &Report<'_>, args: &SnapshotArgs) -> Resu
         let stored = store.load(report.seller).await?.checkpoint.ok_or_else(unknown)?;
         let (seller, source) = (&report.seller.seller, &report.seller.source.name);
         let unusable = |error| Error::definite("what is stored cannot be read").because(error);
-        let mut checkpoint =
-            Checkpoint::decode(&stored, seller.as_str(), source.as_str()).map_err(unusable)?;
+        let recalled = Recalled::decode(&stored, seller.as_str(), source.as_str());
+        let mut checkpoint = recalled.map_err(unusable)?.checkpoint().ok_or_else(unknown)?;
         let tables = those_of(&checkpoint, &tables);
         for table in &tables {
             checkpoint.taint(table.clone(), "asked for".to_owned());

@@ -12,7 +12,7 @@ use crate::mapping::{Mapper, Plan, PlanError, SourceIdentity};
 use crate::progress::{Decision, choose_resume};
 use crate::shard::{Receipt, Submission};
 use crate::sink::{ControlKind, ControlRecord, Part, Stored, StoredRows};
-use crate::state::{Checkpoint, MappingRevision};
+use crate::state::{Checkpoint, MappingRevision, Recalled};
 use crate::stock::encode::Encoder;
 use crate::telemetry::now_us;
 
@@ -86,15 +86,18 @@ async fn look(
     Ok((config, survey))
 }
 
+/// Whether the server of a seller answers.
+pub async fn reach(config: &SellerConfig, keep: &Keep) -> Result<()> {
+    let connector = connect(&config.source, keep)?;
+    connector.survey(&Plan::tables_of(&config.definitions), None).await.map(drop)
+}
+
 /// Brings a seller from what is stored to an open stream: survey, decide, make the checkpoint
 /// durable, load the cached rows, open. The log is never read before its starting point is stored.
 pub async fn start(surroundings: &Surroundings, mut stored: Stored) -> Result<Start> {
     let written = &surroundings.config;
     let (seller, source) = (written.seller.as_str(), written.source.name.as_str());
-    let remembered = match &stored.checkpoint {
-        Some(text) => Some(Checkpoint::decode(text, seller, source).map_err(unusable)?),
-        None => None,
-    };
+    let (remembered, epoch) = recall(&stored, (seller, source))?;
     let connector = connect(&written.source, &surroundings.keep)?;
     let point = remembered.as_ref().map(|checkpoint| &checkpoint.point);
     let (config, survey) = look(connector.as_ref(), written, point).await?;
@@ -107,6 +110,7 @@ pub async fn start(surroundings: &Surroundings, mut stored: Stored) -> Result<St
         capture: plan.capture(),
         mapping,
         who: (seller, source),
+        epoch,
         control: Vec::new(),
     };
     let is_first = remembered.is_none();
@@ -150,6 +154,15 @@ async fn remember(mapper: &mut Mapper, rows: &mut dyn StoredRows) -> Result<()> 
     }
 }
 
+/// What is stored of a source, and the epoch that a first checkpoint of it has.
+fn recall(stored: &Stored, (seller, source): (&str, &str)) -> Result<(Option<Checkpoint>, u32)> {
+    let Some(text) = &stored.checkpoint else { return Ok((None, 1)) };
+    Ok(match Recalled::decode(text, seller, source).map_err(unusable)? {
+        Recalled::Checkpoint(checkpoint) => (Some(*checkpoint), 1),
+        Recalled::Forgotten { epoch } => (None, epoch + 1),
+    })
+}
+
 /// Makes the checkpoint from which a stream begins.
 struct Decider<'a> {
     connector: &'a dyn Connector,
@@ -157,6 +170,8 @@ struct Decider<'a> {
     capture: Capture,
     mapping: MappingRevision,
     who: (&'a str, &'a str),
+    /// Of the first checkpoint, if this is one.
+    epoch: u32,
     control: Vec<ControlRecord>,
 }
 
@@ -212,8 +227,14 @@ impl Decider<'_> {
         }
     }
 
-    fn first(&self, point: ResumePoint) -> Checkpoint {
-        Checkpoint::first(self.who.0, self.who.1, point, self.mapping.clone())
+    fn first(&mut self, point: ResumePoint) -> Checkpoint {
+        let (seller, source) = self.who;
+        let mut checkpoint = Checkpoint::first(seller, source, point, self.mapping.clone());
+        if checkpoint.epoch != self.epoch {
+            checkpoint.epoch = self.epoch;
+            self.epoch_bumped(&checkpoint, "it was forgotten, and begins anew");
+        }
+        checkpoint
     }
 
     /// An open transaction is finished under the capture its changes were counted under.

@@ -10,6 +10,7 @@ pub mod kafka;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -121,8 +122,6 @@ pub struct Part {
 pub struct Forgets {
     /// Record keys whose levels go, without an event.
     pub levels: Vec<String>,
-    /// Whether its checkpoint goes.
-    pub checkpoint: bool,
 }
 
 impl Part {
@@ -296,6 +295,9 @@ pub trait ShardState: Send + Sync {
     /// What is stored of one source: everything of each commit that returned `Ok`, and nothing of
     /// one that is under way.
     async fn load(&self, seller: &SellerId, source: &SourceName) -> Result<Stored>;
+
+    /// Only these sources will ever be asked for: what is kept in memory of others may go.
+    fn retain(&self, _: &HashSet<(SellerId, SourceName)>) {}
 
     /// What is published of one source and lives, sorted by key: at least everything of each commit
     /// that returned `Ok` before. Slow, and beside the writer: it holds up no commit.

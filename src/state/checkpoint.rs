@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use connector_api::{Batch, Capture, Cursor, Lineage, Position, ResumePoint};
 use serde::{Deserialize, Serialize};
 
-/// The format written by this version; a greater one is refused.
+/// The format written by this version; a greater one is refused. The next one is 4: what is left of
+/// a source that was forgotten has 3.
 const FORMAT: u32 = 2;
 
 /// Which mapping wrote a checkpoint.

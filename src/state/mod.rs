@@ -5,6 +5,7 @@
 //! bytes, the owner of its key included, and a test counts them.
 
 mod checkpoint;
+mod forgotten;
 mod id;
 mod owners;
 mod row;
@@ -13,6 +14,7 @@ mod rows;
 pub use checkpoint::{
     Checkpoint, MappingRevision, SnapshotPhase, TableSnapshot, UnusableCheckpoint,
 };
+pub use forgotten::{Recalled, epoch_of, forgotten};
 pub use id::{RowHash, RowId};
 pub use owners::{KeyHash, Owners};
 pub use row::{CachedRow, UnusableRow};

@@ -65,6 +65,12 @@ pub(super) fn classify(doing: Doing<'_>, code: Code, reason: &str) -> Error {
             "lower \"transaction.timeout.ms\" in [sink.properties], or raise \
              transaction.max.timeout.ms of the brokers",
         ),
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize => Error::operator(
+            told,
+            "raise max.message.bytes of that topic; or set \"message.max.bytes\" in \
+             [sink.properties] to what it takes, or allow DescribeConfigs of the topics, so that \
+             nothing larger is sent",
+        ),
         Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => Error::transient(format!(
             "{told} (fewer replicas are in sync than the topic's min.insync.replicas wants)"
         )),
@@ -108,14 +114,13 @@ pub(super) fn is_fenced(code: Code) -> bool {
 
 /// Whether a record was refused because its topic is not what it was when the shard was taken.
 pub(super) fn is_of_topics(code: Code) -> bool {
-    matches!(
-        code,
-        Code::UnknownTopicOrPartition
-            | Code::UnknownTopic
-            | Code::UnknownPartition
-            | Code::MessageSizeTooLarge
-            | Code::InvalidMessageSize
-    )
+    matches!(code, Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition)
+        || is_of_size(code)
+}
+
+/// Whether a record was refused because it is larger than its topic takes.
+pub(super) fn is_of_size(code: Code) -> bool {
+    matches!(code, Code::MessageSizeTooLarge | Code::InvalidMessageSize)
 }
 
 const LOGIN: &str = "check security.protocol and the sasl.* properties in [sink.properties]";

@@ -98,13 +98,13 @@ impl Plan {
                 let value = row.value.as_ref().map(|value| Cow::Borrowed(value.as_bytes()));
                 records.push(Record::private(Topic::Rows, key.into_bytes().into(), value));
             }
-            if part.checkpoint.is_some() || part.forgets.checkpoint {
+            if part.checkpoint.is_some() {
                 last.insert((part.seller.as_str(), part.source.as_str()), part);
             }
         }
         for part in last.into_values() {
             let key = source_key(&part.seller, &part.source);
-            let value = part.checkpoint.as_ref().filter(|_| !part.forgets.checkpoint);
+            let value = part.checkpoint.as_ref();
             let value = value.map(|checkpoint| Cow::Borrowed(checkpoint.as_bytes()));
             records.push(Record::private(Topic::Checkpoints, key.into_bytes().into(), value));
         }

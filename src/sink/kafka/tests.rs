@@ -1,6 +1,8 @@
 //! The sink against a real broker.
 
 mod levels;
+mod owners;
+mod sizes;
 
 use std::collections::HashMap;
 use std::io::Write;

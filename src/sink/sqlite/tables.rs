@@ -57,10 +57,6 @@ fn forget(transaction: &Transaction<'_>, part: &Part) -> rusqlite::Result<()> {
     for key in &part.forgets.levels {
         transaction.prepare_cached("DELETE FROM levels WHERE key = ?1")?.execute([key])?;
     }
-    if part.forgets.checkpoint {
-        let sql = "DELETE FROM checkpoints WHERE seller = ?1 AND source = ?2";
-        transaction.execute(sql, [part.seller.as_str(), part.source.as_str()])?;
-    }
     Ok(())
 }
 

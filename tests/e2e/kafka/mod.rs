@@ -1,6 +1,7 @@
 //! The promises about Kafka, on real brokers.
 
 mod acl;
+mod ending;
 mod failures;
 mod fencing;
 mod forget;
