@@ -40,8 +40,8 @@ enum Bench {
         #[command(flatten)]
         wanted: Wanted,
     },
-    /// psql, mysqldump, mariadb-dump and tailstock on a table that is full, what the writers of that
-    /// table notice, and how a process begins that remembers all of its rows
+    /// psql, mysqldump, mariadb-dump and tailstock on a table that is full, what the writers of it
+    /// notice, and how a process begins that remembers all of its rows
     Snapshot {
         /// The servers, one after the other: postgres, or any that `mysql` takes
         #[arg(
