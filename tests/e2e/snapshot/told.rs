@@ -13,7 +13,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The process that sends the shop's log, if it runs on this machine.
 async fn sender(shop: &Shop) -> Option<Pid> {
     let id = eventually("somebody reads the log", LIMIT, async || {
-        // Before that it makes the slot, which has to be there.
         let sending = "SELECT pid FROM pg_stat_replication WHERE state = 'streaming'";
         let found = shop.rows(sending).await;
         found.into_iter().next().and_then(|row| row.into_iter().next().flatten())
@@ -31,7 +30,10 @@ async fn a_snapshot_whose_first_rows_are_read_again_is_said_to_begin_once() {
     let Some(shop) = Shop::start(engine, test).await else { return };
     shop.create("stock", "id bigint PRIMARY KEY, sku varchar(40) NOT NULL, qty int").await;
     shop.execute("INSERT INTO stock VALUES (1, 'a', 1), (2, 'b', 2)").await;
-    let workspace = Workspace::new(Workspace::MAIN, &shop.whole_seller(BY_ID));
+    // A slot is not made while somebody holds a lock.
+    let workspace = Workspace::new(Workspace::MAIN, &shop.seller(BY_ID));
+    catch_up(&workspace).await;
+    std::fs::write(workspace.path("sellers/shop.toml"), shop.whole_seller(BY_ID)).unwrap();
     // Rows are read only when nobody sends the log any more: so they have to wait.
     let writer = shop.connect().await;
     writer.execute("BEGIN; LOCK TABLE stock IN ACCESS EXCLUSIVE MODE").await;
