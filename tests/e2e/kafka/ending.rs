@@ -1,5 +1,5 @@
-//! What it proves: whoever asks for the end has it soon, whatever the brokers do, and nothing is lost
-//! by that.
+//! What it proves: whoever asks for the end has it soon, whatever the brokers do, and nothing is
+//! lost by that.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -63,7 +63,8 @@ async fn a_second_signal_ends_a_process_at_once() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = nobody.local_addr().unwrap().to_string();
     let seller = format!(
-        "seller = \"acme\"\n[source]\nkind = \"postgres\"\nurl = \"postgresql://u@{address}/x\"\n{SELLER}"
+        "seller = \"acme\"\n[source]\nkind = \"postgres\"\n\
+         url = \"postgresql://u@{address}/x\"\n{SELLER}"
     );
     let workspace = Workspace::new(&Topics::new(&address).main_file(""), &seller);
     let mut run = Tailstock::start(&workspace, &["run"]);
