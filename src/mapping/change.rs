@@ -42,7 +42,8 @@ impl<'a> Images<'a> {
 
     /// The row before and after as the log alone says.
     pub(super) fn both(&self) -> [Option<Row<'_>>; 2] {
-        [self.before, self.after].map(|image| image.map(|image| self.binding.row(image, None)))
+        let row = |image| self.binding.row(image, None);
+        [self.before.map(row), self.after.map(|image| row(image).behind(self.before))]
     }
 
     fn row_before(&self) -> Option<Row<'_>> {
@@ -74,6 +75,28 @@ impl<'a> Images<'a> {
         if let Some((row, id)) = new {
             rows.set(id, Some(row.to_cached(plan.columns.len())));
         }
+    }
+}
+
+/// A row of which the log says a part, while its table is being read.
+pub(super) struct Doubt {
+    pub(super) id: RowId,
+    /// Whether the rest of it is known from before that.
+    pub(super) is_old: bool,
+    /// Whether it was known by something else.
+    pub(super) has_moved: bool,
+}
+
+impl Doubt {
+    /// What is to be doubted of a row that has just changed.
+    pub(super) fn of(images: &Images<'_>, plan: &TablePlan, rows: &TableRows) -> Option<Self> {
+        let (old, new) = (images.old_id.as_ref()?, images.new_id.as_ref()?);
+        let [_, after] = images.both();
+        let is_partial = !after?.is_whole(plan.columns.len());
+        let is_old = images.cached.is_some() && !rows.is_seen(old);
+        let has_moved = old != new;
+        let doubt = Self { id: new.clone(), is_old, has_moved };
+        (is_partial && (is_old || has_moved)).then_some(doubt)
     }
 }
 

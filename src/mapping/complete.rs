@@ -4,12 +4,12 @@ use connector_api::TableName;
 
 use super::block::Cause;
 use super::change::Moved;
-use super::derive::{Derived, Deriver, RowMove, Wanted, linked, wants};
+use super::derive::{Derived, Deriver, Measures, RowMove, Wanted, linked, wants};
 use super::mapper::Mapper;
 use super::plan::LookupPlace;
 use super::standing::Unusable;
 use crate::state::Owners;
-use crate::stock::Operation;
+use crate::stock::{Operation, Provenance};
 
 /// Derived mappings: what is remembered of them, and when they speak.
 impl Mapper {
@@ -135,6 +135,8 @@ impl Mapper {
             who: (&self.source.seller, &self.source.source),
             folding: &mut self.folding,
             immediate: &mut self.immediate,
+            tells: self.transaction.capture == Provenance::Stream,
+            previous: Measures::new(),
         };
         let mut derived = deriver.change(RowMove { table, old, new, cause });
         // The snapshot that is due says the rest.

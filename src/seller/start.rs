@@ -86,8 +86,7 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
     };
     let is_first = remembered.is_none();
     let (mut checkpoint, control) = decider.decide(remembered).await?;
-    let order = plan.snapshot_order();
-    mark_due(&mut checkpoint, &order, config, is_first);
+    mark_due(&mut checkpoint, &plan, config, is_first);
     let next = checkpoint.point.partial.as_ref().map(|partial| NextCapture {
         behind: partial.txid.clone(),
         capture: plan.capture(),
@@ -108,7 +107,8 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
             Error::operator(what, "restore the store from a backup, or remove it to start anew")
         })?;
     }
-    mapper.set_incomplete(&incomplete(&checkpoint, &order, config));
+    let incomplete = incomplete(&checkpoint, mapper.plan(), config);
+    mapper.set_incomplete(&incomplete);
     commit_first(surroundings, &checkpoint, control).await?;
     let stream = connector.open(checkpoint.point.clone(), capture).await?;
     Ok(Start { connector, stream, mapper, checkpoint, head: survey.head, next })

@@ -22,14 +22,16 @@ impl RowId {
         for value in values {
             match value {
                 Value::Null | Value::Absent => return None,
-                Value::Int(number) => {
-                    bytes.push(INT);
-                    bytes.extend_from_slice(&(number.cast_unsigned() ^ (1 << 63)).to_be_bytes());
-                }
-                Value::UInt(number) => {
-                    bytes.push(UINT);
-                    bytes.extend_from_slice(&number.to_be_bytes());
-                }
+                // One number is one identity, whatever its column makes of the sign.
+                Value::Int(number) => match u64::try_from(number) {
+                    Ok(number) => unsigned(number, &mut bytes),
+                    Err(_) => {
+                        bytes.push(INT);
+                        let number = number.cast_unsigned() ^ (1 << 63);
+                        bytes.extend_from_slice(&number.to_be_bytes());
+                    }
+                },
+                Value::UInt(number) => unsigned(number, &mut bytes),
                 Value::Bytes(raw) => escape(BYTES, raw, &mut bytes),
                 Value::Bool(value) => escape(OTHER, value.to_string().as_bytes(), &mut bytes),
                 Value::Float(value) => escape(OTHER, value.to_string().as_bytes(), &mut bytes),
@@ -72,6 +74,11 @@ impl RowId {
         }
         text
     }
+}
+
+fn unsigned(number: u64, bytes: &mut Vec<u8>) {
+    bytes.push(UINT);
+    bytes.extend_from_slice(&number.to_be_bytes());
 }
 
 /// Text with a terminator that keeps the order: 0 becomes 0 255, the end is 0 0.
@@ -171,6 +178,11 @@ impl CachedRow {
     /// The value of a column by its place in the plan.
     pub fn get(&self, index: usize) -> Value<'_> {
         self.values().nth(index).unwrap_or(Value::Absent)
+    }
+
+    /// Memory it holds, bytes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.0.len()
     }
 
     /// The stored form: a JSON object of tagged texts by column, `{"qty":"i4","sku":"tA-1"}`.
@@ -329,6 +341,18 @@ impl TableRows {
         self.changed.insert(id.clone());
     }
 
+    /// Whether the row was seen since the last snapshot began.
+    pub fn is_seen(&self, id: &RowId) -> bool {
+        self.rows.get(id).is_some_and(|seen| seen.snapshot >= self.snapshot)
+    }
+
+    /// Part of the row is as it was before the last snapshot began: it has not been seen yet.
+    pub fn doubt(&mut self, id: &RowId) {
+        if let Some(seen) = self.rows.get_mut(id) {
+            seen.snapshot = self.snapshot.saturating_sub(1);
+        }
+    }
+
     /// Every row is gone.
     pub fn clear(&mut self) {
         self.changed.extend(self.rows.drain().map(|(id, _)| id));
@@ -409,6 +433,15 @@ mod tests {
             };
             prop_assert_eq!(id(&a).cmp(&id(&b)), a.cmp(&b));
             prop_assert_eq!(id(&a).to_text() == id(&b).to_text(), a == b);
+        }
+
+        #[test]
+        fn one_number_is_one_identity_whatever_the_sign_of_its_column(number in 0i64..) {
+            let id = |value| RowId::of([value].into_iter()).unwrap();
+            let unsigned = Value::UInt(number.cast_unsigned());
+            prop_assert_eq!(id(Value::Int(number)), id(unsigned));
+            prop_assert!(id(Value::Int(-1 - number)) < id(unsigned));
+            prop_assert_eq!(id(unsigned).to_text(), number.to_string());
         }
 
         #[test]

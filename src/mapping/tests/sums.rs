@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::lookups::lookup;
-use super::world::{Datum, Spec, World, cells};
+use super::world::{Datum, Spec, World, cells, synthetic};
 use super::*;
 
 fn parse(text: &str) -> expression::Expression {
@@ -88,10 +88,6 @@ fn null_adds_nothing_and_what_cannot_be_read_leaves_no_sum() {
     assert_eq!(said(5, "many".into()), ["A=? AGGREGATED NON_NUMERIC OVERFLOW"]);
     world.transaction(|world| world.delete("quant", 4));
     assert_eq!(world.transaction(|world| world.delete("quant", 5)), ["A=4 AGGREGATED"]);
-}
-
-fn synthetic(world: &World, counter: u32) -> Synthetic<'static> {
-    Synthetic { coordinate: world.next * 2 - 1, counter, at_us: 0, position: "0" }
 }
 
 fn names(tables: &[&str]) -> BTreeSet<TableName> {

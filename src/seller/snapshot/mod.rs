@@ -237,7 +237,8 @@ impl Seller {
         let known = self.snapshots.order.iter().find(|known| known.to_string() == table);
         let (phase, meaning) = match known {
             Some(known) => {
-                let meaning = meaning_of(&self.surroundings.config, known);
+                let plan = self.mapper.plan();
+                let meaning = meaning_of(&self.surroundings.config, plan, known);
                 (SnapshotPhase::Reading { after: None }, meaning)
             }
             None => (SnapshotPhase::Sweeping, String::new()),
