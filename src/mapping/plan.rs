@@ -279,7 +279,7 @@ impl TablePlan {
         self.keeps_all = identified
             && self.mappings.iter().filter(|mapping| !mapping.derived).any(|mapping| {
                 let filtered = mapping.filter.is_some() || mapping.removed_when.is_some();
-                // A ledger is read as its rows come in, which is always whole.
+                // A ledger is made of rows as they come in.
                 let is_partial = mapping.kind == Kind::Level && layout.new_images_are_partial();
                 mapping.owned || (filtered && !layout.old_images_are_full()) || is_partial
             });

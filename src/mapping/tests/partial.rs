@@ -96,7 +96,7 @@ fn where_every_image_is_whole_no_row_is_remembered_for_a_plain_key() {
     });
     let mut world = World::new(&[ledger], &MINIMAL);
     world.transaction(|world| world.insert("stock", cells![1, "A", "S-1", 5]));
-    assert!(world.stored.is_empty(), "a ledger is read as its rows come in");
+    assert!(world.stored.is_empty(), "a ledger is made of rows as they come in");
 }
 
 #[test]
@@ -222,6 +222,19 @@ fn a_row_that_gets_another_key_before_it_was_read_makes_the_table_be_read_anew()
     let [Notice::Unreadable { table, reason, .. }] = &notices[..] else { panic!("{notices:?}") };
     assert_eq!(*table, stock());
     assert!(reason.starts_with("a row got another primary key"), "{reason}");
+}
+
+#[test]
+fn a_new_row_is_not_completed_from_one_that_went_unseen() {
+    let mut world = world(definition("id", |_| {}), &MINIMAL);
+    world.transaction(|world| world.insert("stock", cells![1, "A", "OLD", 3]));
+    // Columns that a statement does not name have their defaults, which the log does not say.
+    let new = || cells![1, "B", Datum::Absent, 5];
+    assert_eq!(world.transaction(|world| world.insert("stock", new())), ["1=5 was 3 PARTIAL"]);
+    begin(&mut world, 1);
+    assert_eq!(world.transaction(|world| update(world, 1, quantity(4))), ["1=4 was 5 PARTIAL"]);
+    assert_eq!(read(&mut world, vec![cells![1, "B", "NEW", 5]]), ["1=4"]);
+    assert_eq!(sku(&world, "acme/main/1/_"), "NEW");
 }
 
 #[test]
