@@ -85,6 +85,11 @@ impl Block {
         folded
     }
 
+    /// Room that its touches take, in touches.
+    pub(super) fn len(&self) -> usize {
+        self.touches.len()
+    }
+
     /// Whether a key of a mapping was touched already.
     pub(super) fn has(&self, key: Key, mapping: usize) -> bool {
         let at = self.by_key.get(&self.hash(key, mapping));

@@ -44,6 +44,8 @@ pub(super) struct Derived {
     pub(super) folded: u64,
     /// Why the row that changed cannot be mapped.
     pub(super) unusable: Option<Unusable>,
+    /// Tables of which more has changed than is said at once.
+    pub(super) crowded: BTreeSet<usize>,
 }
 
 /// Measures before a change, by table, mapping and record key.
@@ -77,6 +79,10 @@ pub(super) struct Deriver<'a> {
     pub(super) tells: bool,
     /// What was before.
     pub(super) previous: Measures,
+    /// Touches that a block may have.
+    pub(super) room: usize,
+    /// Tables of which something has changed that there was no room to say.
+    pub(super) crowded: BTreeSet<usize>,
 }
 
 impl Deriver<'_> {
@@ -246,6 +252,8 @@ impl Deriver<'_> {
                 dependant,
                 cause,
                 previous: &self.previous,
+                room: self.room,
+                crowded: &mut self.crowded,
                 out,
             };
             if !afters[nth].own && afters[nth].live.is_some() {
@@ -269,6 +277,8 @@ struct Toucher<'a> {
     dependant: &'a Dependant,
     cause: Cause,
     previous: &'a Measures,
+    room: usize,
+    crowded: &'a mut BTreeSet<usize>,
     out: &'a mut Derived,
 }
 
@@ -314,6 +324,10 @@ impl Toucher<'_> {
     fn touch(&mut self, key: Key, after: After) {
         let (table, mapping) = (self.dependant.table, self.dependant.mapping);
         if !self.state.speaks[mapping] {
+            return;
+        }
+        if self.block.len() >= self.room {
+            self.crowded.insert(table);
             return;
         }
         let record = self.block.arena.get(key.record).to_owned();

@@ -282,7 +282,8 @@ impl Mapper {
         }
         if plan.derives {
             let moved = images.into_moved(plan);
-            let derived = self.derive(moved, table, Cause::of(row));
+            let derived = self.derive(moved, table, Cause::of(row), out.records.len());
+            self.crowd(&derived.crowded, out);
             out.counts.coalesced += derived.folded;
             touched |= derived.touched;
             if let Some(unusable) = derived.unusable {
@@ -298,6 +299,19 @@ impl Mapper {
             self.doubt(table, &doubt, out);
         }
         self.flush(batch, Which::Immediate, out);
+    }
+
+    /// More has changed in these tables than is said at once: it is said as they are read.
+    fn crowd(&self, tables: &BTreeSet<usize>, out: &mut Mapped) {
+        for table in tables {
+            let table = self.plan.tables[*table].name.clone();
+            let position = self.transaction.position.clone();
+            let reason = "more rows than can be published at once look up a row that changed";
+            let notice = Notice::Unreadable { table, position, reason: reason.to_owned() };
+            if !out.notices.contains(&notice) {
+                out.notices.push(notice);
+            }
+        }
     }
 
     /// A row of a table that lacks a column. What becomes of its rows meanwhile nobody knows.
