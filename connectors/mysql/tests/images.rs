@@ -160,8 +160,8 @@ async fn a_survey_says_which_columns_an_update_may_leave_out() {
             let Some(shop) = Shop::start_with(version, &options, test) else { continue };
             shop.sql(TABLES);
             let tables = shop.tables(&["keyed", "other", "bare"]);
-            let survey = shop.connector().survey(&tables, None);
-            let survey = within("a survey", survey).await.unwrap();
+            let connector = shop.connector();
+            let survey = within("a survey", connector.survey(&tables, None)).await.unwrap();
             let omitted = survey.tables.iter().flat_map(|table| {
                 let columns = table.columns.iter().filter(|column| column.omitted);
                 columns.map(|column| format!("{}.{}", table.name.table, column.name))
