@@ -57,6 +57,7 @@ fn mapper(item: &str) -> Mapper {
         name: name.to_owned(),
         type_name: type_name.to_owned(),
         logged: true,
+        omitted: false,
     };
     let columns = [("id", "bigint"), ("sku", "text"), ("location", "text"), ("qty", "integer")];
     let table = TableDescription {

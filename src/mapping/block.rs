@@ -73,8 +73,7 @@ impl Block {
     /// Adds a touch; an earlier one of the same key and mapping is folded into it. Returns how
     /// many rows were folded away.
     pub(super) fn touch(&mut self, mut touch: Touch) -> u32 {
-        let record = self.arena.get(touch.key.record).as_bytes();
-        let hash = xxhash_rust::xxh3::xxh3_128_with_seed(record, touch.mapping as u64);
+        let hash = self.hash(touch.key, touch.mapping);
         let place = self.touches.len();
         let earlier = self.by_key.insert(hash, place).and_then(|at| self.touches[at].take());
         let folded = earlier.map_or(0, |earlier| earlier.rows);
@@ -84,6 +83,22 @@ impl Block {
         }
         self.touches.push(Some(touch));
         folded
+    }
+
+    /// Room that its touches take, in touches.
+    pub(super) fn len(&self) -> usize {
+        self.touches.len()
+    }
+
+    /// Whether a key of a mapping was touched already.
+    pub(super) fn has(&self, key: Key, mapping: usize) -> bool {
+        let at = self.by_key.get(&self.hash(key, mapping));
+        at.is_some_and(|at| self.touches[*at].is_some())
+    }
+
+    fn hash(&self, key: Key, mapping: usize) -> u128 {
+        let record = self.arena.get(key.record).as_bytes();
+        xxhash_rust::xxh3::xxh3_128_with_seed(record, mapping as u64)
     }
 
     /// The touches left, oldest first.

@@ -17,6 +17,7 @@ pub(super) struct Images<'a> {
     old_id: Option<RowId>,
     new_id: Option<RowId>,
     cached: Option<CachedRow>,
+    is_new: bool,
 }
 
 impl<'a> Images<'a> {
@@ -28,7 +29,9 @@ impl<'a> Images<'a> {
         rows: &TableRows,
     ) -> Self {
         let (before, after) = (batch.before(row), batch.after(row));
-        let mut images = Self { binding, before, after, old_id: None, new_id: None, cached: None };
+        let is_new = row.op == Op::Insert;
+        let (old_id, new_id, cached) = (None, None, None);
+        let mut images = Self { binding, before, after, old_id, new_id, cached, is_new };
         if plan.cached || plan.mappings.iter().any(|mapping| mapping.owned) {
             let id = |image| binding.row(image, None).id(plan.identity_width);
             let whole = |image| binding.row(image, None).behind(before).id(plan.identity_width);
@@ -42,7 +45,8 @@ impl<'a> Images<'a> {
 
     /// The row before and after as the log alone says.
     pub(super) fn both(&self) -> [Option<Row<'_>>; 2] {
-        [self.before, self.after].map(|image| image.map(|image| self.binding.row(image, None)))
+        let row = |image| self.binding.row(image, None);
+        [self.before.map(row), self.after.map(|image| row(image).behind(self.before))]
     }
 
     fn row_before(&self) -> Option<Row<'_>> {
@@ -54,7 +58,9 @@ impl<'a> Images<'a> {
     }
 
     fn row_after(&self) -> Option<Row<'_>> {
-        let row = |image| self.binding.row(image, self.cached.as_ref()).behind(self.before);
+        // Whatever had its identity before, a new row is another one.
+        let cached = self.cached.as_ref().filter(|_| !self.is_new);
+        let row = |image| self.binding.row(image, cached).behind(self.before);
         self.after.map(row)
     }
 
@@ -74,6 +80,28 @@ impl<'a> Images<'a> {
         if let Some((row, id)) = new {
             rows.set(id, Some(row.to_cached(plan.columns.len())));
         }
+    }
+}
+
+/// A row of which the log says a part, while its table is being read.
+pub(super) struct Doubt {
+    pub(super) id: RowId,
+    /// Whether the rest of it is known from before that.
+    pub(super) is_old: bool,
+    /// Whether it was known by something else.
+    pub(super) has_moved: bool,
+}
+
+impl Doubt {
+    /// What is to be doubted of a row that has just changed.
+    pub(super) fn of(images: &Images<'_>, plan: &TablePlan, rows: &TableRows) -> Option<Self> {
+        let (old, new) = (images.old_id.as_ref()?, images.new_id.as_ref()?);
+        let [_, after] = images.both();
+        let is_partial = !after?.is_whole(plan.columns.len());
+        let is_old = images.cached.is_some() && !images.is_new && !rows.is_seen(old);
+        let has_moved = old != new;
+        let doubt = Self { id: new.clone(), is_old, has_moved };
+        (is_partial && (is_old || has_moved)).then_some(doubt)
     }
 }
 

@@ -1,9 +1,8 @@
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use connector_api::{
-    Batch, BatchBuilder, BeginText, Cell, Column, Op, Position, RowChange, Sight, SourceEvent,
-    TableName, TableSchema, TextKind, Value,
+    Batch, BatchBuilder, BeginText, Cell, Op, Position, RowChange, Sight, SourceEvent, TableName,
+    TextKind, Value,
 };
 
 use super::emit::{Departed, departed};
@@ -71,6 +70,7 @@ impl Mapper {
     /// says so, and nothing has come of them.
     pub fn chunk(&mut self, rows: &Batch, sight: &dyn Sight, at: &Synthetic<'_>) -> Mapped {
         let mut out = Mapped::default();
+        self.forget_shapes();
         self.synthesize(at);
         let mut touches = std::mem::take(&mut self.watch.touches);
         let unseen = touches.unseen(sight);
@@ -180,26 +180,24 @@ impl Mapper {
         let who = (&self.source.seller, &self.source.source);
         let binding = bind(&mut self.bindings, rows, row.table, &self.plan);
         let Some((binding, image)) = binding.zip(rows.after(row)) else { return Choice::Take };
+        let binding = &self.bindings[binding];
         let Ok(place) = binding.table else { return Choice::Take };
         let (plan, view) = (&self.plan.tables[place], binding.row(image, None));
         let ids = identities(plan, &view, who).unwrap_or_default();
         let said = ids.iter().find_map(|id| Some((id, unseen.get(id)?)));
         match said {
             None => Choice::Take,
-            Some((id, said)) if plan.cached => match self.tables[place].rows.get(id) {
-                Some(known) if known.values().any(|value| value == Value::Absent) => {
-                    let merged = known.values().enumerate().map(|(column, value)| match value {
-                        Value::Absent => view.value(column),
-                        said => said,
-                    });
-                    Choice::Complete(Box::new(one_row(plan, merged)))
-                }
-                // What may be of no use to anybody is not remembered in part.
-                None if plan.derives && *said == Said::Partly => Choice::ReadAgain,
-                _ => Choice::PassOver,
-            },
             Some((_, Said::Whole)) => Choice::PassOver,
-            Some((_, Said::Partly)) => Choice::ReadAgain,
+            // What is remembered of the row may be older than what was read.
+            Some((_, Said::Partly(said))) if plan.identity_width > 0 => {
+                let merged = said.values().enumerate().map(|(column, value)| match value {
+                    Value::Absent => view.value(column),
+                    said => said,
+                });
+                Choice::Complete(Box::new(one_row(plan, merged)))
+            }
+            Some((id, Said::Amended)) if self.tables[place].has_whole(id) => Choice::PassOver,
+            Some((_, Said::Partly(_) | Said::Amended)) => Choice::ReadAgain,
         }
     }
 }
@@ -212,7 +210,7 @@ enum Choice {
     PassOver,
     /// The stream has said some columns, which are newer; here they are with the others.
     Complete(Box<Batch>),
-    /// The stream has said some columns, and they are not remembered.
+    /// The stream has said more than is remembered.
     ReadAgain,
 }
 
@@ -238,16 +236,9 @@ fn one_row<'a>(plan: &TablePlan, values: impl Iterator<Item = Value<'a>>) -> Bat
 
 /// A batch of rows with a plan's columns.
 fn batch(plan: &TablePlan, fill: impl FnOnce(&mut BatchBuilder, u32)) -> Batch {
-    let column = |(place, name): (usize, &String)| Column {
-        name: name.clone(),
-        type_name: String::new(),
-        identity: place < plan.identity_width,
-    };
-    let columns = plan.columns.iter().enumerate().map(column).collect();
-    let schema = Arc::new(TableSchema { name: plan.name.clone(), columns });
     let mut builder = BatchBuilder::in_one_piece(&Position::new(""));
     builder.begin(BeginText { coordinate: 0, committed_at_us: 0, txid: "", position: "" });
-    let table = builder.table(&schema);
+    let table = builder.table(&plan.shape);
     fill(&mut builder, table);
     builder.commit("");
     builder.take()

@@ -77,6 +77,27 @@ impl<'a> Layout<'a> {
         self.table.identity == Identity::Full
     }
 
+    /// Whether what an update leaves alone may not be in the log.
+    pub(super) fn new_images_are_partial(&self) -> bool {
+        let mut columns = self.table.columns.iter();
+        columns.any(|column| column.omitted && self.columns.contains(&column.name))
+    }
+
+    /// The columns that identify a row, with their types. Whole numbers are one, whatever their
+    /// sizes and signs.
+    pub(super) fn identity(&self) -> String {
+        let part = |column: &String| {
+            let type_name = self.type_of(column).unwrap_or_default();
+            match base_of(type_name) {
+                "smallint" | "integer" | "bigint" | "tinyint" | "mediumint" | "int" => {
+                    format!("{column:?} integer")
+                }
+                _ => format!("{column:?} {type_name}"),
+            }
+        };
+        self.table.primary_key.iter().map(part).collect::<Vec<_>>().join(", ")
+    }
+
     pub(super) fn place(&self, column: &str) -> usize {
         self.columns.iter().position(|known| known == column).expect("its column is captured")
     }

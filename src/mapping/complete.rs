@@ -4,12 +4,17 @@ use connector_api::TableName;
 
 use super::block::Cause;
 use super::change::Moved;
-use super::derive::{Derived, Deriver, RowMove, Wanted, linked, wants};
+use super::derive::{Derived, Deriver, Measures, RowMove, Wanted, linked, wants};
 use super::mapper::Mapper;
 use super::plan::LookupPlace;
 use super::standing::Unusable;
 use crate::state::Owners;
-use crate::stock::Operation;
+use crate::stock::{Operation, Provenance};
+
+/// Events of one batch past which no more are made of a change of a looked-up row: the table whose
+/// rows look it up is read again, in pieces. A batch has few thousand rows, so that only what
+/// follows from them can be as much.
+const EVENTS_MAX: usize = if cfg!(test) { 1_000 } else { 100_000 };
 
 /// Derived mappings: what is remembered of them, and when they speak.
 impl Mapper {
@@ -104,8 +109,15 @@ impl Mapper {
         self.link();
     }
 
-    /// What a change of one row means for the derived mappings.
-    pub(super) fn derive(&mut self, moved: Moved, table: usize, cause: Cause) -> Derived {
+    /// What a change of one row means for the derived mappings, where so many events were
+    /// published already.
+    pub(super) fn derive(
+        &mut self,
+        moved: Moved,
+        table: usize,
+        cause: Cause,
+        published: usize,
+    ) -> Derived {
         self.link();
         let Moved { known, old, new } = moved;
         let due = self.dirty.contains(&table) || !self.tables[table].complete;
@@ -136,8 +148,13 @@ impl Mapper {
             who: (&self.source.seller, &self.source.source),
             folding: &mut self.folding,
             immediate: &mut self.immediate,
+            tells: self.transaction.capture == Provenance::Stream,
+            previous: Measures::new(),
+            room: EVENTS_MAX.saturating_sub(published),
+            crowded: BTreeSet::new(),
         };
         let mut derived = deriver.change(RowMove { table, old, new, cause });
+        derived.crowded = deriver.crowded;
         // The snapshot that is due says the rest.
         derived.unusable.take_if(|why| due && matches!(why, Unusable::Unseen(_)));
         derived

@@ -44,10 +44,12 @@ pub(super) struct Derived {
     pub(super) folded: u64,
     /// Why the row that changed cannot be mapped.
     pub(super) unusable: Option<Unusable>,
+    /// Tables of which more has changed than is said at once.
+    pub(super) crowded: BTreeSet<usize>,
 }
 
 /// Measures before a change, by table, mapping and record key.
-type Measures = HashMap<(usize, usize, String), Option<(Decimal, Basis)>>;
+pub(super) type Measures = HashMap<(usize, usize, String), Option<(Decimal, Basis)>>;
 
 /// What one stock row says at one moment.
 #[derive(Default)]
@@ -55,8 +57,8 @@ struct Said {
     live: Option<Key>,
     sku: Option<Place>,
     asked: Vec<LookupKey>,
-    /// The measure of its key.
-    previous: Option<(Decimal, Basis)>,
+    /// The key that the row has under its new identity.
+    successor: Option<Key>,
     /// Whether a row that it cannot be without is not there.
     orphan: bool,
     unusable: Option<Unusable>,
@@ -73,12 +75,21 @@ pub(super) struct Deriver<'a> {
     pub(super) who: (&'a SellerId, &'a SourceName),
     pub(super) folding: &'a mut Block,
     pub(super) immediate: &'a mut Block,
+    /// Whether events tell what was before: those of a snapshot do not.
+    pub(super) tells: bool,
+    /// What was before.
+    pub(super) previous: Measures,
+    /// Touches that a block may have.
+    pub(super) room: usize,
+    /// Tables of which something has changed that there was no room to say.
+    pub(super) crowded: BTreeSet<usize>,
 }
 
 impl Deriver<'_> {
     /// Applies the change of one row to everything that is remembered.
     pub(super) fn change(&mut self, change: RowMove) -> Derived {
         let table = change.table;
+        self.previous.clear();
         let (own_old, own_new) =
             (change.old.clone(), change.new.as_ref().map(|(id, _)| id.clone()));
         let steps = self.steps(change.old, change.new, table);
@@ -101,6 +112,11 @@ impl Deriver<'_> {
             if deleted && !after.own && after.orphan && !before.orphan {
                 cascaded.push((dependant.table, dependant.id.clone()));
             }
+        }
+        if let (Some(old), Some(new)) = (&own_old, &own_new)
+            && old != new
+        {
+            succeed(&dependants, &mut afters, (table, old, new));
         }
         self.touch_all(&dependants, (&befores, &afters), change.cause, &mut out);
         for (table, id) in cascaded {
@@ -181,7 +197,18 @@ impl Deriver<'_> {
         let mapping = &self.plan.tables[dependant.table].mappings[dependant.mapping];
         let block = if mapping.coalesce { &mut *self.folding } else { &mut *self.immediate };
         let at = (dependant.table, dependant.mapping);
-        say(self.plan, self.tables, at, &dependant.id, (self.who, &mut block.arena))
+        let said = say(self.plan, self.tables, at, &dependant.id, (self.who, &mut block.arena));
+        let speaks = self.tables[at.0].speaks[at.1];
+        // All rows of the key are added up for that, and only the first of a block counts.
+        if let Some(key) = said.live.filter(|key| self.tells && speaks && !block.has(*key, at.1)) {
+            let record = block.arena.get(key.record);
+            let (plan, tables) = (self.plan, &*self.tables);
+            self.previous.entry((at.0, at.1, record.to_owned())).or_insert_with(|| {
+                let number = measured(plan, tables, at, record.as_bytes());
+                number.map(|number| (number, Basis::Cache))
+            });
+        }
+        said
     }
 
     /// Remembers what a stock row looks for now.
@@ -211,23 +238,9 @@ impl Deriver<'_> {
         out: &mut Derived,
     ) {
         let mut order: Vec<(String, usize)> = Vec::with_capacity(dependants.len());
-        let mut previous = Measures::new();
         for (nth, dependant) in dependants.iter().enumerate() {
-            let at = (dependant.table, dependant.mapping);
-            let record = |key: Key| self.arena(dependant).get(key.record).to_owned();
-            let (old, new) = (befores[nth].live.map(record), afters[nth].live.map(record));
-            if let Some(old) = &old {
-                previous.entry((at.0, at.1, old.clone())).or_insert(befores[nth].previous);
-            }
-            if let Some(key) = new.or(old) {
-                order.push((key, nth));
-            }
-        }
-        for (nth, dependant) in dependants.iter().enumerate() {
-            if let Some(key) = afters[nth].live {
-                let record = self.arena(dependant).get(key.record).to_owned();
-                let at = (dependant.table, dependant.mapping, record);
-                previous.entry(at).or_insert(afters[nth].previous);
+            if let Some(key) = afters[nth].live.or(befores[nth].live) {
+                order.push((self.arena(dependant).get(key.record).to_owned(), nth));
             }
         }
         order.sort_unstable();
@@ -243,7 +256,9 @@ impl Deriver<'_> {
                 },
                 dependant,
                 cause,
-                previous: &previous,
+                previous: &self.previous,
+                room: self.room,
+                crowded: &mut self.crowded,
                 out,
             };
             if !afters[nth].own && afters[nth].live.is_some() {
@@ -267,6 +282,8 @@ struct Toucher<'a> {
     dependant: &'a Dependant,
     cause: Cause,
     previous: &'a Measures,
+    room: usize,
+    crowded: &'a mut BTreeSet<usize>,
     out: &'a mut Derived,
 }
 
@@ -279,7 +296,8 @@ impl Toucher<'_> {
             (Some(old), Some(new)) if same(old, new) => self.live(new),
             (old, new) => {
                 if let Some(old) = old {
-                    let successor = new.map(|key| key.record);
+                    let successor = new.or(after.successor);
+                    let successor = successor.filter(|new| !same(old, *new)).map(|key| key.record);
                     let cascade = after.orphan && self.cause.operation == Operation::Delete;
                     self.gone(old, After::Gone { successor, sku: before.sku, cascade });
                 }
@@ -314,12 +332,34 @@ impl Toucher<'_> {
         if !self.state.speaks[mapping] {
             return;
         }
+        if self.block.len() >= self.room {
+            self.crowded.insert(table);
+            return;
+        }
         let record = self.block.arena.get(key.record).to_owned();
         let previous = self.previous.get(&(table, mapping, record)).copied().flatten();
         let cause = self.cause;
         let touch = Touch { key, table, mapping, row: None, cause, after, previous, rows: 1 };
         self.out.folded += u64::from(self.block.touch(touch));
         self.out.touched = true;
+    }
+}
+
+/// A row that is known by something else now went on under the key that it has there.
+fn succeed(
+    dependants: &[Dependant],
+    afters: &mut [Said],
+    (table, old, new): (usize, &RowId, &RowId),
+) {
+    let place = |mapping: usize, id: &RowId| {
+        let is_it = |one: &Dependant| (one.table, one.mapping, &one.id) == (table, mapping, id);
+        dependants.iter().position(is_it)
+    };
+    for (nth, dependant) in dependants.iter().enumerate() {
+        if dependant.table == table && dependant.id == *old {
+            let new = place(dependant.mapping, new);
+            afters[nth].successor = new.and_then(|new| afters[new].live);
+        }
     }
 }
 
@@ -346,11 +386,8 @@ fn say(
             Err(unusable) => said.unusable = Some(unusable),
         }
     }
-    if let Some(key) = said.live {
+    if said.live.is_some() {
         said.sku = mapping.sku.as_ref().and_then(|sku| arena.field(sku, &joined).ok());
-        let record = arena.get(key.record).as_bytes();
-        let number = measured(plan, tables, at, record);
-        said.previous = number.map(|number| (number, Basis::Cache));
     }
     said.asked = joined.asked;
     said

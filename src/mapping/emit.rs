@@ -39,6 +39,11 @@ pub(super) struct Emitter<'a> {
 }
 
 impl Emitter<'_> {
+    /// Whether the log alone says that the row of a key is there.
+    pub(super) fn is_there(&self, touch: &Touch) -> bool {
+        matches!(touch.after, After::Live) && !self.mapping.owned
+    }
+
     /// The state of a key, read from `row`; `owners` live rows stand behind it.
     pub(super) fn level<R>(
         &self,

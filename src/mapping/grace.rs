@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::held::weight;
 use super::mapper::{Mapped, Mapper};
 use crate::state::RowsDelta;
 use crate::stock::encode::Records;
@@ -13,7 +14,7 @@ use crate::stock::encode::Records;
 pub(super) struct Grace {
     by_key: BTreeMap<String, Waiting>,
     changed: BTreeSet<String>,
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -27,8 +28,6 @@ struct Waiting {
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Stored {
     grace_us: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deadline_us: Option<i64>,
     event: String,
 }
 
@@ -43,13 +42,16 @@ impl Grace {
         self.bytes >= LIMIT_BYTES
     }
 
-    /// Where the removal of `key` is to be written.
-    pub(super) fn wait(&mut self, key: &str, grace_us: i64) -> &mut Records {
-        self.bytes += key.len() * 4;
+    /// The removal of `key` waits for so long.
+    pub(super) fn wait(&mut self, key: &str, grace_us: i64, removal: Records) {
         self.changed.insert(key.to_owned());
-        let waiting = self.by_key.entry(key.to_owned()).or_default();
-        waiting.grace_us = grace_us;
-        &mut waiting.removal
+        self.put(key, Waiting { removal, grace_us, deadline_us: None });
+    }
+
+    fn put(&mut self, key: &str, waiting: Waiting) {
+        self.bytes += weight(key, &waiting.removal);
+        let before = self.by_key.insert(key.to_owned(), waiting);
+        self.bytes -= before.map_or(0, |before| weight(key, &before.removal));
     }
 
     /// A later event of `key` makes its waiting removal void.
@@ -58,7 +60,7 @@ impl Grace {
             return;
         }
         if let Some(waiting) = self.by_key.remove(key) {
-            self.bytes = self.bytes.saturating_sub(waiting.removal.bytes());
+            self.bytes -= weight(key, &waiting.removal);
             self.changed.insert(key.to_owned());
         }
     }
@@ -72,10 +74,7 @@ impl Grace {
         for (key, waiting) in &mut self.by_key {
             let deadline = match waiting.deadline_us {
                 Some(deadline) => deadline,
-                None => {
-                    self.changed.insert(key.clone());
-                    *waiting.deadline_us.insert(now_us.saturating_add(waiting.grace_us))
-                }
+                None => *waiting.deadline_us.insert(now_us.saturating_add(waiting.grace_us)),
             };
             if deadline <= now_us {
                 out.append(&waiting.removal);
@@ -85,14 +84,14 @@ impl Grace {
         over.iter().for_each(|key| self.supersede(key));
     }
 
-    /// Takes back a stored removal.
+    /// Takes back a stored removal. Its time begins anew: what voids it may stand in the log that
+    /// has grown since.
     pub(super) fn load(&mut self, key: &str, stored: &str) -> Result<(), String> {
         let damaged = |error: String| format!("a waiting removal is damaged: {error}");
-        let Stored { grace_us, deadline_us, event } =
+        let Stored { grace_us, event } =
             serde_json::from_str(stored).map_err(|error| damaged(error.to_string()))?;
         let removal = Records::decode(key, &event).map_err(|error| damaged(error.to_string()))?;
-        self.bytes += removal.bytes();
-        self.by_key.insert(key.to_owned(), Waiting { removal, grace_us, deadline_us });
+        self.put(key, Waiting { removal, grace_us, deadline_us: None });
         Ok(())
     }
 
@@ -102,8 +101,7 @@ impl Grace {
             let waiting = self.by_key.get(key)?;
             let event = waiting.removal.values().next().expect("a waiting removal is one record");
             let event = event.to_owned();
-            let Waiting { grace_us, deadline_us, .. } = *waiting;
-            let stored = Stored { grace_us, deadline_us, event };
+            let stored = Stored { grace_us: waiting.grace_us, event };
             Some(serde_json::to_string(&stored).expect("numbers and text can be written"))
         };
         let changed = std::mem::take(&mut self.changed);
@@ -125,8 +123,7 @@ impl Mapper {
     }
 
     /// The waiting removals whose grace is over by `now_us`, with the versions they had in the
-    /// log. Not to be called inside a transaction. What comes out is to be committed even without
-    /// events: it may hold the deadlines.
+    /// log. Not to be called inside a transaction.
     pub fn due(&mut self, now_us: i64) -> Mapped {
         let mut out = Mapped::default();
         self.held.grace.due(now_us, &mut out.records);

@@ -18,19 +18,35 @@ pub(super) struct Held {
 /// Bytes of held removals past which they go out at once.
 const LIMIT_BYTES: usize = 64 << 20;
 
+/// Memory that a waiting removal takes, bytes: alike for one that was made and one that was stored.
+pub(super) fn weight(key: &str, removal: &Records) -> usize {
+    /// The texts that stand beside the event, and where each of them is.
+    const BESIDE: usize = 512;
+    BESIDE + 2 * key.len() + removal.values().map(str::len).sum::<usize>()
+}
+
 impl Held {
     /// The name under which held removals are stored beside the cached rows.
     pub(super) const TABLE: &'static str = "tailstock:held";
 
-    pub(super) fn is_full(&self) -> bool {
-        self.bytes >= LIMIT_BYTES
+    /// Whether nothing more is held of what waits for so long after its commit, microseconds.
+    pub(super) fn is_full(&self, grace_us: i64) -> bool {
+        if grace_us > 0 { self.grace.is_full() } else { self.bytes >= LIMIT_BYTES }
     }
 
-    /// Where the removal of `key` is to be written.
-    pub(super) fn hold(&mut self, key: &str) -> &mut Records {
-        self.bytes += key.len() * 4;
+    /// The removal of `key` waits.
+    pub(super) fn hold(&mut self, key: &str, grace_us: i64, removal: Records) {
+        if grace_us > 0 {
+            return self.grace.wait(key, grace_us, removal);
+        }
+        self.put(key, removal);
         self.changed.insert(key.to_owned());
-        self.by_key.entry(key.to_owned()).or_default()
+    }
+
+    fn put(&mut self, key: &str, removal: Records) {
+        self.bytes += weight(key, &removal);
+        let before = self.by_key.insert(key.to_owned(), removal);
+        self.bytes -= before.map_or(0, |before| weight(key, &before));
     }
 
     /// A later event of `key` makes its held removal void.
@@ -40,7 +56,7 @@ impl Held {
             return;
         }
         if let Some(records) = self.by_key.remove(key) {
-            self.bytes = self.bytes.saturating_sub(records.bytes());
+            self.bytes -= weight(key, &records);
             self.changed.insert(key.to_owned());
         }
     }
@@ -61,8 +77,7 @@ impl Held {
     pub(super) fn load(&mut self, key: &str, stored: &str) -> Result<(), String> {
         let records = Records::decode(key, stored)
             .map_err(|error| format!("a held removal is damaged: {error}"))?;
-        self.bytes += records.bytes();
-        self.by_key.insert(key.to_owned(), records);
+        self.put(key, records);
         Ok(())
     }
 

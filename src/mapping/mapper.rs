@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use connector_api::{Batch, Begin, ClearCause, RowChange, SourceEvent, TableName};
 
 use super::block::{After, Block, Cause, Touch};
-use super::change::{Change, Images};
+use super::change::{Change, Doubt, Images};
 use super::definition::Kind;
 use super::emit::{Emitter, Scratch};
 use super::grace::Grace;
@@ -12,7 +12,7 @@ use super::level::Level;
 use super::memory::TableState;
 use super::plan::{Plan, TablePlan};
 use super::row::{Binding, Row};
-use super::standing::{Standing, Unusable, standing};
+use super::standing::Unusable;
 use super::transaction::{Rejected, Transaction};
 use super::watch::Watch;
 use crate::state::{KeyHash, Owners, RowsDelta};
@@ -137,45 +137,11 @@ impl Mapper {
         self.dirty = tables.filter_map(place).collect();
     }
 
-    /// Takes back a stored row of the cache. Rows of tables no longer mapped are passed over.
-    pub fn load(&mut self, table: &str, key: &str, stored: &str) -> Result<(), String> {
-        if table == Held::TABLE {
-            return self.held.load(key, stored);
-        }
-        if table == Grace::TABLE {
-            return self.held.grace.load(key, stored);
-        }
-        let Some(index) = self.plan.tables.iter().position(|plan| plan.text == table) else {
-            return Ok(());
-        };
-        let plan = &self.plan.tables[index];
-        if !plan.cached {
-            return Ok(());
-        }
-        let state = &mut self.tables[index];
-        let id = state
-            .rows
-            .load(stored, &plan.columns)
-            .map_err(|error| format!("{error}: table {table}"))?;
-        let view = Row::cached(state.rows.get(&id).expect("it was loaded above"));
-        let who = (&self.source.seller, &self.source.source);
-        let owned = plan.mappings.iter().zip(&mut state.owners);
-        for (mapping, owners) in owned.filter(|(one, _)| one.owned && !one.derived) {
-            let arena = &mut self.folding.arena;
-            if let Ok(Standing::Live(key)) = standing(mapping, &view, who, arena) {
-                let key = KeyHash::of(arena.get(key.record).as_bytes());
-                owners.add(key, &id, &state.rows);
-            }
-        }
-        self.folding.arena.clear();
-        self.unlinked |= plan.derives;
-        Ok(())
-    }
-
     /// Maps one batch.
     pub fn apply(&mut self, batch: &Batch) -> Mapped {
         let mut out = Mapped::default();
         self.link();
+        self.forget_shapes();
         let mut open = false;
         for event in batch.events() {
             match event {
@@ -235,8 +201,18 @@ impl Mapper {
             }
             SourceEvent::SchemaChanged { table } => {
                 let schema = batch.table(*table);
+                let table = schema.name.clone();
+                let mut known = self.bindings.iter().filter(|known| known.is_of_log);
+                let last = known.rfind(|known| known.schema.name == table);
+                if last.is_some_and(|last| last.is_rekeyed(schema)) {
+                    // What is remembered is known by what identifies nothing any more.
+                    self.clear(&table);
+                    let reason = "what identifies its rows has changed".to_owned();
+                    let table = table.clone();
+                    out.notices.push(Notice::Unreadable { table, position, reason });
+                }
                 let columns = schema.columns.iter().map(|column| column.name.clone()).collect();
-                Notice::SchemaChanged { table: schema.name.clone(), columns }
+                Notice::SchemaChanged { table, columns }
             }
             SourceEvent::Begin(_) | SourceEvent::Row(_) | SourceEvent::Commit => return,
         };
@@ -256,29 +232,30 @@ impl Mapper {
 
     pub(super) fn row(&mut self, batch: &Batch, row: &RowChange, out: &mut Mapped) {
         out.counts.rows += 1;
-        let Some(binding) = bind(&mut self.bindings, batch, row.table, &self.plan) else {
+        let Some(place) = bind(&mut self.bindings, batch, row.table, &self.plan) else {
             out.counts.filtered += 1;
             return;
         };
-        let table = match &binding.table {
-            Ok(table) => *table,
-            Err(missing) => {
-                let reason = format!("column {} is not in the table any more", missing.0);
-                out.rejected.push(self.transaction.reject(batch, row, reason));
-                return;
-            }
+        let Ok(table) = self.bindings[place].table else {
+            return self.unfit(batch, row, place, out);
         };
+        let streams = self.transaction.capture == Provenance::Stream;
+        self.bindings[place].is_of_log |= streams;
+        let binding = &self.bindings[place];
         let plan = &self.plan.tables[table];
         let state = &mut self.tables[table];
         let images = Images::of(batch, row, binding, plan, &state.rows);
-        if self.watch.is_of(table) && self.transaction.capture == Provenance::Stream {
+        let mut doubt = None;
+        if self.watch.is_of(table) && streams {
             let who = (&self.source.seller, &self.source.source);
             self.watch.note(&self.transaction, plan, images.both(), who);
+            doubt = Doubt::of(&images, plan, &state.rows);
         }
         let mut touched = false;
         for (mapping, owners) in plan.mappings.iter().enumerate().zip(&mut state.owners) {
             let (place, mapping) = mapping;
-            if mapping.derived {
+            // What stands in a ledger has been published when it came in, or before anybody asked.
+            if mapping.derived || (mapping.kind == Kind::Movement && !streams) {
                 continue;
             }
             let block = if mapping.coalesce && mapping.kind == Kind::Level {
@@ -305,7 +282,8 @@ impl Mapper {
         }
         if plan.derives {
             let moved = images.into_moved(plan);
-            let derived = self.derive(moved, table, Cause::of(row));
+            let derived = self.derive(moved, table, Cause::of(row), out.records.len());
+            self.crowd(&derived.crowded, out);
             out.counts.coalesced += derived.folded;
             touched |= derived.touched;
             if let Some(unusable) = derived.unusable {
@@ -317,7 +295,61 @@ impl Mapper {
             images.remember(plan, &mut state.rows);
         }
         out.counts.filtered += u64::from(!touched);
+        if let Some(doubt) = doubt {
+            self.doubt(table, &doubt, out);
+        }
         self.flush(batch, Which::Immediate, out);
+    }
+
+    /// More has changed in these tables than is said at once: it is said as they are read.
+    fn crowd(&self, tables: &BTreeSet<usize>, out: &mut Mapped) {
+        for table in tables {
+            let table = self.plan.tables[*table].name.clone();
+            let position = self.transaction.position.clone();
+            let reason = "more rows than can be published at once look up a row that changed";
+            let notice = Notice::Unreadable { table, position, reason: reason.to_owned() };
+            if !out.notices.contains(&notice) {
+                out.notices.push(notice);
+            }
+        }
+    }
+
+    /// A row of a table that lacks a column. What becomes of its rows meanwhile nobody knows.
+    fn unfit(&mut self, batch: &Batch, row: &RowChange, place: usize, out: &mut Mapped) {
+        let Err(missing) = &mut self.bindings[place].table else { return };
+        let reason = format!("column {} is not in the table any more", missing.column);
+        out.rejected.push(self.transaction.reject(batch, row, reason.clone()));
+        self.watch.lose(missing.table);
+        if !std::mem::replace(&mut missing.told, true) {
+            let (table, position) = (batch.table(row.table), self.transaction.position.clone());
+            out.notices.push(Notice::Unreadable { table: table.name.clone(), position, reason });
+        }
+    }
+
+    /// Part of a row is only known from before its table was begun to be read.
+    fn doubt(&mut self, table: usize, doubt: &Doubt, out: &mut Mapped) {
+        let state = &mut self.tables[table];
+        if doubt.is_old {
+            state.rows.doubt(&doubt.id);
+        }
+        // Under its new identity it may stand where all has been read already.
+        let is_partial = doubt.is_old || !state.has_whole(&doubt.id);
+        if doubt.has_moved && is_partial && state.rows.get(&doubt.id).is_some() {
+            let table = self.plan.tables[table].name.clone();
+            let position = self.transaction.position.clone();
+            let reason = "a row got another primary key before it was read, and the log does not \
+                          hold all of it";
+            out.notices.push(Notice::Unreadable { table, position, reason: reason.to_owned() });
+        }
+    }
+
+    /// Shapes pile up when a shop alters its tables all the time. Between batches nothing is left
+    /// to be read with them.
+    pub(super) fn forget_shapes(&mut self) {
+        const KEPT: usize = 256;
+        if self.bindings.len() > KEPT {
+            self.bindings.clear();
+        }
     }
 
     /// Makes an event of every touch that is left.
@@ -326,6 +358,7 @@ impl Mapper {
             Which::Folding => &self.folding,
             Which::Immediate => &self.immediate,
         };
+        let holds = which == Which::Folding && self.transaction.continues;
         for touch in block.touches() {
             let plan = &self.plan.tables[touch.table];
             let emitter = Emitter {
@@ -361,18 +394,21 @@ impl Mapper {
                         records.push(encoder, event);
                     });
                 }
-                None if emitter.mapping.grace_us > 0 => {
-                    let early = self.held.grace.is_full();
+                // Whatever hides it, a row that is there is not gone.
+                None if emitter.is_there(touch) => {}
+                None if emitter.mapping.grace_us == 0 && !holds => {
+                    emitter.removed(touch, false, |event| records.push(encoder, event));
+                }
+                None => {
                     let grace_us = emitter.mapping.grace_us;
-                    let waiting = if early { records } else { self.held.grace.wait(key, grace_us) };
-                    emitter.removed(touch, early, |event| waiting.push(encoder, event));
+                    let early = self.held.is_full(grace_us);
+                    let mut removal = Records::default();
+                    emitter.removed(touch, early, |event| removal.push(encoder, event));
+                    match early {
+                        true => records.append(&removal),
+                        false => self.held.hold(key, grace_us, removal),
+                    }
                 }
-                None if which == Which::Folding && self.transaction.continues => {
-                    let early = self.held.is_full();
-                    let held = if early { records } else { self.held.hold(key) };
-                    emitter.removed(touch, early, |event| held.push(encoder, event));
-                }
-                None => emitter.removed(touch, false, |event| records.push(encoder, event)),
             }
         }
         match which {
@@ -383,7 +419,8 @@ impl Mapper {
 
     pub(super) fn collect_rows(&mut self, out: &mut Mapped) {
         for (plan, state) in self.plan.tables.iter().zip(&mut self.tables) {
-            let delta = state.rows.take_delta(&plan.columns);
+            let mut delta = state.rows.take_delta(&plan.columns);
+            state.forget_outdated(&mut delta);
             if !delta.is_empty() {
                 out.rows.push((plan.text.clone(), delta));
             }
@@ -426,26 +463,18 @@ pub(super) enum Which {
     Immediate,
 }
 
-/// The binding for a table of `batch`; `None` when no mapping speaks of it.
-pub(super) fn bind<'a>(
-    bindings: &'a mut Vec<Binding>,
+/// The place of the binding for a table of `batch`; `None` when no mapping speaks of it.
+pub(super) fn bind(
+    bindings: &mut Vec<Binding>,
     batch: &Batch,
     table: u32,
     plan: &Plan,
-) -> Option<&'a Binding> {
-    /// Shapes kept; more only pile up when a shop alters its tables all the time.
-    const KEPT: usize = 256;
+) -> Option<usize> {
     let schema = batch.table(table);
     let same = |binding: &Binding| std::sync::Arc::ptr_eq(&binding.schema, schema);
-    let place = match bindings.iter().position(same) {
-        Some(place) => place,
-        None => {
-            if bindings.len() >= KEPT {
-                bindings.clear();
-            }
-            bindings.push(Binding::new(schema, &plan.tables)?);
-            bindings.len() - 1
-        }
-    };
-    bindings.get(place)
+    if let Some(place) = bindings.iter().position(same) {
+        return Some(place);
+    }
+    bindings.push(Binding::new(schema, &plan.tables)?);
+    Some(bindings.len() - 1)
 }

@@ -19,7 +19,7 @@
 //! | `lookup`, `sum` | rows of other tables beside a row, and sums over the rows of a key |
 //! | `derive` | what a change of one row means for every row that depends on it |
 //! | `level` | what is said of a key that takes more than one row |
-//! | `memory` | what is remembered of a table |
+//! | `memory`, `load` | what is remembered of a table, and how it comes back from the store |
 //! | `block` | the last touch of every key within one block of a transaction |
 //! | `held` | removals that wait for the end of a large transaction |
 //! | `complete`, `publish` | mappings of several tables: silent until all are read, then all keys |
@@ -44,6 +44,7 @@ mod field;
 mod grace;
 mod held;
 mod level;
+mod load;
 mod lookup;
 mod mapper;
 mod memory;

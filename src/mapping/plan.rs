@@ -1,6 +1,9 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use connector_api::{Capture, CaptureTable, Columns, TableDescription, TableName};
+use connector_api::{
+    Capture, CaptureTable, Column, Columns, TableDescription, TableName, TableSchema,
+};
 
 use super::compile::{Compiler, Layout};
 use super::definition::{Definition, Kind};
@@ -41,6 +44,10 @@ pub(super) struct TablePlan {
     pub(super) columns: Vec<String>,
     /// How many of `columns` identify a row; 0 when nothing does.
     pub(super) identity_width: usize,
+    /// Rows of exactly `columns`.
+    pub(super) shape: Arc<TableSchema>,
+    /// What rows are known by, for people and hashes.
+    identity: String,
     /// Whether the last image of rows is kept.
     pub(super) cached: bool,
     /// Whether that of every row is, or only of those that a derived mapping or a lookup wants.
@@ -186,6 +193,20 @@ impl Plan {
         names.any(|other| other.text != table && others.contains(&other.name))
     }
 
+    /// What the rows of a table are known by, and which of them are remembered: where that has
+    /// changed, what was remembered of the table is of no use.
+    pub fn memory_of(&self, table: &TableName) -> String {
+        let plan = self.place_of(table).map(|place| &self.tables[place]);
+        plan.map_or_else(String::new, |plan| {
+            let kept = match (plan.keeps_all, plan.cached) {
+                (true, _) => "all",
+                (false, true) => "some",
+                (false, false) => "none",
+            };
+            format!("{} {kept}", plan.identity)
+        })
+    }
+
     fn enter(&self, table: usize, entered: &mut BTreeSet<usize>, order: &mut Vec<usize>) {
         if !entered.insert(table) {
             return;
@@ -230,11 +251,21 @@ fn add(capture: &mut Capture, table: &TableName, columns: Vec<&str>) {
 
 impl TablePlan {
     fn new(layout: &Layout<'_>) -> Self {
+        let name = layout.table.name.clone();
+        let identity_width = layout.table.primary_key.len();
+        let column = |(place, name): (usize, &String)| Column {
+            name: name.clone(),
+            type_name: String::new(),
+            identity: place < identity_width,
+        };
+        let columns = layout.columns.iter().enumerate().map(column).collect();
         Self {
-            name: layout.table.name.clone(),
-            text: layout.table.name.to_string(),
+            shape: Arc::new(TableSchema { name: name.clone(), columns }),
+            text: name.to_string(),
+            name,
             columns: layout.columns.clone(),
-            identity_width: layout.table.primary_key.len(),
+            identity_width,
+            identity: layout.identity(),
             cached: false,
             keeps_all: false,
             derives: false,
@@ -256,7 +287,9 @@ impl TablePlan {
         self.keeps_all = identified
             && self.mappings.iter().filter(|mapping| !mapping.derived).any(|mapping| {
                 let filtered = mapping.filter.is_some() || mapping.removed_when.is_some();
-                mapping.owned || (filtered && !layout.old_images_are_full())
+                // A ledger is made of rows as they come in.
+                let is_partial = mapping.kind == Kind::Level && layout.new_images_are_partial();
+                mapping.owned || (filtered && !layout.old_images_are_full()) || is_partial
             });
         self.derives =
             !self.looked_up_by.is_empty() || self.mappings.iter().any(|mapping| mapping.derived);

@@ -13,12 +13,20 @@ pub(super) struct Binding {
     pub(super) schema: Arc<TableSchema>,
     /// The plan's table, if the shape has every column it needs.
     pub(super) table: Result<usize, MissingColumn>,
+    /// Whether it is the log's, and not that of rows that were read or put together.
+    pub(super) is_of_log: bool,
     cells: Vec<usize>,
 }
 
 /// A column a plan needs that a table no longer has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MissingColumn(pub(super) String);
+pub(super) struct MissingColumn {
+    /// The plan's table.
+    pub(super) table: usize,
+    pub(super) column: String,
+    /// Whether somebody was told.
+    pub(super) told: bool,
+}
 
 impl Binding {
     pub(super) fn new(schema: &Arc<TableSchema>, tables: &[TablePlan]) -> Option<Self> {
@@ -28,11 +36,22 @@ impl Binding {
         for column in &tables[table].columns {
             match schema.index_of(column) {
                 Some(cell) => cells.push(cell),
-                None => missing = Some(MissingColumn(column.clone())),
+                None => {
+                    missing = Some(MissingColumn { table, column: column.clone(), told: false });
+                }
             }
         }
         let table = missing.map_or(Ok(table), Err);
-        Some(Self { schema: Arc::clone(schema), table, cells })
+        Some(Self { schema: Arc::clone(schema), table, is_of_log: false, cells })
+    }
+
+    /// Whether rows of another shape of the table are identified in another way.
+    pub(super) fn is_rekeyed(&self, other: &TableSchema) -> bool {
+        let key = |schema: &TableSchema| -> Vec<(String, String)> {
+            let columns = schema.columns.iter().filter(|column| column.identity);
+            columns.map(|column| (column.name.clone(), column.type_name.clone())).collect()
+        };
+        key(&self.schema) != key(other)
     }
 
     /// A row of this shape, completed from what is cached of it.

@@ -10,7 +10,9 @@ use connector_api::{
 
 mod grace;
 mod lookups;
+mod partial;
 mod random;
+mod reshaped;
 mod sums;
 mod world;
 
@@ -69,6 +71,7 @@ impl Shop {
             name: (*name).to_owned(),
             type_name: if matches!(*name, "id" | "qty") { "integer" } else { "text" }.to_owned(),
             logged: true,
+            omitted: false,
         };
         let table = TableDescription {
             name: TableName::new("public", "stock"),
@@ -467,6 +470,7 @@ fn a_condition_that_is_none_is_refused() {
                 name: name.to_owned(),
                 type_name: "integer".to_owned(),
                 logged: true,
+                omitted: false,
             })
             .to_vec(),
         primary_key: vec!["id".to_owned()],

@@ -39,20 +39,24 @@ impl Watch {
         [before, after]: [Option<Row<'_>>; 2],
         who: (&SellerId, &SourceName),
     ) {
-        let is_whole = after.as_ref().is_none_or(|row| row.is_whole(plan.columns.len()));
-        let said = if is_whole { Said::Whole } else { Said::Partly };
         let identities = |row: &Row<'_>| identities(plan, row, who);
-        let (before, after) = (before.as_ref().map(identities), after.as_ref().map(identities));
-        let ids = match (before, after) {
-            // An old image that does not say which row it was: it may have been another.
-            (Some(None), _) | (None, None | Some(None)) => return self.touches.lose(),
-            (Some(Some(before)), after) => {
-                before.into_iter().chain(after.flatten().into_iter().flatten()).collect()
-            }
-            (None, Some(Some(after))) => after,
+        let (old, new) = (before.as_ref().map(identities), after.as_ref().map(identities));
+        let (old, new) = match (old, new) {
+            // An image that does not say which row it is of: it may have been any.
+            (Some(None), _) | (_, Some(None)) | (None, None) => return self.touches.lose(),
+            (old, new) => (old.flatten().unwrap_or_default(), new.flatten().unwrap_or_default()),
         };
-        for id in ids {
-            self.touches.touch(transaction.coordinate, &transaction.txid, id, said);
+        let width = plan.columns.len();
+        let said = match after.filter(|row| !row.is_whole(width)) {
+            Some(row) => Said::Partly(row.to_cached(width)),
+            None => Said::Whole,
+        };
+        let (coordinate, txid) = (transaction.coordinate, &transaction.txid);
+        for id in old.into_iter().filter(|id| !new.contains(id)) {
+            self.touches.touch(coordinate, txid, id, Said::Whole);
+        }
+        for id in new {
+            self.touches.touch(coordinate, txid, id, said.clone());
         }
     }
 }

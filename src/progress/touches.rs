@@ -1,8 +1,9 @@
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
-use connector_api::Sight;
+use connector_api::{Sight, Value};
 
-use crate::state::RowId;
+use crate::state::{CachedRow, RowId};
 
 /// Bytes of remembered rows past which they are given up.
 const LIMIT_BYTES: usize = 16 << 20;
@@ -29,12 +30,41 @@ struct Transaction {
 }
 
 /// What the stream said of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// All of it.
+    /// All of it, or that it is gone.
     Whole,
-    /// Some of it: the rest is as it was, which the stream does not say.
-    Partly,
+    /// These values: the rest is as it was, which the stream does not say.
+    Partly(CachedRow),
+    /// All of it, and some of it anew since then.
+    Amended,
+}
+
+impl Said {
+    /// What was said, when this was said later.
+    fn then(&mut self, later: &Said) {
+        *self = match (&*self, later) {
+            (_, Said::Whole) => Said::Whole,
+            (Said::Partly(first), Said::Partly(later)) => Said::Partly(over(first, later)),
+            (Said::Whole | Said::Amended, _) | (_, Said::Amended) => Said::Amended,
+        };
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Said::Whole | Said::Amended => 0,
+            Said::Partly(row) => row.bytes(),
+        }
+    }
+}
+
+/// The values of `later`, and where it has none those of `first`.
+fn over(first: &CachedRow, later: &CachedRow) -> CachedRow {
+    let values = first.values().zip(later.values());
+    CachedRow::of(values.map(|(first, later)| match later {
+        Value::Absent => first,
+        later => later,
+    }))
 }
 
 impl Touches {
@@ -44,7 +74,7 @@ impl Touches {
             return;
         }
         let same = |last: &&mut Transaction| last.coordinate == coordinate && *last.txid == *txid;
-        self.bytes += row.bytes();
+        self.bytes += row.bytes() + said.bytes();
         match self.transactions.back_mut().filter(same) {
             Some(last) => last.rows.push((row, said)),
             None => {
@@ -75,17 +105,26 @@ impl Touches {
     }
 
     /// The rows of which a chunk with this `sight` is not provably as new as the stream, and what
-    /// was said of them last. The others are forgotten.
+    /// was said of them that it has not seen. The others are forgotten.
     pub fn unseen(&mut self, sight: &dyn Sight) -> HashMap<&RowId, Said> {
         self.transactions
             .retain(|transaction| !sight.sees(transaction.coordinate, &transaction.txid));
         let rows = |transaction: &Transaction| {
-            let ids: usize = transaction.rows.iter().map(|(row, _)| row.bytes()).sum();
-            size_of::<Transaction>() + transaction.txid.len() + ids
+            let rows = transaction.rows.iter();
+            let rows: usize = rows.map(|(row, said)| row.bytes() + said.bytes()).sum();
+            size_of::<Transaction>() + transaction.txid.len() + rows
         };
         self.bytes = self.transactions.iter().map(rows).sum();
-        let rows = self.transactions.iter().flat_map(|transaction| &transaction.rows);
-        rows.map(|(row, said)| (row, *said)).collect()
+        let mut unseen: HashMap<&RowId, Said> = HashMap::new();
+        for (row, said) in self.transactions.iter().flat_map(|transaction| &transaction.rows) {
+            match unseen.entry(row) {
+                Entry::Occupied(mut known) => known.get_mut().then(said),
+                Entry::Vacant(place) => {
+                    place.insert(said.clone());
+                }
+            }
+        }
+        unseen
     }
 }
 
@@ -94,7 +133,6 @@ impl Touches {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use connector_api::Value;
     use proptest::prelude::*;
 
     use super::*;
@@ -162,6 +200,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_was_said_of_a_row_bit_by_bit_is_remembered_together() {
+        let row = |values: [Value<'static>; 3]| CachedRow::of(values.into_iter());
+        let partly = |values| Said::Partly(row(values));
+        let (one, two) = (Value::Int(1), Value::Int(2));
+        let mut touches = Touches::default();
+        let sees = Sees(BTreeSet::from([1]));
+        touches.touch(1, "1", id(1), Said::Whole);
+        touches.touch(2, "2", id(1), partly([one, two, Value::Absent]));
+        touches.touch(3, "3", id(1), partly([one, one, Value::Absent]));
+        touches.touch(3, "3", id(2), Said::Whole);
+        touches.touch(4, "4", id(2), partly([two, one, Value::Absent]));
+        touches.touch(4, "4", id(3), partly([two, one, Value::Absent]));
+        touches.touch(5, "5", id(3), Said::Whole);
+        let unseen = touches.unseen(&sees);
+        assert_eq!(unseen[&id(1)], partly([one, one, Value::Absent]), "the first was seen");
+        assert_eq!((&unseen[&id(2)], &unseen[&id(3)]), (&Said::Amended, &Said::Whole));
     }
 
     #[test]

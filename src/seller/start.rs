@@ -115,8 +115,7 @@ pub async fn start(surroundings: &Surroundings, mut stored: Stored) -> Result<St
     };
     let is_first = remembered.is_none();
     let (mut checkpoint, control) = decider.decide(remembered).await?;
-    let order = plan.snapshot_order();
-    mark_due(&mut checkpoint, &order, &config, is_first);
+    mark_due(&mut checkpoint, &plan, &config, is_first);
     let next = checkpoint.point.partial.as_ref().map(|partial| NextCapture {
         behind: partial.txid.clone(),
         capture: plan.capture(),
@@ -132,7 +131,8 @@ pub async fn start(surroundings: &Surroundings, mut stored: Stored) -> Result<St
         Encoder::new(&config.seller, &config.source.name, connector.engine(), connector.database());
     let mut mapper = Mapper::new(identity, encoder, plan);
     remember(&mut mapper, stored.rows.as_mut()).await?;
-    mapper.set_incomplete(&incomplete(&checkpoint, &order, &config));
+    let incomplete = incomplete(&checkpoint, mapper.plan(), &config);
+    mapper.set_incomplete(&incomplete);
     commit_first(surroundings, &checkpoint, control).await?;
     let stream = connector.open(checkpoint.point.clone(), capture).await?;
     Ok(Start { config, connector, stream, mapper, checkpoint, head: survey.head, next })

@@ -96,14 +96,15 @@ fn identify<'a>(values: impl Iterator<Item = Value<'a>>, mut put: impl FnMut(&[u
     for value in values {
         match value {
             Value::Null | Value::Absent => return None,
-            Value::Int(number) => {
-                put(&[INT]);
-                put(&(number.cast_unsigned() ^ (1 << 63)).to_be_bytes());
-            }
-            Value::UInt(number) => {
-                put(&[UINT]);
-                put(&number.to_be_bytes());
-            }
+            // One number is one identity, whatever its column makes of the sign.
+            Value::Int(number) => match u64::try_from(number) {
+                Ok(number) => unsigned(number, &mut put),
+                Err(_) => {
+                    put(&[INT]);
+                    put(&(number.cast_unsigned() ^ (1 << 63)).to_be_bytes());
+                }
+            },
+            Value::UInt(number) => unsigned(number, &mut put),
             Value::Bytes(raw) => escape(BYTES, raw, &mut put),
             Value::Bool(value) => escape(OTHER, value.to_string().as_bytes(), &mut put),
             Value::Float(value) => escape(OTHER, value.to_string().as_bytes(), &mut put),
@@ -115,6 +116,11 @@ fn identify<'a>(values: impl Iterator<Item = Value<'a>>, mut put: impl FnMut(&[u
         }
     }
     Some(())
+}
+
+fn unsigned(number: u64, put: &mut impl FnMut(&[u8])) {
+    put(&[UINT]);
+    put(&number.to_be_bytes());
 }
 
 /// Text with a terminator that keeps the order: 0 becomes 0 255, the end is 0 0.
@@ -169,6 +175,17 @@ mod tests {
             prop_assert_eq!(one.to_text() == other.to_text(), a == b);
             prop_assert_eq!(one.hash() == other.hash(), a == b);
             prop_assert_eq!(one.is([Value::Int(b.0), Value::Text(&b.1)].into_iter()), a == b);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_number_is_one_identity_whatever_the_sign_of_its_column(number in 0i64..) {
+            let id = |value| RowId::of([value].into_iter()).unwrap();
+            let unsigned = Value::UInt(number.cast_unsigned());
+            prop_assert_eq!(id(Value::Int(number)), id(unsigned));
+            prop_assert!(id(Value::Int(-1 - number)) < id(unsigned));
+            prop_assert_eq!(id(unsigned).to_text(), number.to_string());
         }
     }
 

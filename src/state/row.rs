@@ -61,6 +61,11 @@ impl CachedRow {
         cell.map_or(Value::Absent, |(kind, bytes)| value(kind, bytes))
     }
 
+    /// Memory it holds, bytes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.0.len()
+    }
+
     pub(super) fn snapshot(&self) -> u32 {
         u32::from_le_bytes(*self.0.first_chunk().expect("every row begins with its number"))
     }

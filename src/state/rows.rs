@@ -81,6 +81,20 @@ impl TableRows {
         self.changed.insert(id.clone());
     }
 
+    /// Whether the row was seen since the last snapshot began.
+    pub fn is_seen(&self, id: &RowId) -> bool {
+        self.get(id).is_some_and(|row| row.snapshot() >= self.snapshot)
+    }
+
+    /// Part of the row is as it was before the last snapshot began: it has not been seen yet.
+    pub fn doubt(&mut self, id: &RowId) {
+        let width = self.identity_width;
+        let is_it = |row: &CachedRow| id.is(row.values().take(width));
+        if let Some(row) = self.rows.find_mut(id.hash().short(), is_it) {
+            row.set_snapshot(self.snapshot.saturating_sub(1));
+        }
+    }
+
     fn put(&mut self, id: &RowId, row: CachedRow) {
         let width = self.identity_width;
         debug_assert!(id.is(row.values().take(width)), "a row begins with its identity");
@@ -172,6 +186,15 @@ mod tests {
                 }
                 prop_assert_eq!(rows.iter().count(), model.len());
             }
+        }
+
+        #[test]
+        fn one_number_is_one_identity_whatever_the_sign_of_its_column(number in 0i64..) {
+            let id = |value| RowId::of([value].into_iter()).unwrap();
+            let unsigned = Value::UInt(number.cast_unsigned());
+            prop_assert_eq!(id(Value::Int(number)), id(unsigned));
+            prop_assert!(id(Value::Int(-1 - number)) < id(unsigned));
+            prop_assert_eq!(id(unsigned).to_text(), number.to_string());
         }
 
         #[test]

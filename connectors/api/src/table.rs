@@ -134,6 +134,9 @@ pub struct ColumnDescription {
     pub type_name: String,
     /// Whether the log carries it (a generated column may be left out).
     pub logged: bool,
+    /// Whether the log leaves it out of updates that do not change it. Not of what PostgreSQL
+    /// stores out of line, which is never small.
+    pub omitted: bool,
 }
 
 /// A table as the database's catalog describes it, all columns included.

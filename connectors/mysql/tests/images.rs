@@ -1,10 +1,11 @@
 //! What `binlog_row_image` leaves out is absent, and never taken for NULL.
 
-use connector_api::Columns;
+use connector_api::{Columns, Connector as _};
 use testbed::{Mysql, MysqlOptions, all_mysql_versions, mysql_or_skip};
 
 use crate::binlog::{Catalog, Recorded, capture, lines};
 use crate::replica::Replica;
+use crate::support::{Shop, within};
 
 /// A table with a key, one with another that serves as one, and one with none.
 const TABLES: &str = "
@@ -143,4 +144,33 @@ fn a_minimal_image_has_the_key_before_and_what_was_written_after() {
 #[test]
 fn an_image_without_duplicates_has_all_before_and_what_changed_after() {
     under("FULL_NODUP", |server, found| assert_eq!(found, FULL_NODUP, "{}", server.version()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_survey_says_which_columns_an_update_may_leave_out() {
+    let of_image = [
+        ("FULL", ""),
+        ("NOBLOB", "keyed.big other.big"),
+        ("MINIMAL", "keyed.qty keyed.note keyed.big keyed.z other.qty other.big"),
+    ];
+    for version in all_mysql_versions() {
+        for (image, wanted) in of_image {
+            let options = MysqlOptions::default().setting("binlog_row_image", image);
+            let test = "a_survey_says_which_columns_an_update_may_leave_out";
+            let Some(shop) = Shop::start_with(version, &options, test) else { continue };
+            shop.sql(TABLES);
+            let tables = shop.tables(&["keyed", "other", "bare"]);
+            let connector = shop.connector();
+            let survey = within("a survey", connector.survey(&tables, None)).await.unwrap();
+            let omitted = survey.tables.iter().flat_map(|table| {
+                let columns = table.columns.iter().filter(|column| column.omitted);
+                columns.map(|column| format!("{}.{}", table.name.table, column.name))
+            });
+            let mut omitted: Vec<String> = omitted.collect();
+            let mut wanted: Vec<&str> = wanted.split_whitespace().collect();
+            omitted.sort();
+            wanted.sort_unstable();
+            assert_eq!(omitted, wanted, "{version} {image}");
+        }
+    }
 }

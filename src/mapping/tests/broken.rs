@@ -16,6 +16,7 @@ fn tables() -> Vec<TableDescription> {
                 name: (*name).to_owned(),
                 type_name: type_name.trim_start_matches("generated ").to_owned(),
                 logged: !type_name.starts_with("generated "),
+                omitted: false,
             })
             .collect(),
         primary_key: key.iter().map(|name| (*name).to_owned()).collect(),

@@ -1,6 +1,6 @@
 //! Lookups: columns that come from other rows.
 
-use super::world::{Datum, Spec, World, cells};
+use super::world::{Datum, Spec, World, cells, synthetic};
 use super::*;
 
 fn parse(text: &str) -> expression::Expression {
@@ -244,4 +244,37 @@ fn a_row_that_begins_to_matter_in_an_image_that_does_not_hold_it_is_a_dead_lette
     let said =
         world.transaction(|world| world.change("postmeta", Op::Update, Some(before), Some(after)));
     assert!(said[0].starts_with("rejected: a column that decides"), "{said:?}");
+}
+
+#[test]
+fn a_row_that_too_many_others_look_up_leaves_it_to_a_snapshot_to_say_so() {
+    let mut world = shop(with_sku());
+    world.transaction(|world| world.insert("product", cells![1, "A-1", 1]));
+    for first in [0, 500, 1_000] {
+        world.transaction(|world| {
+            (first..first + 500).for_each(|id| world.insert("stock", cells![id, 1, 5]));
+        });
+    }
+    assert_eq!(world.levels.len(), 1_500);
+    world.begin();
+    world.update("product", cells![1, "B-1", 1]);
+    let mapped = world.commit();
+    let [Notice::Unreadable { table, reason, .. }] = &mapped.notices[..] else {
+        panic!("{:?}", mapped.notices)
+    };
+    assert_eq!((table.table.as_str(), mapped.records.len()), ("stock", 1_000));
+    assert!(reason.starts_with("more rows than can be published at once"), "{reason}");
+    // All of it is known, and comes piece by piece.
+    let (mut after, mut counter) = (None, 0);
+    loop {
+        let at = synthetic(&world, counter);
+        let (mapped, next) = world.mapper.publish_all(table, after, 400, &at);
+        world.take(&mapped);
+        (after, counter) = (next, counter + 400);
+        if after.is_none() {
+            break;
+        }
+    }
+    let is_told = |level: &(String, serde_json::Value)| level.1["item"]["sku"] == "B-1";
+    assert!(world.levels.values().all(is_told));
 }

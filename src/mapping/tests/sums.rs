@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::lookups::lookup;
-use super::world::{Datum, Spec, World, cells};
+use super::world::{Datum, Spec, World, cells, synthetic};
 use super::*;
 
 fn parse(text: &str) -> expression::Expression {
@@ -90,10 +90,6 @@ fn null_adds_nothing_and_what_cannot_be_read_leaves_no_sum() {
     assert_eq!(world.transaction(|world| world.delete("quant", 5)), ["A=4 AGGREGATED"]);
 }
 
-fn synthetic(world: &World, counter: u32) -> Synthetic<'static> {
-    Synthetic { coordinate: world.next * 2 - 1, counter, at_us: 0, position: "0" }
-}
-
 fn names(tables: &[&str]) -> BTreeSet<TableName> {
     tables.iter().map(|table| TableName::new("public", *table)).collect()
 }
@@ -160,4 +156,27 @@ fn a_mapping_is_silent_again_from_when_a_table_is_emptied_until_it_has_been_read
     let at = synthetic(&world, 0);
     let (mapped, next) = world.mapper.publish_all(&table, None, 10, &at);
     assert_eq!((says(&mapped), next), (vec!["C=5 AGGREGATED".to_owned()], None));
+}
+
+#[test]
+fn a_row_with_another_primary_key_names_the_key_it_has_there() {
+    let by_id = definition("id", |definition| {
+        definition.table = TableName::new("public", "quant");
+        definition.sku = None;
+        definition.sum = vec!["quantity".to_owned()];
+        definition.quantities = vec![(Measure::OnHand, parse("quantity"))];
+    });
+    let renamed = |world: &mut World, old: i64, new: i64| {
+        let mut before = vec![Datum::Absent; 5];
+        before[0] = old.into();
+        world.change("quant", Op::Update, Some(before), Some(quant(new, "A", 5)));
+    };
+    let mut world = World::new(&[by_id], &QUANTS);
+    world.transaction(|world| world.insert("quant", quant(1, "A", 5)));
+    let said = world.transaction(|world| renamed(world, 1, 9));
+    assert_eq!(said, ["1 gone to acme/main/9/_ was 5", "9=5 AGGREGATED"]);
+    let mut world = World::new(&[summed()], &QUANTS);
+    world.transaction(|world| world.insert("quant", quant(1, "A", 5)));
+    let said = world.transaction(|world| renamed(world, 1, 9));
+    assert_eq!(said, ["A=5 was 5 AGGREGATED"], "its key is what it was");
 }

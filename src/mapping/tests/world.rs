@@ -40,14 +40,20 @@ macro_rules! cells {
 }
 pub(super) use cells;
 
-/// Columns of a table, `name type`; the first is its primary key.
+/// Columns of a table, `name type`; the first is its primary key. Those that begin with `omitted`
+/// are left out of updates that do not change them.
 #[derive(Clone, Copy)]
 pub(super) struct Spec(pub(super) &'static str, pub(super) &'static [&'static str]);
 
 pub(super) fn describe(spec: &Spec) -> TableDescription {
     let column = |text: &&str| {
+        let (omitted, text) = match text.strip_prefix("omitted ") {
+            Some(text) => (true, text),
+            None => (false, *text),
+        };
         let (name, type_name) = text.split_once(' ').unwrap();
-        ColumnDescription { name: name.to_owned(), type_name: type_name.to_owned(), logged: true }
+        let (name, type_name) = (name.to_owned(), type_name.to_owned());
+        ColumnDescription { name, type_name, logged: true, omitted }
     };
     let columns: Vec<ColumnDescription> = spec.1.iter().map(column).collect();
     TableDescription {
@@ -67,6 +73,10 @@ pub(super) struct World {
     pub(super) levels: BTreeMap<String, (String, serde_json::Value)>,
     /// Every stored row.
     pub(super) stored: BTreeMap<(String, String), String>,
+}
+
+pub(super) fn synthetic(world: &World, counter: u32) -> Synthetic<'static> {
+    Synthetic { coordinate: world.next * 2 - 1, counter, at_us: 0, position: "0" }
 }
 
 pub(super) fn source() -> SourceIdentity {

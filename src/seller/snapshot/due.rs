@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use connector_api::TableName;
 
 use crate::config::SellerConfig;
+use crate::mapping::Plan;
 use crate::state::{Checkpoint, TableSnapshot};
 use crate::stock::encode::{RecordKind, Records};
 use crate::stock::quantity::Decimal;
@@ -15,7 +16,7 @@ pub(super) const FIRST_START: &str = "first start";
 /// when nothing of the source has ever been stored, and so nothing published.
 pub(in crate::seller) fn mark_due(
     checkpoint: &mut Checkpoint,
-    order: &[TableName],
+    plan: &Plan,
     config: &SellerConfig,
     is_first: bool,
 ) {
@@ -24,9 +25,10 @@ pub(in crate::seller) fn mark_due(
         checkpoint.snapshot = None;
         return;
     }
-    for table in order {
+    let order = plan.snapshot_order();
+    for table in &order {
         let text = table.to_string();
-        let meaning = meaning_of(config, table);
+        let meaning = meaning_of(config, plan, table);
         let other = |now: &TableSnapshot| now.table == text && now.meaning != meaning;
         if let Some(begun) = checkpoint.snapshot.as_ref().filter(|now| other(now)) {
             // Its first rows were read as something else.
@@ -36,7 +38,11 @@ pub(in crate::seller) fn mark_due(
         }
         let reason = match checkpoint.complete.get(&text) {
             Some(complete) if *complete == meaning => continue,
-            Some(_) => "the mapping has changed",
+            Some(_) => {
+                // Nor can it be relied on when the mapping changes back before it was read.
+                checkpoint.complete.remove(&text);
+                "what its rows mean has changed"
+            }
             None if checkpoint.dirty_tables.contains_key(&text) => continue,
             None if is_first => FIRST_START,
             None => "it has never been read",
@@ -60,22 +66,24 @@ pub(super) fn is_untouched(checkpoint: &Checkpoint, snapshot: &TableSnapshot) ->
 /// The tables that have not been read whole under the mapping that holds now.
 pub(in crate::seller) fn incomplete(
     checkpoint: &Checkpoint,
-    order: &[TableName],
+    plan: &Plan,
     config: &SellerConfig,
 ) -> BTreeSet<TableName> {
-    let is_complete = |table: &&TableName| {
+    let is_complete = |table: &TableName| {
         let complete = checkpoint.complete.get(&table.to_string());
-        complete.is_some_and(|meaning| *meaning == meaning_of(config, table))
+        complete.is_some_and(|meaning| *meaning == meaning_of(config, plan, table))
     };
-    order.iter().filter(|table| !is_complete(table)).cloned().collect()
+    plan.snapshot_order().into_iter().filter(|table| !is_complete(table)).collect()
 }
 
-/// A hash of everything that a seller's file says of the rows of a table.
-pub(super) fn meaning_of(config: &SellerConfig, table: &TableName) -> String {
+/// A hash of everything that a seller's file says of the rows of a table, and of how they are told
+/// apart and remembered.
+pub(super) fn meaning_of(config: &SellerConfig, plan: &Plan, table: &TableName) -> String {
     let both = config.definitions.iter().zip(&config.definition_hashes);
     let of_table = both.filter(|(definition, _)| definition.concerns(table));
     let hashes: Vec<&str> = of_table.map(|(_, hash)| hash.as_str()).collect();
-    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(hashes.join("+").as_bytes()))
+    let meaning = format!("{} {}", hashes.join("+"), plan.memory_of(table));
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(meaning.as_bytes()))
 }
 
 /// The first table that has to be read and is not `passed_over`: in the order of the mapping, then

@@ -225,7 +225,7 @@ impl Seller {
         let now = Instant::now();
         let failed = &self.snapshots.failed;
         let config = &self.surroundings.config;
-        let incomplete = incomplete(&self.checkpoint, &self.snapshots.order, config);
+        let incomplete = incomplete(&self.checkpoint, self.mapper.plan(), config);
         // A mapping is silent until all it looks up has been read: its keys would be taken for
         // keys without a row.
         let is_silent = |table: &str| self.mapper.plan().looks_up(table, &incomplete);
@@ -243,7 +243,8 @@ impl Seller {
         let known = self.snapshots.order.iter().find(|known| known.to_string() == table);
         let (phase, meaning) = match known {
             Some(known) => {
-                let meaning = meaning_of(&self.surroundings.config, known);
+                let plan = self.mapper.plan();
+                let meaning = meaning_of(&self.surroundings.config, plan, known);
                 (SnapshotPhase::Reading { after: None }, meaning)
             }
             None => (SnapshotPhase::Sweeping, String::new()),

@@ -148,7 +148,8 @@ impl Seller {
         self.checkpoint.dirty_tables.remove(&snapshot.table);
         match table {
             Some(table) => {
-                let meaning = meaning_of(&self.surroundings.config, table);
+                let plan = self.mapper.plan();
+                let meaning = meaning_of(&self.surroundings.config, plan, table);
                 self.checkpoint.complete.insert(table.to_string(), meaning);
             }
             None => drop(self.checkpoint.complete.remove(&snapshot.table)),

@@ -246,6 +246,12 @@ pub(super) fn is_table(kind: &str) -> bool {
     !kind.ends_with("VIEW") && kind != "SEQUENCE"
 }
 
+/// What NOBLOB is about.
+pub(super) fn is_blob(type_name: &str) -> bool {
+    let base = type_name.split('(').next().unwrap_or_default();
+    base.contains("blob") || base.contains("text") || base == "json" || base == "geometry"
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::stock::{SYNTHETIC_ORDINAL, Version};
 
 /// A table that is read row by row while it changes.
 pub(super) struct Reading {
@@ -7,6 +8,8 @@ pub(super) struct Reading {
     after: i64,
     /// What was read and is to be published, and which transactions it saw.
     chunk: Option<(Vec<Cells>, i64, u64)>,
+    /// What was published before and is not published since has no row.
+    since: String,
 }
 
 /// Sees every transaction up to one.
@@ -27,12 +30,44 @@ impl Shop {
             let id = int(&row[0]).unwrap();
             shop.tables.get_mut(table).unwrap().insert(id, row);
         }
+        shop.reads = true;
+        shop.due = shop.all();
+        shop.unread.clone_from(&shop.due);
         let order = shop.world.mapper.plan().snapshot_order();
-        let known = |name: &TableName| SPECS.iter().find(|spec| spec.0 == name.table).unwrap().0;
-        shop.due = order.iter().rev().map(known).collect();
         shop.world.mapper.set_incomplete(&order.into_iter().collect());
         shop.set_dirty();
         shop
+    }
+
+    /// Every table that is read, in reverse.
+    fn all(&self) -> Vec<&'static str> {
+        let order = self.world.mapper.plan().snapshot_order();
+        let known = |name: &TableName| SPECS.iter().find(|spec| spec.0 == name.table).unwrap().0;
+        order.iter().rev().map(known).collect()
+    }
+
+    /// Something happens that the log does not say.
+    pub(super) fn gap(&mut self, put: (&'static str, Cells), gone: (&'static str, i64)) {
+        self.commit();
+        let (table, row) = put;
+        if self.choice.captures(table) {
+            self.tables.get_mut(table).unwrap().insert(int(&row[0]).unwrap(), row);
+        }
+        if self.choice.captures(gone.0) {
+            self.forget(gone.0, gone.1);
+        }
+        self.reading = None;
+        self.due = self.all();
+        self.restart();
+    }
+
+    /// The table that is being read is read from its beginning.
+    pub(super) fn read_anew(&mut self) {
+        let reading = self.reading.as_mut().expect("a table is being read");
+        self.number += 1;
+        let name = TableName::new("public", reading.table);
+        (reading.after, reading.chunk) = (0, None);
+        self.world.mapper.begin_snapshot(&name, self.number);
     }
 
     fn set_dirty(&mut self) {
@@ -62,7 +97,10 @@ impl Shop {
             self.number += 1;
             let name = TableName::new("public", table);
             self.world.mapper.begin_snapshot(&name, self.number);
-            self.reading = Some(Reading { table, after: 0, chunk: None });
+            let at = self.at(0);
+            let (coordinate, ordinal) = (at.coordinate, SYNTHETIC_ORDINAL + at.counter);
+            let since = Version { epoch: 1, coordinate, ordinal }.to_string();
+            self.reading = Some(Reading { table, after: 0, chunk: None, since });
             return;
         };
         let name = TableName::new("public", reading.table);
@@ -91,31 +129,44 @@ impl Shop {
             self.reading = Some(reading);
             return;
         }
-        self.end(&name);
+        self.end(&name, &reading.since);
     }
 
-    fn end(&mut self, name: &TableName) {
+    fn end(&mut self, name: &TableName, since: &str) {
         loop {
             let at = self.at(100);
             let Some(mapped) = self.world.mapper.sweep_rows(name, &at, 100) else { break };
             self.world.take(&mapped);
         }
         self.world.mapper.end_snapshot();
-        for table in self.world.mapper.completed(name) {
+        let mut tables = self.world.mapper.completed(name);
+        tables.retain(|table| table != name);
+        tables.push(name.clone());
+        for table in tables {
             let at = self.at(100);
             let (mapped, more) = self.world.mapper.publish_all(&table, None, 100, &at);
             assert_eq!(more, None);
             self.world.take(&mapped);
         }
+        let is_old = |(version, event): &(String, serde_json::Value)| {
+            let table = event["origin"]["table"].as_str().unwrap();
+            version.as_str() < since && event["kind"] == "level" && table == name.to_string()
+        };
+        let old = self.world.levels.iter().filter(|(_, level)| is_old(level));
+        let old: Vec<String> = old.map(|(key, _)| key.clone()).collect();
+        let at = self.at(old.len());
+        let gone = old.iter().map(|key| Vanished { key, sku: None });
+        let mapped = self.world.mapper.sweep_keys(&name.to_string(), gone, &at);
+        self.world.take(&mapped);
+        self.unread.retain(|table| *table != name.table);
         self.set_dirty();
     }
 
     pub(super) fn restart(&mut self) {
         self.commit();
-        self.world.restart(&[self.choice.definition()], &SPECS);
-        let reading = self.reading.as_ref().map(|reading| reading.table);
-        let names = self.due.iter().copied().chain(reading);
-        let incomplete = names.map(|table| TableName::new("public", table)).collect();
+        self.world.restart(&[self.choice.definition()], specs(self.minimal));
+        let unread = self.unread.iter();
+        let incomplete = unread.map(|table| TableName::new("public", *table)).collect();
         self.world.mapper.set_incomplete(&incomplete);
         self.set_dirty();
         if let Some(reading) = &mut self.reading {

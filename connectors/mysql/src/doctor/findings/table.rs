@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use connector_api::{Capture, CaptureTable, Columns, Severity, TableName};
 
 use super::{Report, remedy};
-use crate::doctor::facts::{TableFacts, is_table};
+use crate::doctor::facts::{TableFacts, is_blob, is_table};
 use crate::doctor::grants::Reach;
 use crate::doctor::quote::{identifier, qualified};
 
@@ -58,12 +58,6 @@ impl TableFacts {
                 && !table.primary_key.contains(&column.name)
         })
     }
-}
-
-/// What NOBLOB is about.
-fn is_blob(type_name: &str) -> bool {
-    let base = type_name.split('(').next().unwrap_or_default();
-    base.contains("blob") || base.contains("text") || base == "json" || base == "geometry"
 }
 
 fn is_wanted(wanted: &Columns, column: &str) -> bool {

@@ -32,6 +32,7 @@ fn table(name: &str) -> TableFacts {
         name: name.to_owned(),
         type_name: kind.to_owned(),
         logged: true,
+        omitted: false,
     };
     let columns =
         [("id", "bigint"), ("sku", "varchar(40)"), ("quantity", "int"), ("attributes", "json")];

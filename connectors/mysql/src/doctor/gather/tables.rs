@@ -8,7 +8,7 @@ use mysql_async::{Conn, Error, Params, Row, Value};
 
 use super::keys::{self, Keys};
 use super::text;
-use crate::doctor::facts::{Facts, TableFacts, is_table};
+use crate::doctor::facts::{Facts, TableFacts, is_blob, is_table};
 use crate::doctor::grants::Reach;
 use crate::doctor::quote::like;
 
@@ -83,11 +83,18 @@ fn table(facts: &Facts, name: TableName, columns: &[Column], parts: &[keys::Part
         (false, true) => Identity::PrimaryKey,
         (false, false) => Identity::Index,
     };
+    // Of a row that nothing identifies all is logged, changed or not.
+    let is_partial = !whole && !primary_key.is_empty();
+    let may_lack = |column: &Column| {
+        let is_kept = facts.log.row_image == "NOBLOB" && !is_blob(&column.column_type);
+        is_partial && !is_kept && !primary_key.contains(&column.name)
+    };
     let described = |column: &Column| ColumnDescription {
         name: column.name.clone(),
         type_name: column.column_type.clone(),
         // Both families log even what they compute when it is read.
         logged: true,
+        omitted: may_lack(column),
     };
     let gaps = columns.iter().zip(1..).any(|(column, place)| column.ordinal != place);
     let unreadable = columns.iter().filter(|column| !column.may_select);

@@ -28,6 +28,7 @@ fn table() -> TableFacts {
         name: name.to_owned(),
         type_name: "bigint".to_owned(),
         logged: true,
+        omitted: false,
     };
     TableFacts {
         oid: 7,

@@ -93,6 +93,7 @@ fn table(columns: &[Row]) -> TableFacts {
         name: name(row),
         type_name: row.get(9),
         logged: row.get::<_, &str>(10).is_empty(),
+        omitted: false,
     };
     TableFacts {
         oid: first.get(0),

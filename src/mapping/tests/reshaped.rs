@@ -1,0 +1,167 @@
+//! Tables whose columns, keys or images are not what they were.
+
+use super::world::{Spec, World, cells};
+use super::*;
+
+const STOCK: [Spec; 1] = [Spec("stock", &["id integer", "item text", "sku text", "qty integer"])];
+
+fn stock() -> TableName {
+    TableName::new("public", "stock")
+}
+
+fn filtered() -> Definition {
+    definition("id", |definition| {
+        definition.filter = Some(expression::Expression::parse("sku = 'S'").unwrap());
+    })
+}
+
+fn without(shape: &TableSchema, column: &str) -> Arc<TableSchema> {
+    let columns = shape.columns.iter().filter(|known| known.name != column).cloned().collect();
+    Arc::new(TableSchema { name: shape.name.clone(), columns })
+}
+
+#[test]
+fn rows_without_a_mapped_column_make_their_table_doubtful_once() {
+    let mut shop = keyed();
+    shop.schema = without(&shop.schema, "qty");
+    let sold = |shop: &mut Shop| {
+        shop.begin();
+        let table = shop.builder.table(&Arc::clone(&shop.schema));
+        let image = shop.builder.image();
+        shop.builder.push(Cell::Int(1));
+        shop.builder.push_text(TextKind::Text, "A");
+        shop.builder.push_text(TextKind::Text, "S");
+        shop.builder.row(table, Op::Insert, None, Some(image));
+        shop.commit()
+    };
+    shop.mapper.begin_snapshot(&stock(), 1);
+    let mapped = sold(&mut shop);
+    let reason = "column qty is not in the table any more";
+    assert_eq!(says(&mapped), [format!("rejected: {reason}")]);
+    let (position, reason) = ("1".to_owned(), reason.to_owned());
+    assert_eq!(mapped.notices, [Notice::Unreadable { table: stock(), position, reason }]);
+    assert!(shop.mapper.has_lost_track(), "which row it was is not known");
+    let again = sold(&mut shop);
+    assert_eq!((again.rejected.len(), again.notices), (1, Vec::new()));
+}
+
+#[test]
+fn what_is_remembered_is_forgotten_when_rows_are_identified_by_something_else() {
+    let mut shop = owned();
+    shop.transaction(|shop| shop.insert(row(1, "A", 5)));
+    let alter = |shop: &mut Shop, key: &str| {
+        let mut shape = TableSchema::clone(&shop.schema);
+        shape.columns.iter_mut().for_each(|column| column.identity = column.name == key);
+        shop.schema = Arc::new(shape);
+        shop.begin();
+        let table = shop.builder.table(&Arc::clone(&shop.schema));
+        shop.builder.schema_changed(table);
+        shop.insert(row(7, "G", 7));
+        shop.commit()
+    };
+    let mapped = alter(&mut shop, "id");
+    assert!(matches!(mapped.notices[..], [Notice::SchemaChanged { .. }]));
+    let mapped = alter(&mut shop, "sku");
+    let [Notice::Unreadable { reason, .. }, Notice::SchemaChanged { .. }] = &mapped.notices[..]
+    else {
+        panic!("{:?}", mapped.notices)
+    };
+    assert_eq!(reason, "what identifies its rows has changed");
+    let [(_, rows)] = &mapped.rows[..] else { panic!("{:?}", mapped.rows) };
+    assert_eq!(rows[0], ("1".to_owned(), None));
+}
+
+#[test]
+fn one_number_is_one_row_whatever_its_column_makes_of_the_sign() {
+    let mut shop = owned();
+    shop.transaction(|shop| shop.insert(row(1, "A", 5)));
+    shop.begin();
+    let table = shop.builder.table(&Arc::clone(&shop.schema));
+    let image = shop.builder.image();
+    shop.builder.push(Cell::UInt(1));
+    shop.builder.push_text(TextKind::Text, "A");
+    shop.builder.push_text(TextKind::Text, "S");
+    shop.builder.push(Cell::Int(4));
+    shop.builder.row(table, Op::Update, None, Some(image));
+    assert_eq!(says(&shop.commit()), ["A=4 was 5"]);
+}
+
+#[test]
+fn stored_rows_that_are_known_by_something_else_now_leave_the_store() {
+    let mut world = World::new(&[filtered()], &STOCK);
+    world.transaction(|world| world.insert("stock", cells![1, "A", "S", 5]));
+    let (by_number, by_item) = (
+        Spec("stock", &["number integer", "id integer", "item text", "sku text", "qty integer"]),
+        Spec("stock", &["item text", "id integer", "sku text", "qty integer"]),
+    );
+    for (spec, new) in [(by_number, cells![1, 3, "C", "S", 6]), (by_item, cells!["D", 4, "S", 6])] {
+        let mut stored = World::new(&[filtered()], &[spec]);
+        stored.stored = world.stored.clone();
+        stored.restart(&[filtered()], &[spec]);
+        stored.transaction(|world| world.insert("stock", new));
+        let rows: Vec<&String> = stored.stored.values().collect();
+        assert!(rows.len() == 1 && rows[0].contains(r#""qty":"i6""#), "{rows:?}");
+    }
+}
+
+#[test]
+fn stored_rows_that_nothing_asks_for_any_more_leave_the_store() {
+    let plain = || definition("id", |_| {});
+    let mut world = World::new(&[filtered()], &STOCK);
+    world.transaction(|world| world.insert("stock", cells![1, "A", "S", 5]));
+    assert_eq!(world.stored.len(), 1);
+    world.restart(&[plain()], &STOCK);
+    world.transaction(|world| world.insert("stock", cells![2, "B", "S", 5]));
+    assert!(world.stored.is_empty());
+}
+
+#[test]
+fn what_is_remembered_depends_on_what_images_hold_and_on_what_identifies_a_row() {
+    let memory = |identity, change: &dyn Fn(&mut TableDescription)| {
+        let column = |(name, type_name): (&str, &str)| ColumnDescription {
+            name: name.to_owned(),
+            type_name: type_name.to_owned(),
+            logged: true,
+            omitted: false,
+        };
+        let columns = [("id", "int"), ("item", "text"), ("sku", "text"), ("qty", "integer")];
+        let mut table = TableDescription {
+            name: stock(),
+            columns: columns.map(column).to_vec(),
+            primary_key: vec!["id".to_owned()],
+            identity,
+        };
+        change(&mut table);
+        Plan::compile(&[filtered()], &[table], 1).unwrap().memory_of(&stock())
+    };
+    let full = memory(Identity::Full, &|_| {});
+    assert_eq!(full, r#""id" integer none"#);
+    let by_key = memory(Identity::PrimaryKey, &|_| {});
+    assert_eq!(by_key, r#""id" integer all"#);
+    let unsigned = memory(Identity::PrimaryKey, &|table| {
+        table.columns[0].type_name = "bigint(20) unsigned".to_owned();
+    });
+    assert_eq!(unsigned, by_key, "one number is one row");
+    let other = memory(Identity::PrimaryKey, &|table| table.primary_key = vec!["item".to_owned()]);
+    assert_eq!(other, r#""item" text all"#);
+    let partial = memory(Identity::Full, &|table| table.columns[3].omitted = true);
+    assert_eq!(partial, r#""id" integer all"#);
+}
+
+#[test]
+fn a_table_of_ever_changing_shape_loses_no_level() {
+    let mut shop = keyed();
+    let said = shop.transaction(|shop| {
+        for id in 0..300 {
+            shop.schema = Arc::new(TableSchema::clone(&shop.schema));
+            shop.insert(row(id, "A", 5));
+        }
+    });
+    assert_eq!(said.len(), 300);
+    assert!(said.iter().all(|said| said.ends_with("=5")), "{said:?}");
+    for id in 300..303 {
+        shop.schema = Arc::new(TableSchema::clone(&shop.schema));
+        assert_eq!(shop.transaction(|shop| shop.insert(row(id, "A", 5))), [format!("{id}=5")]);
+    }
+    assert!(shop.mapper.bindings.len() < 10, "shapes are not kept for ever");
+}
