@@ -23,6 +23,6 @@ pub use coverage::coverage;
 pub use facts::{Facts, kept_seconds, server_facts};
 pub use findings::findings;
 pub use gather::{columns, gather, head};
-pub(crate) use gather::{log_status, named, show_generated_keys, text};
+pub(crate) use gather::{has_everywhere, log_status, named, show_generated_keys, text};
 pub(crate) use quote::{account, identifier, qualified};
 pub use undo::undo;
