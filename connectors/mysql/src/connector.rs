@@ -9,7 +9,7 @@ use connector_api::{
 use crate::config::MysqlConfig;
 use crate::doctor::{self, Facts};
 use crate::log::Flavor;
-use crate::position::{Gtids, LogFile, LogIdentity, LogPosition, continuity};
+use crate::position::{Gtids, LogFile, LogIdentity, LogPosition, NOTHING_THERE, continuity};
 use crate::session::{Doing, Session, SqlClient, identity_of, in_time, sql_error};
 use crate::snapshot::MysqlSnapshot;
 use crate::stream::{FileHead, LogReader, Lookup, Mark, MysqlStream, Opening, head_of};
@@ -267,7 +267,8 @@ impl Connector for MysqlConnector {
             true => LogReader::from_place(session, &place.file, place.offset).await?,
             // The place is another server's, or its file is purged: the transactions tell where.
             false => {
-                place.prepared.clear();
+                // What was not captured there is not captured here.
+                place.prepared.retain(|known| known.offset == NOTHING_THERE);
                 from.position = place.to_position();
                 LogReader::behind(session, &place.gtids).await?
             }
