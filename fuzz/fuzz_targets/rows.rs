@@ -7,7 +7,7 @@ use connector_api::{
     Batch, BatchBuilder, Capture, CaptureTable, ColumnLayout, Columns, Lineage, Position,
     ResumePoint, SourceEvent, TableLayout, TableName,
 };
-use connector_mysql::decode::{Catalog, Decoded, Decoder};
+use connector_mysql::decode::{Catalog, Decoded, Decoder, Suspects};
 use connector_mysql::log::{Event, Flavor, Frame, HEADER_BYTES, Header, Kind};
 use libfuzzer_sys::fuzz_target;
 
@@ -108,13 +108,18 @@ fn read(
     let mut is_whole = true;
     for (kind, body) in events {
         let frame = frame(*kind, body, flavor);
-        let mut done = decoder.event(&frame, &mut out, &mut |it| batches.push(it));
-        if let Ok(Decoded::Lacks(table)) = done {
-            let answer = if defined > 0 { Ok(layout.clone()) } else { Err("unknown".to_owned()) };
-            decoder.answer(table, answer, &mut out);
-            done = decoder.event(&frame, &mut out, &mut |it| batches.push(it));
-        }
-        is_whole &= done.is_ok();
+        is_whole &= loop {
+            match decoder.event(&frame, &mut out, &mut |it| batches.push(it)) {
+                Ok(Decoded::Lacks(table)) => {
+                    let unknown = || "unknown".to_owned();
+                    let answer = if defined > 0 { Ok(layout.clone()) } else { Err(unknown()) };
+                    decoder.answer(table, answer, &mut out);
+                }
+                Ok(Decoded::Full) => batches.push(out.take()),
+                Ok(Decoded::Suspects) => decoder.suspects(Suspects::default()),
+                done => break done.is_ok(),
+            }
+        };
     }
     batches.push(out.take());
     (batches.iter().map(count).sum(), is_whole)

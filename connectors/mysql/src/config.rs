@@ -7,6 +7,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use connector_api::Lineage;
 pub use connector_transport::{BadUrl, Host};
 use connector_transport::{Check, Connections, TlsSettings, Words};
 
@@ -80,6 +81,9 @@ pub struct MysqlConfig {
     pub first_file: Option<LogFile>,
     /// How many connections there may be at once.
     pub connections: Connections,
+    /// The server that is meant, as the lineage of its log says; any where there is none. Behind
+    /// one name, and behind several, there may be others.
+    pub server: Option<Lineage>,
 }
 
 impl fmt::Debug for MysqlConfig {
@@ -98,6 +102,11 @@ impl fmt::Debug for MysqlConfig {
 }
 
 impl MysqlConfig {
+    /// The same, of the server alone whose log this is.
+    pub(crate) fn of_server(&self, lineage: &Lineage) -> Self {
+        Self { server: Some(lineage.clone()), ..self.clone() }
+    }
+
     /// For a short dump beside the stream, which ours would end by its number.
     pub(crate) fn beside(&self) -> Self {
         // Above the numbers that people and slots give.

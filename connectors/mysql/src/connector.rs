@@ -9,8 +9,8 @@ use connector_api::{
 use crate::config::MysqlConfig;
 use crate::doctor::{self, Facts};
 use crate::log::Flavor;
-use crate::position::{Gtids, LogFile, LogIdentity, LogPosition, continuity};
-use crate::session::{Doing, Session, SqlClient, sql_error};
+use crate::position::{Gtids, LogFile, LogIdentity, LogPosition, NOTHING_THERE, continuity};
+use crate::session::{Doing, Session, SqlClient, identity_of, in_time, sql_error};
 use crate::snapshot::MysqlSnapshot;
 use crate::stream::{FileHead, LogReader, Lookup, Mark, MysqlStream, Opening, head_of};
 
@@ -32,7 +32,7 @@ impl MysqlConnector {
 
     async fn facts(&self, capture: &Capture) -> Result<Facts> {
         let mut client = SqlClient::connect(&self.config).await?;
-        let gathered = doctor::gather(&mut client, &self.config, capture).await;
+        let gathered = in_time(doctor::gather(&mut client, &self.config, capture)).await;
         let flavor = client.flavor();
         client.close().await;
         let facts = gathered.map_err(|error| self.failed(error, flavor))?;
@@ -56,11 +56,12 @@ impl MysqlConnector {
         let files = facts.log.files.as_deref().unwrap_or_default();
         let place = LogPosition::from_position(&last.position).ok();
         let file = place.filter(|place| files.iter().any(|listed| listed.file == place.file));
+        let lineage = lineage_of(facts)?;
         let (mut created, mut purged) = (None, None);
         if let Some(LogPosition { file, .. }) = file {
-            created = Some(self.head_of(&file).await?.created);
+            created = Some(self.head_of(&file, &lineage).await?.created);
         } else if let Some(oldest) = files.first().filter(|_| facts.server.is_mariadb()) {
-            purged = self.head_of(&oldest.file).await?.mariadb_before;
+            purged = self.head_of(&oldest.file, &lineage).await?.mariadb_before;
         }
         let server = doctor::server_facts(facts, created, purged)?;
         Ok(continuity(Some(last), &server))
@@ -78,7 +79,7 @@ impl MysqlConnector {
                  end of the log",
             ));
         }
-        let created = self.head_of(file).await?.created;
+        let created = self.head_of(file, &lineage_of(facts)?).await?.created;
         // The head of the file says which transactions lie before it.
         let (file, gtids) = (file.clone(), Gtids::None);
         let place = LogPosition { file, offset: FIRST_EVENT, created, gtids, prepared: Vec::new() };
@@ -98,7 +99,8 @@ impl MysqlConnector {
         let names = facts.tables.iter().map(|table| table.description.name.clone());
         let names: Vec<TableName> = names.collect();
         let fold_case = facts.server.fold_case;
-        let mut lookup = Lookup::new(&self.config, capture.clone(), fold_case);
+        let config = self.config.of_server(&lineage_of(facts)?);
+        let mut lookup = Lookup::new(&config, capture.clone(), fold_case);
         // Those that were altered just now are looked up again for their first row.
         let answers = lookup.all(&names, here).await?.into_values();
         let mut layouts: Vec<TableLayout> = answers.filter_map(Result::ok).collect();
@@ -107,9 +109,9 @@ impl MysqlConnector {
     }
 
     /// Where the log ends.
-    async fn head(&self) -> Result<(LogFile, u64)> {
-        let mut client = SqlClient::connect(&self.config).await?;
-        let head = doctor::head(&mut client).await;
+    async fn head(&self, config: &MysqlConfig) -> Result<(LogFile, u64)> {
+        let mut client = SqlClient::connect(config).await?;
+        let head = in_time(doctor::head(&mut client)).await;
         let flavor = client.flavor();
         client.close().await;
         let head = head.map_err(|error| self.failed(error, flavor))?;
@@ -118,9 +120,9 @@ impl MysqlConnector {
         })
     }
 
-    async fn head_of(&self, file: &LogFile) -> Result<FileHead> {
+    async fn head_of(&self, file: &LogFile, lineage: &Lineage) -> Result<FileHead> {
         // Another dump under our number would end a stream that has one.
-        let config = self.config.beside();
+        let config = self.config.of_server(lineage).beside();
         head_of(Session::connect(&config).await?, file).await
     }
 
@@ -135,8 +137,9 @@ impl MysqlConnector {
         }
         // The file that is being written has its time still before it.
         let Some(next) = files.next() else { return Ok(Some(kept)) };
-        let ended = u64::from(self.head_of(&next.file).await?.created);
-        let mut session = Session::connect(&self.config).await?;
+        let lineage = lineage_of(facts)?;
+        let ended = u64::from(self.head_of(&next.file, &lineage).await?.created);
+        let mut session = Session::connect(&self.config.of_server(&lineage)).await?;
         let now = session.value("SELECT UNIX_TIMESTAMP()").await?;
         session.close().await;
         let now = now.and_then(|now| now.parse().ok()).unwrap_or(ended);
@@ -145,16 +148,11 @@ impl MysqlConnector {
 
     /// The server is the one that was looked at.
     async fn verify(&self, session: &mut Session, from: &ResumePoint) -> Result<()> {
-        let remembered = LogIdentity::from_lineage(&from.lineage).ok_or_else(|| {
-            Error::definite(format!("{} is not the log of a MySQL server", from.lineage))
-        })?;
-        let sql = match remembered {
-            LogIdentity::MySql(_) => "SELECT CONCAT('mysql/', @@server_uuid)",
-            LogIdentity::MariaDb { .. } => {
-                "SELECT CONCAT('mariadb/', @@gtid_domain_id, '-', @@server_id)"
-            }
-        };
-        let answer = session.query(sql).await?.into_iter().flatten().flatten().next();
+        if LogIdentity::from_lineage(&from.lineage).is_none() {
+            let what = format!("{} is not the log of a MySQL server", from.lineage);
+            return Err(Error::definite(what));
+        }
+        let answer = session.value(identity_of(session.flavor())).await?;
         if answer.as_deref() == Some(from.lineage.as_str()) {
             return Ok(());
         }
@@ -218,13 +216,14 @@ impl Connector for MysqlConnector {
     async fn establish(&self, capture: &Capture) -> Result<ResumePoint> {
         let facts = self.facts(capture).await?;
         let identity = doctor::server_facts(&facts, None, None)?.identity;
-        let mut session = Session::connect(&self.config).await?;
+        let config = self.config.of_server(&identity.to_lineage());
+        let mut session = Session::connect(&config).await?;
         // Those before the place, or a few less: more would be missing from another server's log.
         let executed = match identity {
             LogIdentity::MySql(_) => session.value("SELECT @@GLOBAL.gtid_executed").await?,
             LogIdentity::MariaDb { .. } => None,
         };
-        let (file, offset) = self.head().await?;
+        let (file, offset) = self.head(&config).await?;
         let gtids = match (identity, executed) {
             (LogIdentity::MySql(_), Some(executed)) if facts.log.gtid_mode.starts_with("ON") => {
                 Gtids::MySql(executed.parse().map_err(unreadable)?)
@@ -237,7 +236,7 @@ impl Connector for MysqlConnector {
             }
         };
         session.close().await;
-        let created = self.head_of(&file).await?.created;
+        let created = self.head_of(&file, &identity.to_lineage()).await?.created;
         let layouts = self.layouts(&facts, capture, Mark { file: file.clone(), offset }).await?;
         // What was prepared before is not known; its end tells of every table.
         let place = LogPosition { file, offset, created, gtids, prepared: Vec::new() };
@@ -255,11 +254,12 @@ impl Connector for MysqlConnector {
         let mut place = LogPosition::from_position(&from.position)?;
         let mut session = Session::connect(&self.config).await?;
         self.verify(&mut session, &from).await?;
+        let config = self.config.of_server(&from.lineage);
         *self.lineage.lock().expect("nobody panics while it is held") = Some(from.lineage.clone());
         let fold_case = session.value("SELECT @@lower_case_table_names").await?;
         let fold_case = fold_case.is_some_and(|names| names != "0");
         let same_file = session.lists(&place.file).await?
-            && self.head_of(&place.file).await?.created == place.created;
+            && self.head_of(&place.file, &from.lineage).await?.created == place.created;
         let connection = session.value("SELECT CONNECTION_ID()").await?;
         let connection = connection.and_then(|number| number.parse().ok());
         session.claim().await?;
@@ -267,13 +267,14 @@ impl Connector for MysqlConnector {
             true => LogReader::from_place(session, &place.file, place.offset).await?,
             // The place is another server's, or its file is purged: the transactions tell where.
             false => {
-                place.prepared.clear();
+                // What was not captured there is not captured here.
+                place.prepared.retain(|known| known.offset == NOTHING_THERE);
                 from.position = place.to_position();
                 LogReader::behind(session, &place.gtids).await?
             }
         };
         let opening = Opening { from, capture, fold_case, same_file, connection };
-        Ok(Box::new(MysqlStream::open(reader, opening, &self.config)?))
+        Ok(Box::new(MysqlStream::open(reader, opening, &config)?))
     }
 
     fn coordinate(&self, position: &Position) -> Result<u64> {
@@ -311,6 +312,11 @@ impl Connector for MysqlConnector {
         let server = server.as_ref().map(Lineage::as_str);
         Ok(Box::new(MysqlSnapshot::connect(&self.config, server).await?))
     }
+}
+
+/// Whose log it is that facts were gathered of.
+fn lineage_of(facts: &Facts) -> Result<Lineage> {
+    Ok(doctor::server_facts(facts, None, None)?.identity.to_lineage())
 }
 
 fn too_old(findings: &[Finding]) -> Error {

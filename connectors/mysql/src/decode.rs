@@ -9,6 +9,7 @@
 //! | `table` | the shape of a table, and one row image |
 //! | `catalog` | what a log with little metadata does not say of columns |
 //! | `text` | statements |
+//! | `suspects` | what may change with the table that a statement names |
 //!
 //! Captured columns are decoded, everything else is stepped over, and no row costs a heap
 //! allocation.
@@ -22,6 +23,7 @@ mod catalog;
 mod group;
 mod place;
 mod rows;
+mod suspects;
 mod table;
 mod text;
 
@@ -35,10 +37,12 @@ use connector_api::{
 
 use crate::log::{Event, Frame};
 use crate::position::{LogFile, LogPosition, Prepared};
+use crate::statement::Xid;
 use crate::value::Scratch;
 pub use catalog::Catalog;
 use group::Group;
 use place::Place;
+pub use suspects::Suspects;
 use table::Table;
 pub(crate) use text::meaning;
 
@@ -58,6 +62,14 @@ pub struct Decoder {
     resumed: Option<Resumed>,
     /// Captured changes of the open transaction that are still to be passed over.
     skip: u32,
+    /// The distributed transaction whose changes are being recalled.
+    recalling: Option<Xid>,
+    /// Known from the first statement as text to the next change of a trigger, view or routine.
+    suspects: Option<Suspects>,
+    /// A table was taken for unchanged because it is no suspect.
+    has_trusted: bool,
+    /// Where in the data of a rows event decoding goes on, which is in `room` if it was compressed.
+    paused_at: Option<usize>,
     scratch: Scratch,
     room: Vec<u8>,
     texts: [String; 2],
@@ -69,6 +81,9 @@ pub struct Decoder {
 pub enum Decoded {
     /// All of it was read.
     Whole,
+    /// There is more in it than a batch takes: take what is full from the builder, and hand the
+    /// same event over again.
+    Full,
     /// It packs events, which are to be handed over one by one.
     Packed,
     /// A distributed transaction is committed whose changes stand elsewhere: hand those over to
@@ -78,6 +93,9 @@ pub enum Decoded {
     /// The log does not say which columns this table has: find out, [`Decoder::answer`], and hand
     /// the same event over again.
     Lacks(TableName),
+    /// A statement stands in the log as text: find out which captured tables may change with the
+    /// one it names, [`Decoder::suspects`], and hand the same event over again.
+    Suspects,
 }
 
 /// The transaction that is partly durable, until it has been passed.
@@ -116,16 +134,24 @@ impl Decoder {
             .partial
             .as_ref()
             .map(|partial| Resumed { partial: partial.clone(), next: capture.clone() });
+        let mut place = Place::new(position);
+        if resumed.is_none() && from.capture != capture {
+            place.forget_empty_branches();
+        }
         Ok(Self {
             capture: if resumed.is_some() { from.capture.clone() } else { capture },
             catalog,
-            place: Place::new(position),
+            place,
             tables: HashMap::new(),
             shapes: HashMap::new(),
             group: None,
             touched: Vec::new(),
             resumed,
             skip: 0,
+            recalling: None,
+            suspects: None,
+            has_trusted: false,
+            paused_at: None,
             scratch: Scratch::default(),
             room: Vec::new(),
             texts: Default::default(),
@@ -152,8 +178,8 @@ impl Decoder {
         out.learn(self.catalog.layouts());
     }
 
-    /// Decodes one event of the log into `out`. An event may hold more than a batch: what is full
-    /// goes to `full`, and what is not stays in `out`.
+    /// Decodes one event of the log into `out`, which must not be full. What is full before
+    /// something that belongs to no row goes to `full`.
     ///
     /// # Errors
     /// What no server writes, an event of an unknown type, and a log that does not go on where
@@ -187,7 +213,7 @@ impl Decoder {
             Event::Xid(_) => self.commit(out),
             Event::XaPrepare(xa) => return self.xa_prepare(&xa, out),
             Event::TableMap(map) => return self.table_map(frame, &map, out),
-            Event::Rows(rows) => self.rows(frame, &rows, out),
+            Event::Rows(rows) => return self.rows(frame, &rows, out),
             Event::Incident(incident) => {
                 let message = String::from_utf8_lossy(incident.message).into_owned();
                 let reason = format!("the server itself lost changes of its log: {message}");

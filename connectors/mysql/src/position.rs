@@ -10,6 +10,7 @@ pub(crate) use gtid_set::GtidSetText;
 pub use identity::LogIdentity;
 pub use mariadb::{MariaGtid, MariaPosition, MariaState};
 pub use origin::{Gtid, Origin, Tag, Uuid};
+pub(crate) use place::NOTHING_THERE;
 pub use place::{Gtids, LogPosition, NotAPlace, Prepared};
 
 mod continuity;

@@ -33,6 +33,7 @@ use fault::command;
 pub use fault::{Doing, ServerMessage};
 use greeting::Greeting;
 pub(crate) use select::{Arrived, Unanswered};
+pub(crate) use sql::in_time;
 pub use sql::{SqlClient, sql_error};
 
 /// Time for a server to answer a question that needs no work.
@@ -61,13 +62,27 @@ pub struct Session {
 trait Connection: Sized {
     /// Connects to one host and logs in.
     fn connect_to(host: &Host, config: &MysqlConfig) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Whose log it writes, as a lineage says it.
+    fn identity(
+        &mut self,
+        config: &MysqlConfig,
+    ) -> impl Future<Output = Result<Option<String>>> + Send;
 }
 
-/// Connects to the first host that answers.
+/// SQL: whose log a server writes, as a lineage says it.
+pub(crate) fn identity_of(flavor: Flavor) -> &'static str {
+    match flavor {
+        Flavor::MySql => "SELECT CONCAT('mysql/', @@server_uuid)",
+        Flavor::MariaDb => "SELECT CONCAT('mariadb/', @@gtid_domain_id, '-', @@server_id)",
+    }
+}
+
+/// Connects to the first host that answers and is the server that is meant, where one is.
 async fn first_of<C: Connection>(config: &MysqlConfig) -> Result<C> {
     let mut last = Error::transient("no host to connect to");
     for host in &config.hosts {
-        let connecting = Box::pin(C::connect_to(host, config));
+        let connecting = Box::pin(reach::<C>(host, config));
         let connected = tokio::time::timeout(config.connect_timeout, connecting).await;
         let seconds = config.connect_timeout.as_secs();
         let late = |_| Err(Error::transient(format!("{host} let no one in for {seconds} s")));
@@ -81,7 +96,20 @@ async fn first_of<C: Connection>(config: &MysqlConfig) -> Result<C> {
     Err(last)
 }
 
+async fn reach<C: Connection>(host: &Host, config: &MysqlConfig) -> Result<C> {
+    let mut connection = C::connect_to(host, config).await?;
+    let Some(meant) = &config.server else { return Ok(connection) };
+    if connection.identity(config).await?.as_deref() == Some(meant.as_str()) {
+        return Ok(connection);
+    }
+    Err(Error::transient(format!("{host} is another server than the one whose log is read")))
+}
+
 impl Connection for Session {
+    async fn identity(&mut self, _: &MysqlConfig) -> Result<Option<String>> {
+        self.value(identity_of(self.flavor())).await
+    }
+
     async fn connect_to(host: &Host, config: &MysqlConfig) -> Result<Self> {
         let place = config.connections.enter(config.connect_timeout / 2).await?;
         let mut wire = Wire::connect(host)

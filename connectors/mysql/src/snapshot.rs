@@ -36,6 +36,8 @@ use table::{Plan, Shape, Size};
 
 /// Seconds that one chunk may take.
 const CHUNK_SECONDS: u32 = 30;
+/// Time for a read, with every attempt and all that is asked around it.
+const ANSWER_TIME: Duration = Duration::from_secs(300);
 /// Time between two looks at what can be seen.
 const POLL: Duration = Duration::from_millis(25);
 /// How often a table that is altered meanwhile is looked at anew.
@@ -262,13 +264,23 @@ impl MysqlSnapshot {
     }
 }
 
+/// What comes of asking a server. A connection whose other end has gone without a word says nothing
+/// for ever; the next question is asked on another.
+async fn in_time<T>(asking: impl Future<Output = Result<T>>) -> Result<T> {
+    let answered = tokio::time::timeout(ANSWER_TIME, asking).await;
+    answered.unwrap_or_else(|_| {
+        let seconds = ANSWER_TIME.as_secs();
+        Err(Error::transient(format!("the server did not answer a read in {seconds} s")))
+    })
+}
+
 #[async_trait]
 impl SnapshotReader for MysqlSnapshot {
     async fn settle(&mut self, position: &Position) -> Result<()> {
         let target = LogPosition::from_position(position)?;
         loop {
             self.ask().await?;
-            let is_settled = self.is_settled(&target).await?;
+            let is_settled = in_time(self.is_settled(&target)).await?;
             self.is_asking = false;
             if is_settled {
                 break;
@@ -282,14 +294,14 @@ impl SnapshotReader for MysqlSnapshot {
 
     async fn estimated_rows(&mut self, table: &TableName) -> Result<Option<u64>> {
         self.ask().await?;
-        let size = self.size(table).await?;
+        let size = in_time(self.size(table)).await?;
         self.is_asking = false;
         Ok(size.and_then(|size| size.rows))
     }
 
     async fn chunk(&mut self, request: &ChunkRequest<'_>) -> Result<Chunk> {
         self.ask().await?;
-        let chunk = self.read(request).await?;
+        let chunk = in_time(self.read(request)).await?;
         self.is_asking = false;
         Ok(chunk)
     }

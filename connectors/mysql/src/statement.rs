@@ -9,6 +9,7 @@ use connector_api::TableName;
 use cursor::Cursor;
 use lexer::Token;
 
+mod alter;
 mod cursor;
 mod ddl;
 mod dml;
@@ -62,6 +63,11 @@ pub enum Statement {
         /// The captured tables it names.
         tables: Vec<TableName>,
     },
+    /// Triggers, views or routines come, go or change: from here on a statement on one table may
+    /// change others than before.
+    Programs,
+    /// In a character set that cannot be read: it may be anything.
+    Illegible,
     /// Nothing that matters to a captured table.
     Other,
 }
@@ -78,8 +84,15 @@ pub enum Change {
         /// With `IF NOT EXISTS`: an existing table of that name stays as it is.
         if_not_exists: bool,
     },
-    /// Columns, keys or options changed, and no row was added or removed.
+    /// Columns, keys or options changed.
     Altered(TableName),
+    /// Rows may hold other values than before, or have gone, and the log has no row that says so.
+    Rewritten {
+        /// The table.
+        table: TableName,
+        /// The columns in question; empty where it may be any, or whole rows.
+        columns: Vec<String>,
+    },
     /// A table went away, if there was one.
     Dropped(TableName),
     /// A table has another name now.
@@ -137,7 +150,7 @@ fn understand(mut cursor: Cursor<'_>, depth: u8) -> Option<Statement> {
         }
         "XA" => transaction::xa(cursor).map(Statement::Xa),
         "CREATE" => ddl::create(cursor),
-        "ALTER" => ddl::alter(cursor),
+        "ALTER" => alter::read(cursor),
         "DROP" => ddl::drop(cursor),
         "RENAME" => ddl::rename(cursor),
         "TRUNCATE" => ddl::truncate(cursor),
@@ -145,6 +158,7 @@ fn understand(mut cursor: Cursor<'_>, depth: u8) -> Option<Statement> {
         "UPDATE" => dml::update(cursor),
         "DELETE" => dml::delete(cursor),
         "LOAD" => dml::load(cursor),
+        "WITH" => dml::behind_query_names(cursor),
         // What they run is known by name only.
         "CALL" | "DO" | "SELECT" => Some(Statement::Dml { tables: Vec::new() }),
         "SET" if cursor.take(&["STATEMENT"]) => {
@@ -161,6 +175,18 @@ fn understand(mut cursor: Cursor<'_>, depth: u8) -> Option<Statement> {
         | "USE" => Some(Statement::Other),
         "" if start.at_end() => Some(Statement::Other),
         _ => None,
+    }
+}
+
+/// The captured tables that the body of a trigger, a view or a routine names.
+pub(crate) fn named_in(
+    text: &[u8],
+    dialect: &Dialect<'_>,
+    captured: &dyn Fn(&str, &str) -> bool,
+) -> Vec<TableName> {
+    match mentions(Cursor::new(text, dialect), captured) {
+        Statement::Unknown { tables } => tables,
+        _ => Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `pump` | the task: from events to batches |
 //! | `recall` | the changes of a distributed transaction, once it is committed |
 //! | `lookup` | the columns of tables whose columns the log does not name |
+//! | `suspects` | which tables triggers, views and routines may change |
 //! | `scan` | whether tables were changed as a whole in a stretch of the log |
 
 mod lookup;
@@ -18,6 +19,7 @@ mod pump;
 mod reader;
 mod recall;
 mod scan;
+mod suspects;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@ use connector_api::{
     Batch, BatchBuilder, Capture, CaptureTable, Column, ColumnLayout, Columns, Lineage, Position,
     Result, ResumePoint, RowImage, SourceEvent, TableLayout, TableName, TableSchema, Value,
 };
-use connector_mysql::decode::{self, Decoded, Decoder};
+use connector_mysql::decode::{self, Decoded, Decoder, Suspects};
 use connector_mysql::log::{Event, Frame, LogFile, Unpacker};
 use connector_mysql::position::Prepared;
 use testbed::Mysql;
@@ -123,8 +123,12 @@ impl Reading {
         loop {
             let mut full = |batch| self.batches.push(batch);
             let decoded = self.decoder.event(frame, &mut self.out, &mut full)?;
-            let Decoded::Lacks(table) = decoded else { return Ok(decoded) };
-            self.answer(table);
+            match decoded {
+                Decoded::Lacks(table) => self.answer(table),
+                Decoded::Full => self.batches.push(self.out.take()),
+                Decoded::Suspects => self.decoder.suspects(Suspects::default()),
+                _ => return Ok(decoded),
+            }
         }
     }
 
@@ -170,6 +174,8 @@ impl Reading {
             let mut full = |batch| self.batches.push(batch);
             match self.decoder.recall(frame, &mut self.out, &mut full)? {
                 Decoded::Lacks(table) => self.answer(table),
+                Decoded::Full => self.batches.push(self.out.take()),
+                Decoded::Suspects => self.decoder.suspects(Suspects::default()),
                 _ => return Ok(matches!(frame.event()?, Event::XaPrepare(_))),
             }
         }

@@ -1,6 +1,7 @@
 //! The connector against real servers, and against servers that misbehave as real ones seldom do.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod beside;
 mod binlog;
 mod cascades;
 mod conformance;
@@ -16,5 +17,6 @@ mod replica;
 mod snapshot;
 mod stream;
 mod support;
+mod text;
 mod tls;
 mod values;

@@ -43,6 +43,8 @@ impl Replica {
             SourceEvent::TableCleared { table, .. } => {
                 self.tables.remove(&batch.table(*table).name.table);
             }
+            // The recorded shops change every row behind it.
+            SourceEvent::Unreadable { reason, .. } if reason.contains("by ALTER TABLE") => {}
             SourceEvent::Unreadable { table, reason, .. } => {
                 let name = batch.table(*table).name.table.clone();
                 self.unreadable.entry(name).or_insert_with(|| reason.to_string());

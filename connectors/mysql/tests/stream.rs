@@ -69,7 +69,9 @@ async fn rows_before_and_behind_a_change_of_columns_keep_their_names_over_a_rest
         shop.sql("insert into stock values (8, 3, 30, 'c')");
         let mut reader = shop.resume(point).await;
         reader.expect(&["insert stock #0 id=2 qty=20 note='b'"]).await;
-        let [shape, row] = [reader.line().await, reader.line().await];
+        // The rows that were there have it too.
+        let [rest, shape, row] = [reader.line().await, reader.line().await, reader.line().await];
+        assert!(rest.starts_with("unreadable stock #0 its rows were rewritten"), "{rest}");
         assert!(shape.starts_with("schema stock (first_of_all int"), "{shape}");
         assert_eq!(row, "insert stock #0 first_of_all=8 id=3 qty=30 note='c'");
         assert_eq!(reader.point.layouts[0].columns[0].name, "first_of_all");
@@ -86,10 +88,14 @@ async fn rows_between_two_changes_that_nobody_saw_are_unreadable_and_say_what_to
         shop.sql("create table away (id int); alter table stock add column more int");
         shop.sql("insert into stock values (2, 20, 'b', 9)");
         let mut reader = shop.resume(point).await;
-        let line = reader.line().await;
+        let [renamed, line, added] =
+            [reader.line().await, reader.line().await, reader.line().await];
         assert!(line.starts_with("unreadable stock #0"), "{line}");
         assert!(line.contains("altered again"), "{line}");
         assert!(line.contains("binlog_row_metadata=FULL"), "{line}");
+        for line in [renamed, added] {
+            assert!(line.starts_with("unreadable stock #0 its rows were rewritten"), "{line}");
+        }
         reader.expect(&["insert stock #0 id=2 qty=20 remark='b' more=9"]).await;
         reader.close().await;
     }
@@ -334,6 +340,28 @@ async fn a_distributed_transaction_whose_log_is_purged_leaves_no_table_unmarked(
         shop.sql("xa commit 'x'; insert into stock values (4, 40, 'd')");
         let line = reader.line().await;
         assert!(line.starts_with("unreadable stock #0"), "{line}");
+        reader.expect(&["insert stock #0 id=4 qty=40 note='d'"]).await;
+        reader.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_distributed_transaction_of_other_tables_is_never_read_again() {
+    for shop in each_shop(&bare(), "a_distributed_transaction_of_other_tables") {
+        shop.sql("create table other (id int primary key)");
+        let mut reader = shop.stream(&["stock"]).await;
+        shop.sql("xa start 'x'; insert into other values (1); xa end 'x'; xa prepare 'x'");
+        shop.sql("insert into stock values (2, 20, 'b')");
+        reader.expect(&["insert stock #0 id=2 qty=20 note='b'"]).await;
+        let point = reader.close().await;
+        // Where it stood nothing can be read any more.
+        shop.sql("flush binary logs; insert into stock values (3, 30, 'c')");
+        let mut reader = shop.resume(point).await;
+        reader.expect(&["insert stock #0 id=3 qty=30 note='c'"]).await;
+        let point = reader.close().await;
+        purge(&shop);
+        let mut reader = shop.resume(point).await;
+        shop.sql("xa commit 'x'; insert into stock values (4, 40, 'd')");
         reader.expect(&["insert stock #0 id=4 qty=40 note='d'"]).await;
         reader.close().await;
     }

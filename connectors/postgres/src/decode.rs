@@ -11,13 +11,13 @@
 mod cursor;
 mod relation;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use connector_api::{
-    BatchBuilder, BeginText, Capture, ClearCause, Error, Op, Partial, Result, ResumePoint,
-    TableName,
+    BatchBuilder, BeginText, Capture, ClearCause, ColumnLayout, Error, Op, Partial, Result,
+    ResumePoint, TableLayout, TableName,
 };
 
 use crate::position::{LogIdentity, Lsn};
@@ -35,6 +35,10 @@ pub struct Decoder {
     relations: HashMap<u32, Relation>,
     /// The relation that last went by each captured name.
     names: HashMap<TableName, u32>,
+    /// The columns of captured tables as they were described last, in this stream or before it.
+    layouts: BTreeMap<TableName, Vec<ColumnLayout>>,
+    /// They have changed since the last transaction.
+    has_news: bool,
     resumed: Option<Resumed>,
     /// Captured changes of the open transaction that are still to be passed over.
     skip: u32,
@@ -70,11 +74,14 @@ impl Decoder {
             next: capture.clone(),
             described: HashMap::new(),
         });
+        let known = from.layouts.iter();
         Self {
             capture: if resumed.is_some() { from.capture.clone() } else { capture },
             types: Types::default(),
             relations: HashMap::new(),
             names: HashMap::new(),
+            layouts: known.map(|layout| (layout.name.clone(), layout.columns.clone())).collect(),
+            has_news: false,
             resumed,
             skip: 0,
             texts: Texts::default(),
@@ -153,6 +160,15 @@ impl Decoder {
         }
         print(&mut self.texts.position, &end);
         out.commit(&self.texts.position);
+        // Not before what follows from it: whoever begins before this transaction has to see the
+        // change again.
+        if std::mem::take(&mut self.has_news) {
+            let layout = |(name, columns): (&TableName, &Vec<ColumnLayout>)| TableLayout {
+                name: name.clone(),
+                columns: columns.clone(),
+            };
+            out.learn(self.layouts.iter().map(layout).collect());
+        }
         Ok(())
     }
 
@@ -209,9 +225,27 @@ impl Decoder {
                 }
                 _ => {}
             }
+            self.compare(&relation, replaced, out);
         }
         self.relations.insert(oid, relation);
         Ok(())
+    }
+
+    /// Tells of a captured table whose rows may hold other values since it was described last.
+    fn compare(&mut self, relation: &Relation, is_replaced: bool, out: &mut BatchBuilder) {
+        let Some(schema) = &relation.schema else { return };
+        let Relation { name, layout, .. } = relation;
+        let known = self.layouts.get(name);
+        if known == Some(&layout.columns) {
+            return;
+        }
+        let rewritten = known.and_then(|known| relation.rewritten_since(known));
+        if let Some(column) = rewritten.filter(|_| !is_replaced && self.skip == 0) {
+            let table = out.table(schema);
+            out.doubted(table, &format!("its column {column} was made anew or got another type"));
+        }
+        self.layouts.insert(name.clone(), layout.columns.clone());
+        self.has_news = true;
     }
 
     fn insert(&mut self, cursor: &mut Cursor<'_>, out: &mut BatchBuilder) -> Result<()> {

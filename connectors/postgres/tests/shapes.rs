@@ -24,12 +24,15 @@ async fn a_table_that_changes_its_shape_says_so_before_the_first_row_of_the_new_
             .expect(&[
                 "insert stock #0 id=1 qty=1 note='a'",
                 "schema stock (id* integer, qty integer, note text, extra integer)",
+                "unreadable stock #0 its column extra was made anew or got another type",
                 "insert stock #0 id=2 qty=2 note='b' extra=3",
                 "schema stock (id* integer, qty integer, extra integer)",
                 "insert stock #0 id=3 qty=3 extra=4",
                 "schema stock (id* integer, qty numeric, extra integer)",
+                "unreadable stock #0 its column qty was made anew or got another type",
                 "insert stock #0 id=4 qty=decimal 4.50 extra=5",
                 "schema stock (id* integer, qty numeric, more integer)",
+                "unreadable stock #0 its column more was made anew or got another type",
                 "update stock #0 id=4 qty=decimal 5 more=5",
                 "insert stock #0 id=5 qty=decimal 5 more=null",
                 "schema stock (id* integer, qty numeric)",
@@ -60,9 +63,38 @@ async fn what_happens_to_columns_nobody_asked_for_is_no_news() {
                 "schema stock (id* integer)",
                 "insert stock #0 id=4",
                 "schema stock (id* integer, qty integer)",
+                "unreadable stock #0 its column qty was made anew or got another type",
                 "insert stock #0 id=5 qty=5",
             ])
             .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_is_made_anew_is_noticed_also_while_nobody_follows() {
+    for shop in Shop::of_each_version("a column that is made anew") {
+        let mut capture = tables(&["stock"]);
+        let wanted = vec!["id".to_owned(), "qty".to_owned()];
+        capture.tables[0].columns = Columns::Only(wanted);
+        let mut reader = shop.stream_of(capture).await;
+        shop.sql("insert into stock values (1, 1, 'a')");
+        reader.expect(&["insert stock #0 id=1 qty=1"]).await;
+        reader.confirm();
+        let point = reader.close().await;
+        shop.wait_for_free_slot();
+        // Of the same type, and behind the column that it stood before.
+        shop.sql("alter table stock drop qty; alter table stock add qty int default 7");
+        shop.sql("insert into stock (id) values (2)");
+        let mut reader = shop.resume(point).await;
+        let doubt = "unreadable stock #0 its column qty was made anew or got another type";
+        reader.expect(&[doubt, "insert stock #0 id=2 qty=7"]).await;
+        // Its type by another name, and its values by another rule.
+        shop.sql("alter table stock alter qty type bigint using qty * 2");
+        shop.sql("insert into stock (id) values (3)");
+        let line = reader.line().await;
+        assert!(line.starts_with("schema stock"), "{line}");
+        reader.expect(&[doubt, "insert stock #0 id=3 qty=7"]).await;
+        reader.close().await;
     }
 }
 

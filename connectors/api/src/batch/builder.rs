@@ -199,6 +199,15 @@ impl BatchBuilder {
         self.changed();
     }
 
+    /// Rows of a table may be others than they were told to be, which follows from something else
+    /// than a change of its own: it takes no ordinal, so that who resumes in between, or is told
+    /// less the next time, counts the same.
+    pub fn doubted(&mut self, table: u32, reason: &str) {
+        self.announce();
+        let ordinal = self.next_ordinal();
+        self.events.push(SourceEvent::Unreadable { table, ordinal, reason: reason.into() });
+    }
+
     /// A table's rows have another shape from here on. Outside a transaction it stands alone.
     pub fn schema_changed(&mut self, table: u32) {
         if self.open.is_some() {

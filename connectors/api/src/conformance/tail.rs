@@ -15,6 +15,7 @@ pub(super) enum Seen {
     Row { table: String, op: Op, ordinal: u32, before: Option<String>, after: Option<String> },
     Shape(Vec<String>),
     Cleared { table: String, ordinal: u32 },
+    Unreadable { table: String },
     Commit,
 }
 
@@ -136,6 +137,8 @@ fn seen(batch: &Batch, event: &SourceEvent) -> Option<Seen> {
         SourceEvent::TableCleared { table, ordinal, .. } => {
             Seen::Cleared { table: batch.table(*table).name.table.clone(), ordinal: *ordinal }
         }
-        SourceEvent::Unreadable { reason, .. } => panic!("unreadable: {reason}"),
+        SourceEvent::Unreadable { table, .. } => {
+            Seen::Unreadable { table: batch.table(*table).name.table.clone() }
+        }
     })
 }

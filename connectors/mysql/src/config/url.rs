@@ -46,6 +46,7 @@ impl MysqlConfig {
             server_id,
             installation: None,
             connections: Connections::default(),
+            server: None,
             first_file: None,
         })
     }

@@ -2,13 +2,13 @@
 //! count where its second one does: days later if need be, or never. The log itself keeps them;
 //! what is remembered is the place.
 
-use connector_api::{BatchBuilder, Result};
+use connector_api::{BatchBuilder, Error, Result};
 
 use super::group::Branch;
 use super::{Decoded, Decoder, Out};
-use crate::log::{Event, Frame, XaPrepare};
-use crate::position::Prepared;
-use crate::statement::{Xa, XaStep, Xid};
+use crate::log::{Event, Frame, MariadbGtid, XaPrepare};
+use crate::position::{NOTHING_THERE, Prepared};
+use crate::statement::{Statement, Xa, XaStep, Xid};
 
 /// Prepared transactions that are remembered. A server that has more has been forgotten by whoever
 /// manages them.
@@ -20,7 +20,7 @@ impl Decoder {
     /// The first phase is over: nothing is visible yet, unless it is the only one.
     pub(super) fn xa_prepare(&mut self, xa: &XaPrepare<'_>, out: &mut Out<'_>) -> Result<Decoded> {
         let (file, start) = (self.place.here.file.clone(), self.group.as_ref().map(|it| it.start));
-        let offset = start.unwrap_or(self.place.start);
+        let mut offset = start.unwrap_or(self.place.start);
         let is_passed_over = self.branch() == Branch::PassedOver;
         if xa.one_phase {
             if is_passed_over {
@@ -35,6 +35,9 @@ impl Decoder {
                  for its commit",
                 out,
             );
+        }
+        if self.group.as_ref().is_some_and(|group| !group.holds_captured) {
+            offset = NOTHING_THERE;
         }
         let prepared = &mut self.place.here.prepared;
         let xid = xid_of(xa);
@@ -67,9 +70,13 @@ impl Decoder {
                 let known = &mut self.place.here.prepared;
                 if let Some(nth) = known.iter().position(|known| known.xid == xa.xid) {
                     let prepared = known.remove(nth);
-                    return Ok(self.recall_from(prepared));
+                    if prepared.offset != NOTHING_THERE {
+                        return Ok(self.recall_from(prepared));
+                    }
+                    self.commit(out)?;
+                } else {
+                    self.never_seen(out)?;
                 }
-                self.never_seen(out)?;
             }
             XaStep::Rollback => {
                 self.enter(frame, out)?;
@@ -84,13 +91,15 @@ impl Decoder {
         self.group.as_ref().map_or(Branch::None, |group| group.branch)
     }
 
-    /// Before a branch is too long to be taken back.
-    pub(super) fn pass_over_if_long(&mut self, out: &mut Out<'_>) {
+    /// Before a branch is too long to be taken back. Returns whether it is passed over from here on.
+    pub(super) fn passes_over_if_long(&mut self, out: &mut Out<'_>) -> bool {
         let is_long = out.batch.next_ordinal() >= CHANGES_MAX;
-        if is_long && self.branch() == Branch::Undecided && self.take_back(out) {
-            let group = self.group.as_mut().expect("a branch is one");
-            group.branch = Branch::PassedOver;
+        if !is_long || self.branch() != Branch::Undecided || !self.take_back(out) {
+            return false;
         }
+        let group = self.group.as_mut().expect("a branch is one");
+        group.branch = Branch::PassedOver;
+        true
     }
 
     fn recall_from(&mut self, place: Prepared) -> Decoded {
@@ -99,6 +108,7 @@ impl Decoder {
         }
         // What is known by number here may have been another table there.
         self.tables.clear();
+        self.recalling = Some(place.xid.clone());
         Decoded::Recalls(place)
     }
 
@@ -115,16 +125,37 @@ impl Decoder {
     ) -> Result<Decoded> {
         let mut out = Out { batch: out, full };
         match frame.event()? {
+            Event::MariadbGtid(MariadbGtid { xa: Some(xa), .. }) | Event::XaPrepare(xa) => {
+                self.check_recalled(&xid_of(&xa)).map(|()| Decoded::Whole)
+            }
             Event::TableMap(map) => self.table_map(frame, &map, &mut out),
-            Event::Rows(rows) => self.rows(frame, &rows, &mut out).map(|()| Decoded::Whole),
+            Event::Rows(rows) => self.rows(frame, &rows, &mut out),
             Event::Query(query) => {
-                let statement = self.meaning_of(&query)?;
-                self.inside(statement, &mut out);
+                let statement = self.meaning_of(&query, frame.flavor)?;
+                if self.asks_for_suspects(&statement) {
+                    return Ok(Decoded::Suspects);
+                }
+                match statement {
+                    Statement::Xa(Xa { step: XaStep::Start, xid }) => self.check_recalled(&xid)?,
+                    statement => self.inside(statement, &mut out),
+                }
                 Ok(Decoded::Whole)
             }
             Event::TransactionPayload(_) => Ok(Decoded::Packed),
             _ => Ok(Decoded::Whole),
         }
+    }
+
+    /// Changes of another transaction stand where those were that are wanted: nothing of them may
+    /// be taken for these.
+    fn check_recalled(&self, found: &Xid) -> Result<()> {
+        if self.recalling.as_ref().is_none_or(|wanted| wanted == found) {
+            return Ok(());
+        }
+        Err(Error::transient(
+            "another distributed transaction stands where one is to be read again: it is another \
+             log than the one that is followed",
+        ))
     }
 
     /// All changes that were asked for have been decoded, or they are not to be had any more.
@@ -139,6 +170,7 @@ impl Decoder {
     ) -> Result<()> {
         let mut out = Out { batch: out, full };
         self.tables.clear();
+        self.recalling = None;
         if are_there { self.commit(&mut out) } else { self.never_seen(&mut out) }
     }
 

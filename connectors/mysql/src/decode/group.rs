@@ -51,8 +51,12 @@ pub(super) struct Group {
     pub(super) is_begun: bool,
     /// Captured tables it has changed.
     pub(super) touched: Vec<Arc<TableSchema>>,
+    /// Something of captured tables is in it, read or passed over.
+    pub(super) holds_captured: bool,
     /// Captured tables whose other shape it told of.
     pub(super) reshaped: Vec<Arc<TableSchema>>,
+    /// Captured tables that may have changed with others, and why.
+    pub(super) doubted: Vec<(Arc<TableSchema>, &'static str)>,
     /// What becomes of its changes, where it is a distributed one.
     pub(super) branch: Branch,
 }
@@ -134,7 +138,9 @@ impl Decoder {
             committed_at_us: announced.committed_at_us.unwrap_or(seconds),
             is_begun: announced.begins,
             touched: std::mem::take(&mut self.touched),
+            holds_captured: false,
             reshaped: Vec::new(),
+            doubted: Vec::new(),
             branch: if announced.prepares { Branch::PassedOver } else { Branch::None },
         };
         let [txid, position] = &mut self.texts;
@@ -166,6 +172,9 @@ impl Decoder {
             return Err(Error::definite("the server ended a transaction that it did not begin"));
         };
         if let Some(resumed) = self.resumed.take_if(|_| self.skip == 0) {
+            if self.capture != resumed.next {
+                self.place.forget_empty_branches();
+            }
             self.capture = resumed.next;
             self.shapes.clear();
             self.tables.clear();
@@ -210,6 +219,10 @@ impl Decoder {
                 let table = batch.table(schema);
                 batch.schema_changed(table);
             }
+            for (schema, reason) in &group.doubted {
+                let table = batch.table(schema);
+                batch.doubted(table, reason);
+            }
         }
         is_unseen
     }
@@ -224,6 +237,9 @@ impl Decoder {
 
     /// Counts one change that cannot be read as rows, and says so.
     pub(super) fn unreadable(&mut self, schema: &Arc<TableSchema>, why: &str, out: &mut Out<'_>) {
+        if let Some(group) = &mut self.group {
+            group.holds_captured = true;
+        }
         let batch = out.room();
         if self.skip > 0 {
             self.skip -= 1;

@@ -3,7 +3,7 @@ use connector_api::{Error, Result};
 use super::group::Name;
 use crate::log::{Event, Header, Heartbeat, MariadbGtidList, Rotate};
 use crate::position::{
-    GtidSet, GtidSetText, Gtids, LogFile, LogPosition, MariaGtid, MariaPosition,
+    GtidSet, GtidSetText, Gtids, LogFile, LogPosition, MariaGtid, MariaPosition, NOTHING_THERE,
 };
 
 /// Where in the log an event stands, and which transactions lie before it.
@@ -45,6 +45,12 @@ impl Place {
         let end = self.wide(u64::from(header.next_position));
         self.start = end.saturating_sub(u64::from(header.size));
         self.here.offset = end;
+    }
+
+    /// Distributed transactions in which nothing was captured may hold something of what is now:
+    /// they are taken for such as were never seen.
+    pub(super) fn forget_empty_branches(&mut self) {
+        self.here.prepared.retain(|known| known.offset != NOTHING_THERE);
     }
 
     pub(super) fn coordinate(&self) -> u64 {

@@ -5,8 +5,11 @@ use connector_api::{Error, Op, Result, TableSchema};
 use super::group::Branch;
 use super::table::{Captured, Failed, Image, Nameless, Table, name_of};
 use super::{Decoded, Decoder, Out};
-use crate::log::{Frame, Rows, RowsOp, TableMap};
+use crate::log::{Content, Frame, Rows, RowsOp, TableMap};
 use crate::value::{Cursor, Scratch};
+
+/// Bytes of memory that are kept from one compressed event to the next.
+const ROOM_BYTES: usize = 1 << 20;
 
 impl Decoder {
     pub(super) fn table_map(
@@ -15,10 +18,11 @@ impl Decoder {
         map: &TableMap<'_>,
         out: &mut Out<'_>,
     ) -> Result<Decoded> {
-        if self.branch() == Branch::PassedOver {
+        let Some(group) = &mut self.group else { return Err(outside(frame)) };
+        if group.branch == Branch::PassedOver {
+            group.holds_captured |= self.capture.columns_of(&name_of(map)).is_some();
             return Ok(Decoded::Whole);
         }
-        let Some(group) = &mut self.group else { return Err(outside(frame)) };
         let known = self.tables.get(&map.table_id);
         if known.is_some_and(|known| *known.body == *frame.body) {
             return Ok(Decoded::Whole);
@@ -55,12 +59,12 @@ impl Decoder {
         frame: &Frame<'_>,
         rows: &Rows<'_>,
         out: &mut Out<'_>,
-    ) -> Result<()> {
+    ) -> Result<Decoded> {
         if self.group.is_none() {
             return Err(outside(frame));
         }
         if rows.names_no_table() || self.branch() == Branch::PassedOver {
-            return Ok(());
+            return Ok(Decoded::Whole);
         }
         let table = self.tables.get(&rows.table_id).map(Arc::clone).ok_or_else(|| {
             Error::definite(format!(
@@ -68,7 +72,7 @@ impl Decoder {
                 rows.table_id, self.place.here.offset, self.place.here.file
             ))
         })?;
-        let Some(captured) = &table.captured else { return Ok(()) };
+        let Some(captured) = &table.captured else { return Ok(Decoded::Whole) };
         self.touch(&captured.schema);
         if captured.width().is_some_and(|width| width != rows.columns) {
             return Err(Error::definite(format!(
@@ -77,24 +81,49 @@ impl Decoder {
             )));
         }
         let mut room = std::mem::take(&mut self.room);
-        let done = rows.data.bytes(&mut room).map(|data| self.each_row(captured, rows, data, out));
+        let done = match self.paused_at.take() {
+            // What was inflated is still there.
+            Some(at) => match &rows.data {
+                Content::Plain(data) => Ok(self.each_row(captured, rows, (data, at), out)),
+                Content::Deflated(_) => Ok(self.each_row(captured, rows, (&room, at), out)),
+            },
+            None => {
+                let data = rows.data.bytes(&mut room);
+                data.map(|data| self.each_row(captured, rows, (data, 0), out))
+            }
+        };
+        if !matches!(done, Ok(Decoded::Full)) {
+            room.clear();
+            room.shrink_to(ROOM_BYTES);
+        }
         self.room = room;
-        self.pass_over_if_long(out);
         done
     }
 
     /// The transaction changes a captured table, in whatever way.
     pub(super) fn touch(&mut self, schema: &Arc<TableSchema>) {
         let Some(group) = &mut self.group else { return };
+        group.holds_captured = true;
         if !group.touched.iter().any(|known| known.name == schema.name) {
             group.touched.push(Arc::clone(schema));
         }
     }
 
-    fn each_row(&mut self, table: &Captured, rows: &Rows<'_>, data: &[u8], out: &mut Out<'_>) {
+    /// Decodes rows from a place in the data of an event on, until a batch is full.
+    fn each_row(
+        &mut self,
+        table: &Captured,
+        rows: &Rows<'_>,
+        (data, from): (&[u8], usize),
+        out: &mut Out<'_>,
+    ) -> Decoded {
         let row = Row { table, rows };
-        let mut cursor = Cursor::new(data);
+        let mut cursor = Cursor::new(data.get(from..).unwrap_or_default());
         while !cursor.rest().is_empty() {
+            if out.batch.is_full() {
+                self.paused_at = Some(data.len() - cursor.rest().len());
+                return Decoded::Full;
+            }
             let before = cursor.rest().len();
             let done = if self.skip > 0 {
                 row.pass(&mut cursor)
@@ -110,15 +139,16 @@ impl Decoder {
                 Err(failed) => {
                     self.unreadable(&table.schema, &failed.reason, out);
                     if failed.is_lost {
-                        return;
+                        break;
                     }
                 }
             }
-            // Rows without a single column: how many there were is not in the log.
-            if cursor.rest().len() == before {
-                return;
+            // The second: rows without a single column. How many there were is not in the log.
+            if self.passes_over_if_long(out) || cursor.rest().len() == before {
+                break;
             }
         }
+        Decoded::Whole
     }
 }
 

@@ -65,6 +65,8 @@ fn read_with(
                     decoder.recalled(found, &mut out, &mut |batch| batches.push(batch))?;
                     return Ok(Decoded::Whole);
                 }
+                Decoded::Full => batches.push(out.take()),
+                Decoded::Suspects => decoder.suspects(suspects()),
                 other => return Ok(other),
             }
         };
@@ -97,8 +99,13 @@ fn recall(
     for event in log.events() {
         let frame = framing.frame(event)?;
         if offset >= place.offset {
-            let done = decoder.recall(&frame, out, full)?;
-            assert_eq!(done, Decoded::Whole);
+            loop {
+                match decoder.recall(&frame, out, full)? {
+                    Decoded::Full => full(out.take()),
+                    Decoded::Suspects => decoder.suspects(suspects()),
+                    done => break assert_eq!(done, Decoded::Whole),
+                }
+            }
             if let Event::XaPrepare(_) = frame.event()? {
                 return Ok(true);
             }
@@ -106,6 +113,12 @@ fn recall(
         offset += u64::from(frame.header.size);
     }
     Ok(false)
+}
+
+/// A trigger that changes `shop.orders`.
+fn suspects() -> Suspects {
+    let tables = vec![TableName::new("shop", "orders")];
+    Suspects { tables, as_of: Some(("binlog.000001".parse().unwrap(), 500)) }
 }
 
 fn read(log: &Log) -> Vec<Batch> {

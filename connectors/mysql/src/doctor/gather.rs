@@ -73,9 +73,7 @@ async fn account_and_gtids(conn: &mut Conn, facts: &mut Facts) -> Result<(), Err
     // MySQL breaks long sets into lines.
     let said = |nth| row.as_ref().and_then(|row| text(row, nth)).unwrap_or_default();
     let [current, executed, rest] = [said(0), said(1), said(2)].map(|text| text.replace('\n', ""));
-    let lines = permitted(conn, "SHOW GRANTS").await?.unwrap_or_default();
-    let lines: Vec<String> = lines.iter().filter_map(|row| text(row, 0)).collect();
-    let grants = Grants::parse(lines.iter().map(String::as_str));
+    let grants = grants(conn).await?;
     facts.account = Account { name: account(&current), grants };
     facts.log.executed = executed;
     if facts.server.is_mariadb() {
@@ -84,6 +82,18 @@ async fn account_and_gtids(conn: &mut Conn, facts: &mut Facts) -> Result<(), Err
         facts.log.purged = rest;
     }
     Ok(())
+}
+
+async fn grants(conn: &mut Conn) -> Result<Grants, Error> {
+    let lines = permitted(conn, "SHOW GRANTS").await?.unwrap_or_default();
+    let lines: Vec<String> = lines.iter().filter_map(|row| text(row, 0)).collect();
+    Ok(Grants::parse(lines.iter().map(String::as_str)))
+}
+
+/// Whether the account has each of these privileges on everything there is.
+pub(crate) async fn has_everywhere(conn: &mut Conn, privileges: &[&str]) -> Result<bool, Error> {
+    let grants = grants(conn).await?;
+    Ok(!grants.is_partly_revoked() && privileges.iter().all(|name| grants.has(&[name])))
 }
 
 /// On RDS the settings of the server say nothing: its own tool removes files.
@@ -104,7 +114,7 @@ async fn permitted(conn: &mut Conn, sql: &str) -> Result<Option<Vec<Row>>, Error
 }
 
 /// A cell as text; `None` for NULL.
-fn text(row: &Row, column: usize) -> Option<String> {
+pub(crate) fn text(row: &Row, column: usize) -> Option<String> {
     match row.as_ref(column)? {
         Value::NULL => None,
         Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),

@@ -61,6 +61,11 @@ impl Grants {
         everywhere.flat_map(|grant| &grant.privileges).any(|privilege| privilege.is(names))
     }
 
+    /// Whether something that is granted on everything is taken back for a database.
+    pub(crate) fn is_partly_revoked(&self) -> bool {
+        !self.revoked.is_empty()
+    }
+
     /// How much of a table may be read, whether it exists or not.
     pub(crate) fn reach(&self, table: &TableName) -> Reach {
         let reads = |grant: &Grant| {

@@ -19,6 +19,9 @@ pub struct Query<'a> {
     pub charset: Option<u16>,
     /// The session's sql_mode as the server numbers its bits, if the event says.
     pub sql_mode: Option<u64>,
+    /// The schemas of all tables that the statement may change, by whatever way, if the event says:
+    /// MySQL does, of up to 16.
+    pub schemas: Option<Vec<&'a [u8]>>,
     /// The text, in `charset`.
     pub text: Content<'a>,
 }
@@ -50,22 +53,23 @@ impl<'a> Query<'a> {
         } else {
             Content::Plain(body.rest())
         };
-        let Status { charset, sql_mode } = Status::read(status)?;
-        Ok(Self { thread_id, error_code, schema, charset, sql_mode, text })
+        let Status { charset, sql_mode, schemas } = Status::read(status)?;
+        Ok(Self { thread_id, error_code, schema, charset, sql_mode, schemas, text })
     }
 }
 
 /// The settings of the session that bear on how the text is read.
 #[derive(Debug, Default)]
-struct Status {
+struct Status<'a> {
     charset: Option<u16>,
     sql_mode: Option<u64>,
+    schemas: Option<Vec<&'a [u8]>>,
 }
 
-impl Status {
-    /// Servers write them in one order, these two before any that is newer, and nobody knows the
+impl<'a> Status<'a> {
+    /// Servers write them in one order, these before any that is newer, and nobody knows the
     /// length of one that is newer than he is: reading ends there.
-    fn read(mut cursor: Cursor<'_>) -> Result<Self> {
+    fn read(mut cursor: Cursor<'a>) -> Result<Self> {
         let mut status = Self::default();
         while !cursor.is_at_end() {
             match cursor.u8()? {
@@ -90,11 +94,41 @@ impl Status {
                 7 | 8 => skip(&mut cursor, 2)?,
                 // table_map_for_update
                 9 => skip(&mut cursor, 8)?,
+                // The account that runs it: a name, a host.
+                11 => {
+                    for _ in 0..2 {
+                        let len = usize::from(cursor.u8()?);
+                        skip(&mut cursor, len)?;
+                    }
+                }
+                12 => {
+                    status.schemas = schemas(&mut cursor)?;
+                    break;
+                }
                 _ => break,
             }
         }
         Ok(status)
     }
+}
+
+/// `None` where there are too many to be listed.
+fn schemas<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Vec<&'a [u8]>>> {
+    const TOO_MANY: u8 = 254;
+    let count = cursor.u8()?;
+    if count == 0 || count == TOO_MANY {
+        return Ok(None);
+    }
+    let mut rest = cursor.rest();
+    let mut schemas = Vec::new();
+    for _ in 0..count {
+        let Some(len) = rest.iter().position(|byte| *byte == 0) else {
+            return Err(cursor.wrong("a name of a schema that does not end"));
+        };
+        schemas.push(&rest[..len]);
+        rest = &rest[len + 1..];
+    }
+    Ok(Some(schemas))
 }
 
 fn skip(cursor: &mut Cursor<'_>, len: usize) -> Result<()> {

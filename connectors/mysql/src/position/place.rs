@@ -44,9 +44,12 @@ pub struct Prepared {
     pub xid: Xid,
     /// Where its first event is.
     pub file: LogFile,
-    /// Bytes from the beginning of that file.
+    /// Bytes from the beginning of that file; [`NOTHING_THERE`] when nothing captured is in it.
     pub offset: u64,
 }
+
+/// Stands for the place of changes of which none is captured: no event begins there.
+pub(crate) const NOTHING_THERE: u64 = 0;
 
 /// What the text begins with: rises when the text changes its meaning.
 const VERSION: &str = "1";

@@ -15,7 +15,7 @@ use mysql_async::{
 use super::channel::Channel;
 use super::fault::{names_a_plugin, unknown_plugin};
 use super::greeting::Greeting;
-use super::{Connection, Doing, LARGEST_PACKET, ServerMessage, first_of, greet};
+use super::{Connection, Doing, LARGEST_PACKET, ServerMessage, first_of, greet, identity_of};
 use crate::config::{MysqlConfig, SslMode, WORDS};
 use crate::log::Flavor;
 
@@ -23,6 +23,14 @@ use crate::log::Flavor;
 const LEAVE_TIME: Duration = Duration::from_secs(1);
 /// Seconds an idle connection is kept by the server.
 const IDLE_S: usize = 3600;
+
+/// Time for the answers to a few questions, of which none may take the server longer than
+/// `STATEMENT_S`.
+const ANSWERS_TIME: Duration = Duration::from_secs(120);
+/// Seconds a statement may take the server.
+const STATEMENT_S: u32 = 10;
+/// Time without a word after which a server is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// The library overlooks a wrong name when the error has this word in it. It once stood in every
 /// such error; now there is only the name that was wanted.
@@ -83,6 +91,13 @@ impl DerefMut for SqlClient {
 }
 
 impl Connection for SqlClient {
+    async fn identity(&mut self, config: &MysqlConfig) -> Result<Option<String>> {
+        let flavor = self.flavor;
+        let asked = in_time(self.query_first(identity_of(flavor))).await;
+        let doing = Doing::Asking("the question which server it is");
+        asked.map_err(|error| sql_error(error, &doing, config, flavor))
+    }
+
     async fn connect_to(host: &Host, config: &MysqlConfig) -> Result<Self> {
         let place = config.connections.enter(config.connect_timeout / 2).await?;
         let tls = config.tls_to(host);
@@ -108,13 +123,27 @@ impl Connection for SqlClient {
         let is_mariadb = version.contains("MariaDB");
         // Nothing asked here may hold up the shop.
         let limit = match is_mariadb {
-            true => "SET SESSION max_statement_time = 10",
-            false => "SET SESSION max_execution_time = 10000",
+            true => format!("SET SESSION max_statement_time = {STATEMENT_S}"),
+            false => format!("SET SESSION max_execution_time = {}", STATEMENT_S * 1000),
         };
         connection.query_drop(limit).await.map_err(failed)?;
         let flavor = if is_mariadb { Flavor::MariaDb } else { Flavor::MySql };
         Ok(Self { connection, flavor, version, _place: place })
     }
+}
+
+/// The answers to a few questions. A connection whose other end has gone without a word says
+/// nothing for ever.
+pub(crate) async fn in_time<T>(
+    asking: impl Future<Output = Result<T, mysql_async::Error>>,
+) -> Result<T, mysql_async::Error> {
+    let answered = tokio::time::timeout(ANSWERS_TIME, asking).await;
+    answered.unwrap_or_else(|_| {
+        let seconds = ANSWERS_TIME.as_secs();
+        let what = format!("the server did not answer in {seconds} s");
+        let late = io::Error::new(io::ErrorKind::TimedOut, what);
+        Err(mysql_async::Error::Io(IoError::Io(late)))
+    })
 }
 
 fn options(host: &Host, config: &MysqlConfig, ssl: Option<SslOpts>) -> Opts {
@@ -123,6 +152,7 @@ fn options(host: &Host, config: &MysqlConfig, ssl: Option<SslOpts>) -> Opts {
         .pass(config.password.as_deref())
         .db_name(Some(&config.database))
         .prefer_socket(false)
+        .tcp_keepalive(Some(KEEPALIVE))
         // Given, they need not be asked for.
         .max_allowed_packet(Some(LARGEST_PACKET as usize))
         .wait_timeout(Some(IDLE_S))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connector_api::{Column, Error, KEYLESS_BYTES, Result, TableName, TableSchema};
 
 use super::cursor::{Key, Kind, Part};
-use super::index::{self, Index};
+use super::index::Index;
 use super::quote;
 use crate::doctor::{literal, qualified};
 use crate::session::{Row, Session, Table, Unanswered};
@@ -207,8 +207,8 @@ impl Plan {
 }
 
 /// What the rows are told apart and read in order by: the primary key, or a unique index without
-/// NULL that the server can go through. A primary key of beginnings of texts tells rows apart, but
-/// gives no order.
+/// NULL that the server can go through. Without one that gives an order, each chunk would sort all
+/// the rows that are left: such a table is read at once.
 fn key(shape: &Shape, indexes: &[Index]) -> Option<Key> {
     let is_ordered = |index: &&Index| index.is_ordered();
     let is_unique = |index: &&Index| {
@@ -231,17 +231,15 @@ fn key(shape: &Shape, indexes: &[Index]) -> Option<Key> {
         let parts = index.parts.iter().map(|of| part(&of.column, of.descending));
         return Some(Key { index: Some(index.name.clone()), parts: parts.collect() });
     }
-    let marked = shape.columns.iter().filter(|column| column.is_key);
-    let parts: Vec<Part> = match primary.filter(|index| !index.parts.is_empty()) {
-        Some(index) if index.kind != index::Method::Other => {
-            index.parts.iter().map(|of| part(&of.column, false)).collect()
+    // An index that the account may not see. Of several columns the catalog does not say the order,
+    // and of a text not whether all of it is in the index.
+    let mut marked = shape.columns.iter().filter(|column| column.is_key);
+    match (marked.next(), marked.next()) {
+        (Some(only), None) if indexes.is_empty() && is_integer(only.base()) => {
+            Some(Key { index: None, parts: vec![part(&only.name, false)] })
         }
-        Some(_) => Vec::new(),
-        // An index that the account may not see.
-        None if indexes.is_empty() => marked.map(|column| part(&column.name, false)).collect(),
-        None => Vec::new(),
-    };
-    (!parts.is_empty()).then_some(Key { index: None, parts })
+        _ => None,
+    }
 }
 
 /// What the catalog says of the table beside its columns.
@@ -288,9 +286,9 @@ pub(super) fn too_large(table: &TableName, size: &str, account: &str) -> Error {
     let most = KEYLESS_BYTES >> 20;
     Error::operator(
         format!(
-            "table {name} has neither a primary key nor a unique index without NULL that \
-             {account} may see, and holds {size}: without one it has to be read at once, of which \
-             {most} MiB are the most"
+            "table {name} has neither a primary key nor a unique index without NULL that is of \
+             whole values and that {account} may see, and holds {size}: without one it has to be \
+             read at once, of which {most} MiB are the most"
         ),
         format!(
             "ALTER TABLE {name} ADD PRIMARY KEY (the columns that identify a row); or where it has \

@@ -1,7 +1,4 @@
-use connector_api::TableName;
-
 use super::cursor::Cursor;
-use super::lexer::Token;
 use super::{Change, Source, Statement};
 
 /// What stands behind `CREATE`.
@@ -22,40 +19,51 @@ pub(super) fn create(mut cursor: Cursor<'_>) -> Option<Statement> {
         return index(cursor);
     }
     // Views, routines, triggers, accounts: their bodies name tables and change none.
-    is_about_others(&cursor).then_some(Statement::Other)
+    about_others(&cursor)
 }
 
 /// What else `CREATE`, `ALTER` and `DROP` are about, by the first word behind them.
-const OTHERS: [&str; 25] = [
-    "AGGREGATE",
-    "ALGORITHM",
-    "DEFINER",
+const OTHERS: [&str; 13] = [
     "EVENT",
-    "FUNCTION",
     "INSTANCE",
-    "JSON",
-    "LIBRARY",
     "LOGFILE",
-    "MATERIALIZED",
-    "PACKAGE",
     "PREPARE",
-    "PROCEDURE",
     "REFERENCE",
     "RESOURCE",
     "ROLE",
     "SEQUENCE",
     "SERVER",
-    "SQL",
     "TABLESPACE",
     "TEMPORARY",
-    "TRIGGER",
     "UNDO",
     "USER",
+];
+
+/// The same of what runs when a statement is on something else.
+const PROGRAMS: [&str; 12] = [
+    "AGGREGATE",
+    "ALGORITHM",
+    "DEFINER",
+    "FUNCTION",
+    "JSON",
+    "LIBRARY",
+    "MATERIALIZED",
+    "PACKAGE",
+    "PROCEDURE",
+    "SQL",
+    "TRIGGER",
     "VIEW",
 ];
 
-fn is_about_others(cursor: &Cursor<'_>) -> bool {
-    cursor.peek().is_some_and(|token| OTHERS.iter().any(|keyword| token.is(keyword)))
+/// What a statement means that is about no table, if it is known.
+pub(super) fn about_others(cursor: &Cursor<'_>) -> Option<Statement> {
+    let next = cursor.peek()?;
+    let is_one_of = |words: &[&str]| words.iter().any(|word| next.is(word));
+    match (is_one_of(&PROGRAMS), is_one_of(&OTHERS)) {
+        (true, _) => Some(Statement::Programs),
+        (_, true) => Some(Statement::Other),
+        _ => None,
+    }
 }
 
 fn create_table(mut cursor: Cursor<'_>, replace: bool) -> Option<Statement> {
@@ -111,8 +119,8 @@ pub(super) fn drop(mut cursor: Cursor<'_>) -> Option<Statement> {
         return Some(Statement::Ddl(vec![Change::SchemaDropped(cursor.identifier()?)]));
     }
     cursor.skip(&["ONLINE", "OFFLINE", "SPATIAL"]);
-    if is_about_others(&cursor) {
-        return Some(Statement::Other);
+    if let Some(others) = about_others(&cursor) {
+        return Some(others);
     }
     if cursor.take(&["INDEX"]) { index(cursor) } else { None }
 }
@@ -142,7 +150,7 @@ pub(super) fn rename(mut cursor: Cursor<'_>) -> Option<Statement> {
 }
 
 /// How long to wait for a lock, which MariaDB lets a statement say.
-fn wait(cursor: &mut Cursor<'_>) {
+pub(super) fn wait(cursor: &mut Cursor<'_>) {
     if cursor.take(&["WAIT"]) {
         cursor.next();
     }
@@ -153,97 +161,4 @@ fn wait(cursor: &mut Cursor<'_>) {
 pub(super) fn truncate(mut cursor: Cursor<'_>) -> Option<Statement> {
     cursor.take(&["TABLE"]);
     Some(Statement::Ddl(vec![Change::Truncated(cursor.table()?)]))
-}
-
-/// What stands behind `ALTER`.
-pub(super) fn alter(mut cursor: Cursor<'_>) -> Option<Statement> {
-    cursor.skip(&["ONLINE", "OFFLINE", "IGNORE"]);
-    if cursor.take(&["TABLE"]) {
-        return alter_table(cursor);
-    }
-    if cursor.take(&["DATABASE"]) || cursor.take(&["SCHEMA"]) {
-        // Without a name it is the default schema, and what follows is an option.
-        let mut named = cursor;
-        let options =
-            ["CHARACTER", "CHARSET", "COLLATE", "COMMENT", "DEFAULT", "ENCRYPTION", "READ"];
-        let option = named.next().is_some_and(|token| options.iter().any(|word| token.is(word)));
-        let schema = if option { cursor.schema() } else { cursor.identifier()? };
-        return Some(Statement::Ddl(vec![Change::SchemaAltered(schema)]));
-    }
-    is_about_others(&cursor).then_some(Statement::Other)
-}
-
-/// What follows `ALTER TABLE`: parts with commas between them, each of which may change what
-/// happens to the table.
-fn alter_table(mut cursor: Cursor<'_>) -> Option<Statement> {
-    cursor.take(&["IF", "EXISTS"]);
-    let table = cursor.table()?;
-    wait(&mut cursor);
-    let (mut altered, mut moved, mut renamed) = (false, Vec::new(), None);
-    loop {
-        match part(&mut cursor)? {
-            Part::Plain => altered = true,
-            Part::Renamed(to) => renamed = Some(to),
-            Part::RowsMoved(other) => {
-                moved.push(Change::RowsMoved(table.clone()));
-                moved.extend(other);
-            }
-        }
-        if !next_part(&mut cursor) {
-            break;
-        }
-    }
-    let altered = altered.then(|| Change::Altered(table.clone()));
-    let renamed = renamed.map(|to| Change::Renamed { from: table, to });
-    Some(Statement::Ddl(altered.into_iter().chain(moved).chain(renamed).collect()))
-}
-
-/// One part of an `ALTER TABLE`.
-enum Part {
-    /// Columns, keys, options.
-    Plain,
-    /// The table gets this name.
-    Renamed(TableName),
-    /// Rows come or go, and this is what happens to the table on the other side.
-    RowsMoved(Option<Change>),
-}
-
-/// Reads the beginning of a part; `None` when it ends too early.
-fn part(cursor: &mut Cursor<'_>) -> Option<Part> {
-    if cursor.take(&["RENAME"]) {
-        if ["COLUMN", "INDEX", "KEY"].iter().any(|keyword| cursor.take(&[keyword])) {
-            return Some(Part::Plain);
-        }
-        if !cursor.sign(b'=') {
-            cursor.skip(&["TO", "AS"]);
-        }
-        return cursor.table().map(Part::Renamed);
-    }
-    if cursor.take(&["EXCHANGE", "PARTITION"]) || cursor.take(&["CONVERT", "PARTITION"]) {
-        cursor.identifier()?;
-        if !cursor.take(&["WITH", "TABLE"]) && !cursor.take(&["TO", "TABLE"]) {
-            return None;
-        }
-        return Some(Part::RowsMoved(Some(Change::RowsMoved(cursor.table()?))));
-    }
-    if cursor.take(&["CONVERT", "TABLE"]) {
-        return Some(Part::RowsMoved(Some(Change::Dropped(cursor.table()?))));
-    }
-    let drops = cursor.take(&["DROP", "PARTITION"]) || cursor.take(&["TRUNCATE", "PARTITION"]);
-    if drops || cursor.take(&["DISCARD"]) || cursor.take(&["IMPORT"]) {
-        return Some(Part::RowsMoved(None));
-    }
-    Some(Part::Plain)
-}
-
-/// Goes behind the comma before the next part, if there is one.
-fn next_part(cursor: &mut Cursor<'_>) -> bool {
-    while let Some(token) = cursor.next() {
-        match token {
-            Token::Sign(b',') => return true,
-            Token::Sign(b'(') => cursor.skip_group(),
-            _ => {}
-        }
-    }
-    false
 }

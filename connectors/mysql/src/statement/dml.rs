@@ -23,6 +23,19 @@ pub(super) fn delete(mut cursor: Cursor<'_>) -> Option<Statement> {
     referenced(cursor, &["WHERE", "ORDER", "LIMIT", "RETURNING"])
 }
 
+/// What stands behind `WITH`: names for queries, and then what is done with them.
+pub(super) fn behind_query_names(mut cursor: Cursor<'_>) -> Option<Statement> {
+    loop {
+        match cursor.next()? {
+            Token::Sign(b'(') => cursor.skip_group(),
+            token if token.is("UPDATE") => return update(cursor),
+            token if token.is("DELETE") => return delete(cursor),
+            token if token.is("INSERT") || token.is("REPLACE") => return insert(cursor),
+            _ => {}
+        }
+    }
+}
+
 /// What stands behind `LOAD`: `DATA` or `XML` with a table somewhere behind.
 pub(super) fn load(mut cursor: Cursor<'_>) -> Option<Statement> {
     if cursor.take(&["INDEX"]) {

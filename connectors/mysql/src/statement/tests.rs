@@ -103,22 +103,31 @@ fn accounts_settings_and_maintenance_never_matter() {
         "ALTER USER stock",
         "DROP USER stock",
         "RENAME USER stock TO Price",
-        "CREATE VIEW v AS SELECT * FROM stock",
-        "CREATE OR REPLACE ALGORITHM=UNDEFINED DEFINER=`a`@`%` SQL SECURITY DEFINER VIEW v AS \
-         SELECT * FROM stock",
-        "CREATE DEFINER=`a`@`%` TRIGGER t AFTER UPDATE ON stock FOR EACH ROW DELETE FROM Price",
-        "CREATE DEFINER = CURRENT_USER PROCEDURE p() BEGIN DROP TABLE stock; END",
-        "CREATE FUNCTION f() RETURNS INT RETURN (SELECT 1 FROM stock)",
         "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM stock",
         "ALTER EVENT e DISABLE",
-        "DROP TRIGGER IF EXISTS stock",
-        "DROP VIEW Price, stock",
         "CREATE DATABASE stock",
         "CREATE SEQUENCE stock START WITH 1",
         "CREATE SPATIAL REFERENCE SYSTEM 4711 NAME 'stock'",
         "DROP SPATIAL REFERENCE SYSTEM 4711",
     ] {
         assert_eq!(read(text), Statement::Other, "{text}");
+    }
+}
+
+#[test]
+fn triggers_views_and_routines_change_what_a_later_statement_changes() {
+    for text in [
+        "CREATE VIEW v AS SELECT * FROM stock",
+        "CREATE OR REPLACE ALGORITHM=UNDEFINED DEFINER=`a`@`%` SQL SECURITY DEFINER VIEW v AS \
+         SELECT * FROM stock",
+        "CREATE DEFINER=`a`@`%` TRIGGER t AFTER UPDATE ON stock FOR EACH ROW DELETE FROM Price",
+        "CREATE DEFINER = CURRENT_USER PROCEDURE p() BEGIN DROP TABLE stock; END",
+        "CREATE FUNCTION f() RETURNS INT RETURN (SELECT 1 FROM stock)",
+        "DROP TRIGGER IF EXISTS stock",
+        "DROP VIEW Price, stock",
+        "ALTER VIEW v AS SELECT * FROM stock",
+    ] {
+        assert_eq!(read(text), Statement::Programs, "{text}");
     }
 }
 

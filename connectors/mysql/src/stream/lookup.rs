@@ -3,9 +3,11 @@ use std::collections::HashMap;
 use connector_api::{Capture, Result, TableLayout, TableName};
 
 use super::scan::{Mark, Scan};
+use super::suspects;
 use crate::config::MysqlConfig;
+use crate::decode::Suspects;
 use crate::doctor;
-use crate::session::{Doing, SqlClient, sql_error};
+use crate::session::{Doing, SqlClient, in_time, sql_error};
 
 /// Finds the columns of tables that the log does not name the columns of.
 ///
@@ -16,6 +18,8 @@ use crate::session::{Doing, SqlClient, sql_error};
 #[derive(Debug)]
 pub(crate) struct Lookup {
     config: MysqlConfig,
+    capture: Capture,
+    fold_case: bool,
     scan: Scan,
 }
 
@@ -25,7 +29,21 @@ pub(crate) type Answer = Result<TableLayout, String>;
 impl Lookup {
     pub(crate) fn new(config: &MysqlConfig, capture: Capture, fold_case: bool) -> Self {
         // Another dump under our number would end the one that waits for the answer.
-        Self { config: config.beside(), scan: Scan::new(capture, fold_case) }
+        let scan = Scan::new(capture.clone(), fold_case);
+        Self { config: config.beside(), capture, fold_case, scan }
+    }
+
+    /// The captured tables that may change when a statement names another one.
+    pub(super) async fn suspects(&self) -> Result<Suspects> {
+        let mut client = SqlClient::connect(&self.config).await?;
+        let flavor = client.flavor();
+        let asking = suspects::ask(&mut client, &self.capture, self.fold_case);
+        let asked = in_time(asking).await;
+        client.close().await;
+        asked.map_err(|error| {
+            let doing = Doing::Asking("questions about triggers, views and routines");
+            sql_error(error, &doing, &self.config, flavor)
+        })
     }
 
     /// The columns of `table` in rows that stand at `here`.
@@ -47,7 +65,7 @@ impl Lookup {
     ) -> Result<HashMap<TableName, Answer>> {
         let mut client = SqlClient::connect(&self.config).await?;
         let flavor = client.flavor();
-        let asked = ask(&mut client, tables).await;
+        let asked = in_time(ask(&mut client, tables)).await;
         client.close().await;
         let (layouts, head) = asked.map_err(|error| {
             let doing = Doing::Asking("the lookup of columns");

@@ -205,6 +205,8 @@ impl Work {
             match decoded {
                 Decoded::Whole | Decoded::Packed => return Ok(decoded),
                 Decoded::Lacks(table) => self.look_up(table).await?,
+                Decoded::Full => self.hand_over().await?,
+                Decoded::Suspects => self.ask_for_suspects().await?,
                 Decoded::Recalls(place) => {
                     Box::pin(self.recall(&place)).await?;
                     return Ok(Decoded::Whole);
@@ -225,6 +227,15 @@ impl Work {
         Ok(())
     }
 
+    pub(super) async fn ask_for_suspects(&mut self) -> Result<(), Stop> {
+        let suspects = tokio::select! { biased;
+            () = ending(&mut self.closed) => return Err(Stop::Closed),
+            suspects = self.lookup.suspects() => suspects?,
+        };
+        self.decoder.suspects(suspects);
+        Ok(())
+    }
+
     /// Hands over what did not fit.
     pub(super) async fn send_full(&mut self) -> Result<(), Stop> {
         while let Some(batch) = self.full.pop_front() {
@@ -233,7 +244,7 @@ impl Work {
         Ok(())
     }
 
-    async fn hand_over(&mut self) -> Result<(), Stop> {
+    pub(super) async fn hand_over(&mut self) -> Result<(), Stop> {
         let batch = self.builder.take();
         Ok(self.send(batch).await?)
     }

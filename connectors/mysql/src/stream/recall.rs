@@ -58,8 +58,12 @@ impl Work {
             let mut keep = |batch| full.push_back(batch);
             let decoded = self.decoder.recall(frame, &mut self.builder, &mut keep)?;
             self.send_full().await?;
-            let Decoded::Lacks(table) = decoded else { return Ok(()) };
-            self.look_up(table).await?;
+            match decoded {
+                Decoded::Lacks(table) => self.look_up(table).await?,
+                Decoded::Full => self.hand_over().await?,
+                Decoded::Suspects => self.ask_for_suspects().await?,
+                _ => return Ok(()),
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use connector_api::{Capture, Result, TableName};
 use super::reader::{Arrived, LogReader};
 use crate::config::MysqlConfig;
 use crate::decode::meaning;
-use crate::log::{Event, Frame, Framing, Query};
+use crate::log::{Event, Flavor, Frame, Framing, Query};
 use crate::position::{LogFile, LogPosition};
 use crate::session::Session;
 use crate::statement::{Change, Statement};
@@ -36,6 +36,8 @@ pub(super) struct Scan {
     /// Up to where the log has been looked at, and in which file that is.
     end: Option<Mark>,
     tables: HashMap<TableName, Mark>,
+    /// The last change of which it cannot be said what it changed.
+    any: Option<Mark>,
     schemas: HashMap<String, Mark>,
     room: Vec<u8>,
 }
@@ -43,7 +45,7 @@ pub(super) struct Scan {
 impl Scan {
     pub(super) fn new(capture: Capture, fold_case: bool) -> Self {
         let (tables, schemas) = (HashMap::new(), HashMap::new());
-        Self { capture, fold_case, end: None, tables, schemas, room: Vec::new() }
+        Self { capture, fold_case, end: None, tables, any: None, schemas, room: Vec::new() }
     }
 
     /// Looks at the log between two places, but for what it has looked at before. On a connection
@@ -86,7 +88,7 @@ impl Scan {
                 }
                 return Ok(());
             }
-            Event::Query(query) => self.query(&query, here)?,
+            Event::Query(query) => self.query(&query, frame.flavor, here)?,
             _ => {}
         }
         // Positions have 32 bits; those of what the server makes up are 0.
@@ -99,13 +101,18 @@ impl Scan {
         Ok(())
     }
 
-    fn query(&mut self, query: &Query<'_>, here: &Mark) -> Result<()> {
+    fn query(&mut self, query: &Query<'_>, flavor: Flavor, here: &Mark) -> Result<()> {
         let captured = |schema: &str, table: &str| {
             self.capture.columns_of(&TableName::new(schema, table)).is_some()
         };
-        let changes = match meaning(query, self.fold_case, &captured, &mut self.room)? {
+        let how = (flavor, self.fold_case);
+        let changes = match meaning(query, how, &captured, &mut self.room)? {
             Statement::Ddl(changes) => changes,
             Statement::Unknown { tables } => tables.into_iter().map(Change::Altered).collect(),
+            Statement::Illegible => {
+                self.any = Some(here.clone());
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         for change in changes {
@@ -122,7 +129,10 @@ impl Scan {
                 Change::SchemaDropped(schema) => {
                     self.schemas.insert(schema, here.clone());
                 }
-                Change::Truncated(_) | Change::RowsMoved(_) | Change::SchemaAltered(_) => {}
+                Change::Rewritten { .. }
+                | Change::Truncated(_)
+                | Change::RowsMoved(_)
+                | Change::SchemaAltered(_) => {}
             }
         }
         Ok(())
@@ -138,6 +148,9 @@ impl Scan {
     pub(super) fn change_behind(&self, place: &Mark, table: &TableName) -> Option<&Mark> {
         let of_table = self.tables.get(table);
         let of_schema = self.schemas.get(&table.schema);
-        [of_table, of_schema].into_iter().flatten().find(|change| !change.is_before(place))
+        [of_table, of_schema, self.any.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|change| !change.is_before(place))
     }
 }

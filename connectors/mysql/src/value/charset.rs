@@ -3,6 +3,8 @@
 mod collation;
 mod single_byte;
 
+use std::borrow::Cow;
+
 use connector_api::{BatchBuilder, TextKind};
 use encoding_rs::{DecoderResult, Encoding};
 
@@ -145,6 +147,24 @@ impl Charset {
             Some(name) => Self::named(name),
             None => Self { name: format!("of collation {id}"), coding: None },
         }
+    }
+
+    /// The text of a statement in UTF-8, as far as names are concerned: what stands in the quotes of
+    /// a string may be bytes of any sort. `None` when nobody can convert it.
+    pub(crate) fn statement<'t>(&self, raw: &'t [u8]) -> Option<Cow<'t, [u8]>> {
+        let mut scratch = String::new();
+        match self.coding? {
+            Coding::Utf8 | Coding::Ascii | Coding::Binary => return Some(Cow::Borrowed(raw)),
+            Coding::Web(encoding, _) => {
+                let (text, _) = encoding.decode_without_bom_handling(raw);
+                let swaps = self.coding.and_then(|coding| coding.text(raw, &mut scratch));
+                scratch = swaps.map_or_else(|| text.into_owned(), str::to_owned);
+            }
+            coding => {
+                coding.text(raw, &mut scratch)?;
+            }
+        }
+        Some(Cow::Owned(scratch.into_bytes()))
     }
 
     pub(super) fn coding(&self) -> Result<Coding, Unreadable> {

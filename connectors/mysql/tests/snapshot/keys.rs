@@ -98,7 +98,10 @@ async fn what_stands_in_for_a_primary_key_gives_every_row_once() {
             shop.sql(&format!("insert into {name} values {}", rows.join(",")));
             let mut shelf = Shelf::open(&shop).await;
             for size in [1, 7, 100] {
-                let mut found = shelf.rows(name, &["a", "b", "c"], size).await;
+                let chunks = shelf.chunks(name, &["a", "b", "c"], size).await;
+                // Beginnings of texts give no order: each chunk would sort what is left.
+                assert!(name != "start" || chunks.len() == 1, "{} chunks", chunks.len());
+                let mut found: Vec<String> = chunks.iter().flat_map(lines).collect();
                 found.sort();
                 let count = found.len();
                 found.dedup();

@@ -19,4 +19,10 @@ impl OpenSession {
         let done = within(sql, self.client.query_drop(sql)).await;
         done.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
+
+    /// A statement that is no UTF-8.
+    pub async fn execute_bytes(&mut self, sql: &'static [u8]) {
+        let done = within("a statement", self.client.query_drop(sql)).await;
+        done.unwrap_or_else(|error| panic!("{error}"));
+    }
 }

@@ -2,7 +2,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use connector_api::{
-    BatchBuilder, Capture, Cell, Column, Columns, Error, Op, Result, TableName, TableSchema,
+    BatchBuilder, Capture, Cell, Column, ColumnLayout, Columns, Error, Op, Result, TableLayout,
+    TableName, TableSchema,
 };
 
 use super::cursor::Cursor;
@@ -37,6 +38,8 @@ pub(super) struct Relation {
     pub(super) schema: Option<Arc<TableSchema>>,
     /// Every column on the wire.
     columns: Vec<WireColumn>,
+    /// The same, as they are told apart.
+    pub(super) layout: TableLayout,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,12 +60,18 @@ impl Relation {
         let count = cursor.u16()?;
         let wanted = capture.columns_of(&name);
         let mut columns = Vec::new();
-        let mut captured = Vec::new();
+        let (mut captured, mut layout) = (Vec::new(), Vec::new());
         for _ in 0..count {
             let identity = cursor.u8()? & 1 == 1;
             let column = cursor.name()?;
             let oid = cursor.u32()?;
-            let _modifier = cursor.u32()?;
+            let modifier = cursor.u32()?;
+            layout.push(ColumnLayout {
+                name: column.clone().into_owned(),
+                type_name: format!("{oid} {modifier:x}"),
+                charset: None,
+                is_key: identity,
+            });
             let wanted = match wanted {
                 None => false,
                 Some(Columns::All) => true,
@@ -77,7 +86,28 @@ impl Relation {
         cursor.end()?;
         let schema =
             wanted.map(|_| Arc::new(TableSchema { name: name.clone(), columns: captured }));
-        Ok(Self { name, schema, columns })
+        let layout = TableLayout { name: name.clone(), columns: layout };
+        Ok(Self { name, schema, columns, layout })
+    }
+
+    /// The first captured column whose values may be others than in rows of the shape before, if
+    /// there is one: the log has no row for what changing a column does to rows that are there. One
+    /// that was dropped and made again stands behind those that it stood before.
+    pub(super) fn rewritten_since(&self, before: &[ColumnLayout]) -> Option<&str> {
+        let now = &self.layout.columns;
+        if now == before {
+            return None;
+        }
+        let place_of = |name: &str| before.iter().position(|known| known.name == name);
+        let is_rewritten = |nth: usize, column: &ColumnLayout| {
+            let Some(place) = place_of(&column.name) else { return true };
+            let is_behind = |other: &ColumnLayout| place_of(&other.name) > Some(place);
+            before[place].type_name != column.type_name || now[..nth].iter().any(is_behind)
+        };
+        let captured = self.columns.iter().zip(now).enumerate();
+        let mut captured = captured.filter(|(_, (wire, _))| wire.reading.is_some());
+        let found = captured.find(|(nth, (_, column))| is_rewritten(*nth, column));
+        found.map(|(_, (_, column))| column.name.as_str())
     }
 
     /// A whole row. A value that is not sent because it did not change is what it is in `old`, the

@@ -14,6 +14,11 @@ use crate::config::{Host, PostgresConfig, Role, WORDS};
 /// Time for the server to take leave.
 const LEAVE_TIME: Duration = Duration::from_secs(1);
 
+/// Time without a word after which a server is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// Answers to that which may be missing before it counts as gone.
+const KEEPALIVES_MISSED: u32 = 4;
+
 /// A connection for ordinary SQL; ends when dropped.
 pub(crate) struct SqlClient {
     /// Gone when closed.
@@ -42,6 +47,10 @@ impl Connection for SqlClient {
             .user(&config.user)
             .dbname(&config.database)
             .application_name(config.shown_name())
+            .keepalives_idle(KEEPALIVE)
+            .keepalives_interval(KEEPALIVE)
+            .keepalives_retries(KEEPALIVES_MISSED)
+            .tcp_user_timeout(KEEPALIVE * KEEPALIVES_MISSED)
             // Nothing asked here may hold up the shop.
             .options("-c statement_timeout=10s -c lock_timeout=1s");
         if let Some(password) = &config.password {

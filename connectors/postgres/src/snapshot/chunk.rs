@@ -58,7 +58,7 @@ impl TableReader {
         let after = request.after.map(|after| key_of(after, &shape.key)).transpose()?.flatten();
         let query = Query::of(shape, request.filter, after.as_deref(), limit);
         let begun = Instant::now();
-        self.channel.ask(&self.question(request.table, shape, &query)).await?;
+        self.channel.ask(&self.question(request.table, &query)).await?;
         let (opening, intake, mut last, ending) = self.answers(shape, &query).await?;
         let took = begun.elapsed();
         match ending {
@@ -105,10 +105,9 @@ impl TableReader {
     /// Several queries in one question, so that the transaction is as short as it can be. A table
     /// that was waited for may have been written anew behind the snapshot, which then sees it
     /// empty: its mark tells.
-    fn question(&self, table: &TableName, shape: &Shape, query: &Query) -> String {
+    fn question(&self, table: &TableName, query: &Query) -> String {
         let marked = self.marked(table);
-        // No rows are rows too: the answer always has the same parts.
-        let rows = if shape.has_rows { &*query.sql } else { "SELECT WHERE false" };
+        let rows = &query.sql;
         format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
              SELECT pg_current_snapshot(), {WRITTEN}, pg_is_in_recovery(),

@@ -21,8 +21,6 @@ pub(super) struct Shape {
     pub(super) mark: String,
     /// The captured columns, as a stream describes them.
     pub(super) schema: Arc<TableSchema>,
-    /// Whether rows come under this name at all, and not under that of partitions or of a root.
-    pub(super) has_rows: bool,
     /// Whether its rows lie in other tables.
     pub(super) partitioned: bool,
     /// What is read, in this order: the captured columns, then those of the key that are not among
@@ -96,7 +94,6 @@ impl Shape {
         );
         let filter =
             if lists { format!("(SELECT p.rowfilter FROM {published})") } else { "NULL".into() };
-        // Rows of a table that is not published under its name are not read: any column will do.
         let listed = format!("a.attname = ANY ((SELECT p.attnames FROM {published})::name[])");
         let sent = match version {
             GENERATED.. => listed,
@@ -140,15 +137,16 @@ impl Shape {
     ) -> Result<Self> {
         let (first, columns) = rows.split_first().ok_or_else(|| missing(table))?;
         let cell = |place: usize| first.get(place)?.as_deref();
-        let (kind, partitioned) = (cell(1).unwrap_or_default(), cell(1) == Some("p"));
+        let (kind, is_partitioned) = (cell(1).unwrap_or_default(), cell(1) == Some("p"));
         let [is_partition, hidden, usage, is_published] =
             [2, 3, 4, 5].map(|place| cell(place) == Some("t"));
         if !matches!(kind, "r" | "p") {
             let what = format!("{} is not a table", qualified(table));
             return Err(Error::operator(what, "map the table behind it"));
         }
-        if !is_published && !is_partition && !partitioned {
-            return Err(unpublished(table, config));
+        // It is not empty: what it holds is published under another name, or under none.
+        if !is_published {
+            return Err(unpublished(table, is_partition, is_partitioned, config));
         }
         let facts: Vec<Fact<'_>> = columns
             .iter()
@@ -159,17 +157,16 @@ impl Shape {
         let needs = |fact: &&Fact<'_>| shape.read.iter().any(|column| column.name == fact.name);
         let kept_back: Vec<&str> =
             facts.iter().filter(needs).filter(|f| !f.granted).map(|f| f.name).collect();
-        if is_published && (!usage || !kept_back.is_empty()) {
+        if !usage || !kept_back.is_empty() {
             return Err(not_granted(table, usage, &kept_back, config));
         }
-        if is_published && hidden {
+        if hidden {
             return Err(hidden_rows(table, config));
         }
         Ok(Self {
             oid: cell(0).unwrap_or_default().to_owned(),
             mark: cell(7).unwrap_or_default().to_owned(),
-            has_rows: is_published,
-            partitioned,
+            partitioned: is_partitioned,
             published: cell(6).map(str::to_owned),
             ..shape
         })
@@ -211,7 +208,6 @@ impl Shape {
             oid: String::new(),
             mark: String::new(),
             schema: Arc::new(TableSchema { name: table.clone(), columns }),
-            has_rows: false,
             partitioned: false,
             read,
             key,
@@ -323,11 +319,28 @@ pub(super) fn missing(table: &TableName) -> Error {
     Error::operator(what, "make it again, or take it out of the seller's file")
 }
 
-fn unpublished(table: &TableName, config: &PostgresConfig) -> Error {
+fn unpublished(
+    table: &TableName,
+    is_partition: bool,
+    is_partitioned: bool,
+    config: &PostgresConfig,
+) -> Error {
     let (name, publication) = (qualified(table), identifier(&config.publication));
+    let via_root = |is_on| {
+        format!("ALTER PUBLICATION {publication} SET (publish_via_partition_root = {is_on});")
+    };
+    let add = format!("ALTER PUBLICATION {publication} ADD TABLE {name};");
+    let fix = match (is_partitioned, is_partition) {
+        (true, _) => format!("{} and where it is not in there yet, {add}", via_root(true)),
+        (_, true) => format!("name its root in the seller's file, or {}", via_root(false)),
+        _ => add,
+    };
     Error::operator(
-        format!("{name} is not in publication {publication}: what is read would never change"),
-        format!("ALTER PUBLICATION {publication} ADD TABLE {name};"),
+        format!(
+            "{name} is not in publication {publication} under this name: what is read would never \
+             change"
+        ),
+        fix,
     )
 }
 

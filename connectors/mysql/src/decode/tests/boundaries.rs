@@ -1,6 +1,6 @@
 //! Where transactions begin and end.
 
-use super::encode::{Log, inside, payload, query, rows_head, stock};
+use super::encode::{Log, inside, payload, query, rows_head, stock, table_map};
 use super::*;
 use crate::log::Kind;
 
@@ -164,6 +164,61 @@ fn a_prepared_transaction_is_remembered_by_its_place_and_its_changes_count_when_
         let end = batches.last().unwrap().end().as_str();
         assert_eq!(end.contains("/xa="), remembers, "{last}: {end}");
     }
+}
+
+#[test]
+fn a_branch_in_which_nothing_is_captured_is_remembered_without_a_place() {
+    let other = table_map("other", &[4, 8, 2, b'i', b'd', 4, b'n', b'o', b't', b'e']);
+    let prepare = |log: &mut Log| {
+        log.query("XA START X'61',X'',1").add(Kind::TABLE_MAP, &other).insert(&[(1, None)]);
+        log.query("XA END X'61',X'',1").add(Kind::XA_PREPARE, &prepared(false));
+    };
+    let mut mysql = Log::mysql();
+    mysql.gtid(5);
+    prepare(&mut mysql);
+    // It is passed over from its beginning.
+    let mut mariadb = Log::mariadb();
+    mariadb.add(Kind::MARIADB_GTID, &prepares()).add(Kind::TABLE_MAP, &other).insert(&[(1, None)]);
+    mariadb.query("XA END X'61',X'',1").add(Kind::XA_PREPARE, &prepared(false));
+    for log in [&mut mysql, &mut mariadb] {
+        let batches = read(log);
+        let end = batches.last().unwrap().end().as_str().to_owned();
+        assert!(end.ends_with("/xa=1.61.@binlog.000001:0"), "{end}");
+        log.query("XA COMMIT X'61',X'',1");
+        let batches = read(log);
+        assert!(lines(&batches).is_empty(), "{:?}", lines(&batches));
+        assert!(!batches.last().unwrap().end().as_str().contains("/xa="));
+    }
+    // For whom other tables are captured now it may have been of those.
+    let place = "1/binlog.000001/4/1700000000/xa=1.61.@binlog.000001:0";
+    let from = ResumePoint { position: Position::new(place), ..point(None) };
+    let mut log = Log::mysql();
+    log.gtid(7).query("XA COMMIT X'61',X'',1");
+    let found = lines(&try_read(&from, &log, false).unwrap());
+    assert!(found[1].contains("unreadable shop.orders"), "{found:?}");
+    let same = ResumePoint { capture: capture(&["stock", "orders"]), ..from };
+    assert!(lines(&try_read(&same, &log, false).unwrap()).is_empty());
+}
+
+/// The body of a GTID of MariaDB that ends with the first phase of `a`.
+fn prepares() -> Vec<u8> {
+    let mut body = 8_u64.to_le_bytes().to_vec();
+    body.extend(0_u32.to_le_bytes());
+    body.push(64);
+    body.extend([1, 0, 0, 0, 1, 0, b'a']);
+    body
+}
+
+#[test]
+fn changes_of_another_branch_are_never_taken_for_those_that_are_recalled() {
+    let mut log = Log::mysql();
+    log.gtid(5).query("XA START X'61',X'',1").stock().insert(&[(1, None)]);
+    log.query("XA END X'61',X'',1").add(Kind::XA_PREPARE, &prepared(false));
+    log.gtid(6).query("XA COMMIT X'62',X'',1");
+    let place = "1/binlog.000001/4/1700000000/xa=1.62.@binlog.000001:4";
+    let from = ResumePoint { position: Position::new(place), ..point(None) };
+    let error = try_read(&from, &log, false).unwrap_err();
+    assert!(error.to_string().contains("another distributed transaction"), "{error}");
 }
 
 #[test]

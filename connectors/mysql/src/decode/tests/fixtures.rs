@@ -26,8 +26,17 @@ fn count(bytes: &[u8], is_defined: bool) -> BTreeMap<String, usize> {
         }
     };
     let mut hand_over = |frame: &Frame<'_>| loop {
-        let Decoded::Lacks(table) = decoder.event(frame, &mut out, &mut see).unwrap() else {
-            return;
+        let table = match decoder.event(frame, &mut out, &mut see).unwrap() {
+            Decoded::Lacks(table) => table,
+            Decoded::Full => {
+                see(out.take());
+                continue;
+            }
+            Decoded::Suspects => {
+                decoder.suspects(Suspects::default());
+                continue;
+            }
+            _ => return,
         };
         let known = is_defined.then(|| frame.event().unwrap());
         let answer = match known {

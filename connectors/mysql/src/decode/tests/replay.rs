@@ -53,6 +53,24 @@ fn a_large_transaction_comes_in_blocks_and_goes_on_at_each() {
 }
 
 #[test]
+fn an_event_of_many_blocks_is_decoded_one_block_at_a_time() {
+    let log = large(40_000, 40_000);
+    let from = point(None);
+    let mut decoder = Decoder::new(&from, capture(&["stock"]), Catalog::default()).unwrap();
+    let mut out = BatchBuilder::new(&from.position);
+    let (mut framing, mut blocks) = (Framing::default(), 0);
+    for event in log.events() {
+        let frame = framing.frame(event).unwrap();
+        let mut piled_up = |_| panic!("more than a batch was decoded");
+        while decoder.event(&frame, &mut out, &mut piled_up).unwrap() == Decoded::Full {
+            assert!(out.take().events().len() <= 8192 + 4);
+            blocks += 1;
+        }
+    }
+    assert_eq!(blocks, 4);
+}
+
+#[test]
 fn a_large_packed_transaction_comes_in_the_same_blocks() {
     let plain = large(20_000, 7000);
     let rows = (0..20_000).flat_map(|id| image(id, Some("note"))).collect();

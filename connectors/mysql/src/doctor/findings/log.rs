@@ -33,8 +33,10 @@ impl Report<'_> {
             "ROW" => {}
             "MIXED" => self.warning(
                 "binlog_format",
-                "MIXED: some changes are in the log as SQL text, which cannot be followed: their \
-                 tables have to be read anew",
+                "MIXED: most changes are in the log as SQL text, which cannot be followed. A table \
+                 that is changed so has to be read anew each time, and so have all tables that \
+                 triggers, views or routines may change with it: every captured one, unless the \
+                 account may see all of these (TRIGGER, SHOW VIEW and SELECT on *.*)",
                 "ROW",
                 fix(),
             ),

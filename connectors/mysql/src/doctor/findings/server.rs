@@ -1,5 +1,6 @@
 use super::Report;
 use super::remedy;
+use crate::config::{Host, SslMode};
 
 /// The newest releases that are tested.
 const NEWEST_MYSQL: (u32, u32) = (9, 7);
@@ -31,6 +32,7 @@ impl Report<'_> {
             let fix = remedy::set(server, "server_id", "1");
             self.blocker("server_id", "0: the server refuses to send its log", "any other", fix);
         }
+        self.password();
         let own = self.config.server_id;
         let same = self.facts.replication.replicas.iter().find(|replica| replica.server_id == own);
         if let Some(same) = same {
@@ -43,6 +45,34 @@ impl Report<'_> {
                 format!("{own} is a replica's{whose} too: each of the two ends the other's stream"),
                 "an id that no other reader of the log has",
                 "give the source another server_id in the seller's file".to_owned(),
+            );
+        }
+    }
+
+    /// A server that has forgotten the hash of a password asks for the password itself.
+    fn password(&mut self) {
+        let mode = match self.config.tls.mode {
+            SslMode::Disable => "disabled",
+            SslMode::Preferred => "preferred",
+            _ => return,
+        };
+        let is_far = |host: &Host| match host {
+            Host::Unix(_) => false,
+            Host::Tcp(name, _) => !["127.0.0.1", "::1", "localhost"].contains(&name.as_str()),
+        };
+        let far = self.config.hosts.iter().find(|host| is_far(host));
+        let has_password = self.config.password.is_some() && !self.facts.server.is_mariadb();
+        if let Some(host) = far.filter(|_| has_password) {
+            self.warning(
+                "ssl-mode",
+                format!(
+                    "{mode}: the password goes to whoever answers as {host}, encrypted with the \
+                     key that he shows"
+                ),
+                "verify-identity, or verify-ca",
+                "remove ssl-mode from the URL, or set it to verify-ca and ssl-ca to the \
+                 authority's file"
+                    .to_owned(),
             );
         }
     }

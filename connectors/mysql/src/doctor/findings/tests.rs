@@ -110,6 +110,31 @@ fn one(change: impl Fn(&mut Facts)) -> Finding {
     found.remove(0)
 }
 
+#[test]
+fn a_password_that_whoever_answers_may_learn_is_warned_of() {
+    let found = |url: &str, facts: &Facts| {
+        let config = MysqlConfig::parse(url, 77).unwrap();
+        findings(facts, &config, &capture(&["id", "quantity"]))
+    };
+    for mode in ["disabled", "preferred"] {
+        let url = format!("mysql://tail:secret@db/shop?ssl-mode={mode}");
+        let warned = found(&url, &healthy());
+        assert_eq!(warned.len(), 1, "{warned:#?}");
+        assert_eq!(warned[0].severity, Severity::Warning);
+        assert_says(&warned[0], "ssl-mode", mode, "verify-ca");
+    }
+    let mut facts = healthy();
+    for url in [
+        "mysql://tail:secret@db/shop",
+        "mysql://tail:secret@127.0.0.1/shop?ssl-mode=disabled",
+        "mysql://tail@db/shop?ssl-mode=disabled",
+    ] {
+        assert!(found(url, &facts).is_empty(), "{url}");
+    }
+    facts = mariadb();
+    assert!(found("mysql://tail:secret@db/shop?ssl-mode=disabled", &facts).is_empty());
+}
+
 fn assert_blocks(finding: &Finding, check: &str, found: &str, fix: &str) {
     assert_eq!(finding.severity, Severity::Blocker, "{finding:#?}");
     assert_says(finding, check, found, fix);

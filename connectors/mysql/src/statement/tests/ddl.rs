@@ -69,19 +69,22 @@ fn temporary_tables_are_nobody_s() {
 }
 
 #[test]
-fn altering_leaves_the_rows_where_they_are() {
+fn altering_what_is_beside_the_values_leaves_them_as_they_are() {
     for text in [
-        "ALTER TABLE stock ADD COLUMN c INT FIRST",
-        "ALTER ONLINE IGNORE TABLE IF EXISTS stock WAIT 5 ADD c ENUM('a,b', 'rename to x')",
-        "ALTER TABLE `shop`.`stock` RENAME COLUMN a TO b, RENAME INDEX c TO d, RENAME KEY e TO f",
-        "ALTER TABLE stock CONVERT TO CHARACTER SET utf8mb4",
-        "ALTER TABLE stock DROP COLUMN a, DROP b, ADD KEY (a, b), COMMENT 'x', ALGORITHM=INPLACE",
+        "ALTER TABLE `shop`.`stock` RENAME INDEX c TO d, RENAME KEY e TO f",
+        "ALTER TABLE stock ADD KEY (a, b), ADD UNIQUE i (a), COMMENT 'x', ALGORITHM=INPLACE",
+        "ALTER TABLE stock ADD CONSTRAINT c FOREIGN KEY (a) REFERENCES b (c), DROP FOREIGN KEY d",
+        "ALTER TABLE stock ADD CONSTRAINT CHECK (a > 0), DROP PRIMARY KEY, DROP CONSTRAINT e",
+        "ALTER TABLE stock ALTER COLUMN a SET DEFAULT 5, ALTER INDEX i INVISIBLE",
         "ALTER TABLE stock ADD PARTITION (PARTITION p1 VALUES LESS THAN (5))",
         "ALTER TABLE stock REORGANIZE PARTITION p0, p1 INTO (PARTITION p2 VALUES IN (1))",
         "ALTER TABLE stock PARTITION BY HASH (id) PARTITIONS 4",
         "ALTER TABLE stock REMOVE PARTITIONING",
+        "ALTER TABLE stock ENGINE=InnoDB ROW_FORMAT=DYNAMIC, AUTO_INCREMENT = 5, ORDER BY a",
+        "ALTER TABLE stock DEFAULT CHARACTER SET utf8mb4",
         "ALTER TABLE stock FORCE",
         "ALTER TABLE stock",
+        "ALTER TABLE stock;",
         "CREATE INDEX i ON stock (a)",
         "CREATE OR REPLACE UNIQUE INDEX IF NOT EXISTS i USING BTREE ON shop.stock (a)",
         "CREATE FULLTEXT INDEX `on` ON `stock` (a)",
@@ -93,11 +96,47 @@ fn altering_leaves_the_rows_where_they_are() {
 }
 
 #[test]
+fn altering_columns_may_change_their_values() {
+    for (text, columns) in [
+        ("ALTER TABLE stock ADD COLUMN c INT DEFAULT 7 FIRST", &["c"][..]),
+        ("ALTER ONLINE TABLE IF EXISTS stock WAIT 5 ADD c ENUM('a,b', 'rename to x')", &["c"]),
+        ("ALTER TABLE stock ADD COLUMN IF NOT EXISTS (a INT, `b c` DECIMAL(9, 2))", &["a", "b c"]),
+        ("ALTER TABLE stock RENAME COLUMN a TO b, DROP COLUMN c, DROP d", &["a", "b", "c", "d"]),
+        ("ALTER TABLE stock DROP COLUMN qty, ADD COLUMN qty INT DEFAULT 0", &["qty", "qty"]),
+        ("ALTER TABLE stock ADD KEY (a), ADD `key` INT", &["key"]),
+    ] {
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        let rewritten = Change::Rewritten { table: table("stock"), columns };
+        assert_eq!(changes(text), [altered("stock"), rewritten], "{text}");
+    }
+}
+
+#[test]
+fn altering_types_keys_and_character_sets_may_change_any_row() {
+    let rewritten = Change::Rewritten { table: table("stock"), columns: Vec::new() };
+    for text in [
+        "ALTER TABLE stock MODIFY qty DECIMAL(10,0)",
+        "ALTER TABLE stock CHANGE COLUMN qty amount INT NOT NULL, ADD c INT",
+        "ALTER TABLE stock CONVERT TO CHARACTER SET latin1",
+        "ALTER IGNORE TABLE stock ADD UNIQUE (sku)",
+        "ALTER ONLINE IGNORE TABLE stock ADD UNIQUE (sku)",
+        "ALTER TABLE stock ADD PRIMARY KEY (a)",
+        "ALTER TABLE stock ADD CONSTRAINT `c` PRIMARY KEY (a)",
+        "ALTER TABLE stock ADD CONSTRAINT PRIMARY KEY (a)",
+        "ALTER TABLE stock ENGINE = BLACKHOLE",
+        "ALTER TABLE stock DROP SYSTEM VERSIONING",
+        "ALTER TABLE stock FROBNICATE",
+    ] {
+        assert_eq!(changes(text), [altered("stock"), rewritten.clone()], "{text}");
+    }
+}
+
+#[test]
 fn renames_are_carried_out_in_their_order() {
     assert_eq!(changes("ALTER TABLE x RENAME TO y"), [renamed("x", "y")]);
     assert_eq!(changes("ALTER TABLE x RENAME other.y"), [renamed("x", "other.y")]);
     assert_eq!(changes("ALTER TABLE x RENAME = y"), [renamed("x", "y")]);
-    assert_eq!(changes("ALTER TABLE x RENAME AS y, ADD c INT"), [altered("x"), renamed("x", "y")]);
+    assert_eq!(changes("ALTER TABLE x RENAME AS y, FORCE"), [altered("x"), renamed("x", "y")]);
     let chain = [renamed("a", "b"), renamed("c", "a")];
     assert_eq!(changes("RENAME TABLE a TO b, c TO a"), chain);
     assert_eq!(changes("RENAME TABLES IF EXISTS a WAIT 5 TO b, `c` NOWAIT TO a;"), chain);

@@ -15,6 +15,11 @@ fn renamed(from: &str, to: &str) -> Change {
     Change::Renamed { from: table(from), to: table(to) }
 }
 
+/// In a column `c`.
+fn rewritten(name: &str) -> Change {
+    Change::Rewritten { table: table(name), columns: vec!["c".to_owned()] }
+}
+
 fn created(name: &str, source: Source, if_not_exists: bool) -> Change {
     Change::Created { table: table(name), source, if_not_exists }
 }
@@ -49,9 +54,11 @@ fn what_servers_log_of_tables_is_understood() {
         ("rename table if exists stock wait 5 to b, u to stock", {
             ddl([renamed("stock", "b"), renamed("u", "stock")])
         }),
-        ("alter table o rename stock, add c int", ddl([altered("o"), renamed("o", "stock")])),
+        ("alter table o rename stock, add c int", {
+            ddl([altered("o"), rewritten("o"), renamed("o", "stock")])
+        }),
         ("set statement max_statement_time=10 for alter table stock add column c int", {
-            ddl([altered("stock")])
+            ddl([altered("stock"), rewritten("stock")])
         }),
         ("/*!50001 alter table stock force */", ddl([altered("stock")])),
         ("/*M!100100 alter table stock force */", ddl([altered("stock")])),
@@ -82,7 +89,7 @@ fn what_servers_log_of_rows_as_text_is_understood() {
         (
             "CREATE DEFINER=`root`@`localhost` FUNCTION `f`() RETURNS int\n    MODIFIES SQL DATA\n\
              begin insert into stock values (77,1); return 1; end",
-            Statement::Other,
+            Statement::Programs,
         ),
         ("alter sequence sq restart 5", Statement::Other),
     ] {

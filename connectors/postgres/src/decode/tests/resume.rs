@@ -121,6 +121,7 @@ fn what_was_told_of_a_table_before_the_place_that_was_reached_is_not_told_again(
             "begin 7 0/700 from 2",
             "2 insert public.stock - -> [Int(3)]",
             "schema public.stock id,qty,note",
+            "unreadable",
             "3 insert public.stock - -> [Int(4), Null, Null]",
             "commit",
         ]

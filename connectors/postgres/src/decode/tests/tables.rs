@@ -36,10 +36,11 @@ fn a_captured_column_that_comes_goes_or_changes_is_told_before_its_rows() {
         ],
     );
     assert_eq!(
-        lines[3..6],
+        lines[3..7],
         [
             "begin 2 0/200 from 0",
             "schema public.stock id,qty",
+            "unreadable",
             "0 insert public.stock - -> [Int(2), Decimal(\"0.5\")]",
         ]
     );

@@ -24,7 +24,6 @@ fn shape(key: Vec<KeyColumn>) -> Shape {
         oid: "1".to_owned(),
         mark: String::new(),
         schema: Arc::new(TableSchema { name, columns: Vec::new() }),
-        has_rows: true,
         partitioned: false,
         read: ["a", "on"].map(read).into(),
         key,
