@@ -5,6 +5,7 @@
 mod derived;
 mod fire;
 mod healing;
+mod reshaped;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
