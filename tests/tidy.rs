@@ -1,5 +1,7 @@
 //! The rules of the house, read from the files themselves. Each says how to keep it.
 
+mod guarantees;
+
 use std::path::{Path, PathBuf};
 
 const COLUMNS_MAX: usize = 100;

@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 
 use broker::Broker;
 use contender::Contender;
-use place::{Place, Sink};
+use place::{Place, Sink, Task};
 use report::{Figures, Report};
 use shop::{Pace, Server, Shop, Workload};
 use testbed::MysqlVersion;
@@ -40,8 +40,8 @@ enum Bench {
         #[command(flatten)]
         wanted: Wanted,
     },
-    /// psql, mysqldump, mariadb-dump and tailstock on a table that is full, and what the writers of
-    /// that table notice
+    /// psql, mysqldump, mariadb-dump and tailstock on a table that is full, what the writers of it
+    /// notice, and how a process begins that remembers all of its rows
     Snapshot {
         /// The servers, one after the other: postgres, or any that `mysql` takes
         #[arg(
@@ -50,6 +50,9 @@ enum Bench {
             default_values = ["postgres", "mysql-9.7", "mariadb-10.11"],
         )]
         servers: Vec<Server>,
+        /// What to run: speed, writers, restart
+        #[arg(long, value_delimiter = ',', default_values = ["speed", "writers", "restart"])]
+        only: Vec<String>,
         #[command(flatten)]
         size: Size,
     },
@@ -99,22 +102,41 @@ fn main() {
                 bench(Server::Mysql(version).start(), &wanted);
             }
         }
-        Bench::Snapshot { servers, size } => snapshots(&servers, &size),
+        Bench::Snapshot { servers, only, size } => snapshots(&servers, &only, &size),
     }
 }
 
-fn snapshots(servers: &[Server], size: &Size) {
+fn snapshots(servers: &[Server], only: &[String], size: &Size) {
+    let has = |name: &str| only.iter().any(|only| only == name);
     let mut report = Report::default();
     let rows = if size.quick { 100_000 } else { 1_000_000 };
     for server in servers {
         let kafka_options = String::new();
         let place = Place { shop: server.start(), broker: Broker::start(), kafka_options };
         place.shop.fill(rows);
-        snapshot::speed(&place, rows, size.rounds, &mut report);
-        snapshot::harm(&place, rows, size.rounds, &mut report);
+        if has("speed") {
+            snapshot::speed(&place, rows, size.rounds, &mut report);
+        }
+        if has("writers") {
+            snapshot::harm(&place, rows, size.rounds, &mut report);
+        }
+        if has("restart") {
+            restarts(&place, rows, size.rounds, &mut report);
+        }
     }
     println!("\n{report}");
     report.write("target/bench/snapshot.json");
+}
+
+/// How a process begins that has to remember every row of a table.
+fn restarts(place: &Place, rows: u64, rounds: usize, report: &mut Report) {
+    let workload = format!("{}-restart", place.shop.name());
+    for sink in [Sink::Sqlite, Sink::Kafka] {
+        println!("{workload}: {rows} cached rows, {} ...", sink.name());
+        let times = u32::try_from(rounds).unwrap();
+        let begun = start::measure(place, sink, Task::Remember, times);
+        report.add_start(&workload, sink, &begun);
+    }
 }
 
 fn bench(shop: Box<dyn Shop>, wanted: &Wanted) {
@@ -126,7 +148,8 @@ fn bench(shop: Box<dyn Shop>, wanted: &Wanted) {
     for sink in SINKS.into_iter().filter(|_| wanted.has("start")) {
         println!("start to first event of {} ...", sink.name());
         let times = if wanted.size.quick { 3 } else { 11 };
-        report.add_start(sink, &start::measure(&place, sink, times));
+        let begun = start::measure(&place, sink, Task::Follow, times);
+        report.add_start("start", sink, &begun);
     }
     println!("\n{report}");
     report.write(&format!("target/bench/{}.json", place.shop.name()));

@@ -60,16 +60,39 @@ pub(crate) enum Task<'a> {
     Follow,
     /// To publish what is in the table of stock, as every first start does.
     Read,
+    /// The same as fast as it goes.
+    ReadAtOnce,
+    /// That under keys that are not those of the table, so that its rows are remembered.
+    Remember,
 }
 
 impl Task<'_> {
-    /// The table that is mapped, and lines of the section `[source]`.
-    fn source(self, shop: &dyn Shop) -> (&'static str, String) {
+    /// The table that is mapped.
+    pub(crate) fn table(self) -> &'static str {
+        match self {
+            Task::Drain(_) | Task::Follow => INVENTORY,
+            Task::Read | Task::ReadAtOnce | Task::Remember => STOCK,
+        }
+    }
+
+    /// Lines of the section `[source]`.
+    fn source(self, shop: &dyn Shop) -> String {
         let never = "snapshot = \"never\"\n";
         match self {
-            Task::Drain(backlog) => (INVENTORY, shop.source(Some(backlog)) + never),
-            Task::Follow => (INVENTORY, shop.source(None) + never),
-            Task::Read => (STOCK, shop.source(None)),
+            Task::Drain(backlog) => shop.source(Some(backlog)) + never,
+            Task::Follow => shop.source(None) + never,
+            Task::Read => shop.source(None),
+            Task::ReadAtOnce | Task::Remember => {
+                shop.source(None) + "snapshot_rows_per_s = 10000000\n"
+            }
+        }
+    }
+
+    /// The column that an item is known by.
+    fn item(self) -> &'static str {
+        match self {
+            Task::Drain(_) | Task::Follow | Task::Read | Task::ReadAtOnce => "id",
+            Task::Remember => "sku",
         }
     }
 }
@@ -102,10 +125,11 @@ impl Workspace {
              [http]\nlisten = \"\"\n",
             sink.options()
         );
-        let (schema, (table, source)) = (place.shop.schema(), task.source(place.shop.as_ref()));
+        let (source, schema) = (task.source(place.shop.as_ref()), place.shop.schema());
+        let (table, item) = (task.table(), task.item());
         let seller = format!(
             "seller = \"acme\"\n[source]\n{source}[[stock]]\ntable = \"{schema}.{table}\"\n\
-             item = \"id\"\nsku = \"sku\"\non_hand = \"quantity\"\n\
+             item = \"{item}\"\nsku = \"sku\"\non_hand = \"quantity\"\n\
              available = \"quantity - reserved\"\n\
              coalesce = false\n"
         );

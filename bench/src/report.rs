@@ -134,12 +134,12 @@ impl Report {
         self.0.push(Line { workload: format!("latency-{rate}"), ..times.line(sink) });
     }
 
-    /// Milliseconds from a process's start to its first event, and its memory when idle.
-    pub(crate) fn add_start(&mut self, sink: Sink, begun: &crate::start::Begun) {
+    /// Milliseconds from a process's start to its first event, and its memory.
+    pub(crate) fn add_start(&mut self, workload: &str, sink: Sink, begun: &crate::start::Begun) {
         let line = Times::of(&begun.first_event_ms).line(sink);
         self.0.push(Line {
-            workload: "start".to_owned(),
-            peak_rss_mib: Some(begun.idle_rss_mib.round()),
+            workload: workload.to_owned(),
+            peak_rss_mib: Some(begun.peak_rss_mib.round()),
             ..line
         });
     }

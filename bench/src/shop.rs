@@ -213,8 +213,8 @@ pub(crate) trait Shop {
     /// Forgets who read the log last.
     fn forget_reader(&self);
 
-    /// One change of stock.
-    fn change_one(&self);
+    /// One change of stock in one of the two tables.
+    fn change_one(&self, table: &str);
 
     /// Changes stock on a connection of its own, as [`Pace::keep`] says. A number that was given
     /// before may change nothing, and then the log says nothing.

@@ -56,7 +56,7 @@ impl Reader {
 
 /// A first start into a sink, until everything that is in the table has come out.
 fn snapshot(place: &Place, sink: Sink, rows: u64) -> Usage {
-    let workspace = Workspace::new(place, sink, Task::Read);
+    let workspace = Workspace::new(place, sink, Task::ReadAtOnce);
     let usage = run(workspace.tailstock(&["run", "--until-current"]));
     leave(place.shop.as_ref());
     if let Some(events) = workspace.events(&place.broker) {

@@ -8,29 +8,30 @@ use crate::place::{Place, Sink, Task, Workspace};
 use crate::process::peak_rss_mib;
 
 /// How a process begins: milliseconds from its start to an event that waited for it, each time anew
-/// behind the checkpoint of the time before, which was ended as by a crash; and its memory when
-/// nothing happens, MiB.
+/// behind the checkpoint of the time before, which was ended as by a crash; and the most memory it
+/// has had until nothing happens any more, MiB.
 pub(crate) struct Begun {
     pub(crate) first_event_ms: Vec<f64>,
-    pub(crate) idle_rss_mib: f64,
+    pub(crate) peak_rss_mib: f64,
 }
 
-pub(crate) fn measure(place: &Place, sink: Sink, times: u32) -> Begun {
+pub(crate) fn measure(place: &Place, sink: Sink, task: Task<'_>, times: u32) -> Begun {
     let shop = &place.shop;
-    let workspace = Workspace::new(place, sink, Task::Follow);
+    let workspace = Workspace::new(place, sink, task);
     let made = workspace.tailstock(&["run", "--until-current"]).status().unwrap();
     assert!(made.success());
-    let mut begun = Begun { first_event_ms: Vec::new(), idle_rss_mib: 0.0 };
+    let mut begun = Begun { first_event_ms: Vec::new(), peak_rss_mib: 0.0 };
     let mut events = Events::of(place, &workspace, sink);
+    let there = events.seen();
     for time in 1..=times {
-        shop.change_one();
+        shop.change_one(task.table());
         let started = Instant::now();
         let mut run = workspace.tailstock(&["run"]).spawn().unwrap();
-        events.wait_for(time);
+        events.wait_for(there + time);
         begun.first_event_ms.push(started.elapsed().as_secs_f64() * 1e3);
         if time == times {
             pause(Duration::from_secs(3));
-            begun.idle_rss_mib = peak_rss_mib(run.id()).unwrap();
+            begun.peak_rss_mib = peak_rss_mib(run.id()).unwrap();
         }
         // As a crash would end it, so that the next one has the whole way to go.
         run.kill().unwrap();
@@ -51,7 +52,7 @@ impl Events {
     fn of(place: &Place, workspace: &Workspace, sink: Sink) -> Self {
         if sink.is_kafka() {
             let topic = workspace.topic("stock.events.v1");
-            let consumer = Box::new(place.broker.consumer(&topic, Offset::Beginning));
+            let consumer = Box::new(place.broker.consumer(&topic, Offset::End));
             return Events::Kafka { consumer, seen: 0 };
         }
         let path = workspace.store();
@@ -71,7 +72,7 @@ impl Events {
         match self {
             Events::Sqlite(reader) => {
                 pause(Duration::from_millis(1));
-                let sql = "SELECT count(*) FROM events";
+                let sql = "SELECT coalesce(max(seq), 0) FROM events";
                 reader.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap()
             }
             Events::Kafka { consumer, seen } => {

@@ -12,6 +12,7 @@ use crate::config::{Config, SellerConfig, SinkConfig};
 use crate::http::SELLERS_PATH;
 use crate::seller::{self, Keep};
 use crate::sink::{Forgets, Part, RowEntry};
+use crate::state::{epoch_of, forgotten};
 use crate::telemetry::SourceStatus;
 
 /// Keys that are taken out in one commit.
@@ -87,27 +88,36 @@ struct Forgotten {
 }
 
 /// The checkpoint last: whoever is interrupted can begin again, and a process that starts in
-/// between finds a gap.
+/// between finds a gap. In its place stays the epoch of the last versions.
 async fn from_store(mut store: Store, config: &SellerConfig) -> Result<Forgotten> {
     let (seller, source) = (&config.seller, &config.source.name);
-    let stored = store.load(config).await?;
+    let mut stored = store.load(config).await?;
     let levels = store.state.levels(seller, source).await?;
-    let forgotten = Forgotten { levels: levels.len(), rows: stored.rows.len() };
+    let mut taken = Forgotten { levels: levels.len(), rows: 0 };
     let part = || Part::empty(seller.clone(), source.clone());
     for some in levels.chunks(AT_ONCE) {
         let levels = some.iter().map(|level| level.key.clone()).collect();
-        let forgets = Forgets { levels, checkpoint: false };
+        let forgets = Forgets { levels };
         store.commit(Part { forgets, ..part() }).await?;
     }
-    for some in stored.rows.chunks(AT_ONCE) {
-        let rows = some.iter().map(|row| RowEntry { value: None, ..row.clone() }).collect();
+    loop {
+        let some = stored.rows.next().await?;
+        if some.is_empty() {
+            break;
+        }
+        taken.rows += some.len();
+        let rows = some.into_iter().map(|row| RowEntry { value: None, ..row }).collect();
         store.commit(Part { rows, ..part() }).await?;
     }
-    if stored.checkpoint.is_some() {
-        let forgets = Forgets { levels: Vec::new(), checkpoint: true };
-        store.commit(Part { forgets, ..part() }).await?;
+    if stored.checkpoint.is_some() || !levels.is_empty() {
+        let epoch = stored.checkpoint.as_deref().and_then(epoch_of);
+        let epoch = epoch.max(levels.iter().map(|level| level.version.epoch).max());
+        // Consumers go by versions, and keep those they have seen: a later start begins above them.
+        let left = forgotten(seller.as_str(), source.as_str(), epoch.unwrap_or(0));
+        let checkpoint = Some(left);
+        store.commit(Part { checkpoint, ..part() }).await?;
     }
-    Ok(forgotten)
+    Ok(taken)
 }
 
 /// Asks the person at the terminal.

@@ -37,9 +37,11 @@ pub use exit::{Exit, Failure};
 use crate::config::{Config, Loader, LogConfig, Problems};
 use crate::seller;
 use crate::stock::encode::{asyncapi, json_schema};
+use crate::telemetry::keep_panics_quiet;
 
 /// Does what the command line says. The returned code is one of [`Exit`].
 pub fn main() -> ExitCode {
+    keep_panics_quiet();
     let cli = Cli::parse();
     match dispatch(&cli) {
         Ok(exit) => exit.into(),

@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::time::Duration;
 
 use connector_api::{Error, Result};
 use tokio::runtime::Runtime;
@@ -11,7 +12,10 @@ use super::{Exit, Failure};
 use crate::config::{Config, LogConfig};
 use crate::fleet::Outside;
 use crate::http;
-use crate::telemetry::{chain, start_logging};
+use crate::telemetry::{chain, panicked, start_logging};
+
+/// How long what blocks may take to notice that nobody waits for it any more.
+const LAST: Duration = Duration::from_secs(1);
 
 /// Starts writing log lines, as the command line says or else the configuration.
 pub(super) fn start_logs(cli: &Cli, log: &LogConfig) {
@@ -29,7 +33,7 @@ where
     let runtime = Runtime::new()
         .map_err(|error| Error::transient("threads cannot be started").because(error))?;
     let (stop, stopped) = watch::channel(false);
-    runtime.block_on(async move {
+    let ended = runtime.block_on(async move {
         let mut signals = Signals::new()
             .map_err(|error| Error::transient("signals cannot be caught").because(error))?;
         let mut interrupted = false;
@@ -51,7 +55,10 @@ where
                 }
             }
         }
-    })
+    });
+    // Whoever still waits for an answer holds up nobody.
+    runtime.shutdown_timeout(LAST);
+    ended
 }
 
 /// Serves HTTP, if the configuration wants it, for as long as `work` lasts.
@@ -72,7 +79,7 @@ where
     end.send_replace(true);
     let served: Result<()> = match server.await {
         Ok(served) => served.map_err(|error| Error::transient("HTTP failed").because(error)),
-        Err(panic) => Err(Error::bug("HTTP panicked").because(panic)),
+        Err(panic) => Err(panicked("HTTP", panic)),
     };
     if let Err(error) = served {
         warn!(error = %chain(&error), "status was not served to the end");

@@ -33,9 +33,13 @@ async fn follow(
     }
     let sink = sink::open(config, &outside.telemetry.board)?;
     let mut halted = Vec::new();
+    let mut ending = stop.clone();
     // A sink that cannot be asked is waited for below, with everybody else.
-    if sink.is_new().await.unwrap_or(false) {
-        let mut ending = stop.clone();
+    let is_new = tokio::select! {
+        is_new = sink.is_new() => is_new.unwrap_or(false),
+        () = fleet::ending(&mut ending) => return Ok(Exit::Done),
+    };
+    if is_new {
         halted = tokio::select! {
             refused = refused(config) => refused,
             () = fleet::ending(&mut ending) => return Ok(Exit::Done),

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use super::{Exit, Failure, print, process, status, target};
 use crate::config::{Config, SellerConfig};
 use crate::fleet;
 use crate::http::{SELLERS_PATH, SnapshotAnswer, SnapshotOrder, snapshot_path};
-use crate::mapping::Plan;
+use crate::mapping::{Plan, STAR, is_meant};
 use crate::sink::Part;
-use crate::state::Checkpoint;
+use crate::state::{Checkpoint, Recalled};
 use crate::telemetry::SourceStatus;
 
 /// Between two looks how far it is.
@@ -71,10 +72,11 @@ fn remembered(config: &Config, report: &Report<'_>, args: &SnapshotArgs) -> Resu
         let stored = store.load(report.seller).await?.checkpoint.ok_or_else(unknown)?;
         let (seller, source) = (&report.seller.seller, &report.seller.source.name);
         let unusable = |error| Error::definite("what is stored cannot be read").because(error);
-        let mut checkpoint =
-            Checkpoint::decode(&stored, seller.as_str(), source.as_str()).map_err(unusable)?;
+        let recalled = Recalled::decode(&stored, seller.as_str(), source.as_str());
+        let mut checkpoint = recalled.map_err(unusable)?.checkpoint().ok_or_else(unknown)?;
+        let tables = those_of(&checkpoint, &tables);
         for table in &tables {
-            checkpoint.dirty_tables.insert(table.clone(), "asked for".to_owned());
+            checkpoint.taint(table.clone(), "asked for".to_owned());
         }
         let checkpoint = Some(checkpoint.encode());
         store.commit(Part { checkpoint, ..Part::empty(seller.clone(), source.clone()) }).await?;
@@ -88,13 +90,23 @@ fn tables(seller: &SellerConfig, wanted: Option<&str>) -> Result<Vec<String>, Fa
     let known: Vec<String> = captured.iter().map(|table| table.name.to_string()).collect();
     match wanted {
         None => Ok(known),
-        Some(table) if known.iter().any(|one| one == table) => Ok(vec![table.to_owned()]),
+        Some(table) if known.iter().any(|one| is_meant(one, table)) => Ok(vec![table.to_owned()]),
         Some(table) => {
             let what = format!("no mapping of {} reads a table {table}", seller.seller);
             let fix = format!("name one of {}", known.join(", "));
             Err(Failure::new(Exit::Usage, what, &fix))
         }
     }
+}
+
+/// The tables of a source that these names and patterns stand for.
+fn those_of(checkpoint: &Checkpoint, wanted: &[String]) -> Vec<String> {
+    let captured = checkpoint.point.capture.tables.iter().map(|table| table.name.to_string());
+    let patterns = || wanted.iter().filter(|name| name.contains(STAR));
+    let meant = captured.filter(|name| patterns().any(|pattern| is_meant(pattern, name)));
+    let named = wanted.iter().filter(|name| !name.contains(STAR)).cloned();
+    let tables: BTreeSet<String> = named.chain(meant).collect();
+    tables.into_iter().collect()
 }
 
 /// What the person at the terminal is told.

@@ -7,7 +7,7 @@ use super::sink;
 use super::{Exit, Failure, print};
 use crate::config::{Config, SellerConfig};
 use crate::http::SELLERS_PATH;
-use crate::state::Checkpoint;
+use crate::state::Recalled;
 use crate::telemetry::{SnapshotProgress, SourceStatus};
 
 /// Tells how every seller of the running process stands; when none runs, what is stored.
@@ -50,9 +50,10 @@ fn stored(config: &Config) -> Result<Option<Vec<SourceStatus>>, Failure> {
     let Some(checkpoints) = sink::checkpoints(config, &sources)? else { return Ok(None) };
     let status = |(config, text): (&SellerConfig, Option<String>)| {
         let (seller, source) = (config.seller.as_str(), config.source.name.as_str());
-        let decode = |text: String| Checkpoint::decode(&text, seller, source);
+        let decode = |text: String| Recalled::decode(&text, seller, source);
         let unusable = |error| Error::definite("what is stored cannot be read").because(error);
-        let checkpoint = text.map(decode).transpose().map_err(unusable)?;
+        let checkpoint =
+            text.map(decode).transpose().map_err(unusable)?.and_then(Recalled::checkpoint);
         Ok(SourceStatus::stopped(config, checkpoint.as_ref()))
     };
     let statuses: Result<Vec<SourceStatus>, Error> =

@@ -44,7 +44,6 @@ impl Known {
 pub(super) fn check(blocks: &[Block]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (nth, later) in blocks.iter().enumerate() {
-        let of_later = parts(&later.definition);
         for earlier in &blocks[..nth] {
             let (here, there) = (&later.places.own, &earlier.places.own);
             if earlier.definition.name == later.definition.name {
@@ -55,8 +54,7 @@ pub(super) fn check(blocks: &[Block]) -> Vec<Problem> {
                     "add name = \"...\" to one of the two",
                 ));
             }
-            let of_earlier = parts(&earlier.definition);
-            if of_later.iter().zip(&of_earlier).any(|(one, other)| one.differs_from(other)) {
+            if !can_meet(&earlier.definition, &later.definition) {
                 continue;
             }
             problems.push(Problem::at(
@@ -70,6 +68,23 @@ pub(super) fn check(blocks: &[Block]) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Whether two mappings can yield one key, as far as is written down.
+pub(super) fn can_meet(one: &Definition, other: &Definition) -> bool {
+    !parts(one).iter().zip(&parts(other)).any(|(one, other)| one.differs_from(other))
+}
+
+/// The first two of them that can, by their places.
+pub(super) fn first_to_meet(definitions: &[Definition]) -> Option<(usize, usize)> {
+    let parts: Vec<[Known; 3]> = definitions.iter().map(parts).collect();
+    let differ = |one: &[Known; 3], other: &[Known; 3]| {
+        one.iter().zip(other).any(|(one, other)| one.differs_from(other))
+    };
+    parts.iter().enumerate().find_map(|(later, of_later)| {
+        let earlier = parts[..later].iter().position(|earlier| !differ(earlier, of_later))?;
+        Some((earlier, later))
+    })
 }
 
 fn parts(definition: &Definition) -> [Known; 3] {

@@ -11,6 +11,7 @@
 //! | `main_file`, `sink`, `kafka` | the main file |
 //! | `seller_file`, `source`, `kind`, `stock` | a seller's file |
 //! | `keys` | whether two mappings can yield one key |
+//! | `pattern` | blocks about several tables |
 //! | `secret`, `outside` | secrets; what comes from the environment and from other files |
 
 mod kafka;
@@ -19,6 +20,7 @@ mod kind;
 mod lookup;
 mod main_file;
 mod outside;
+mod pattern;
 mod problem;
 mod raw;
 mod secret;

@@ -6,7 +6,7 @@ use super::problem::{Place, Problem};
 use super::raw::{Document, Key, Section};
 use super::source::{self, SOURCE, SourceConfig};
 use super::stock::{self, Block, BlockPlaces, STOCK, TableNames};
-use super::{Loader, keys};
+use super::{Loader, keys, pattern};
 use crate::mapping::Definition;
 use crate::stock::SellerId;
 
@@ -29,7 +29,7 @@ pub struct SellerConfig {
     /// Where `seller` stands, for messages.
     pub place: Place,
     /// Where the keys of each definition stand.
-    places: Vec<BlockPlaces>,
+    pub(super) places: Vec<BlockPlaces>,
 }
 
 impl SellerConfig {
@@ -89,7 +89,8 @@ fn read(
     let blocks: Vec<Block> =
         sections.into_iter().filter_map(|section| stock::read(section, names)).collect();
     if count == blocks.len() {
-        keys::check(&blocks).into_iter().for_each(|problem| root.report(problem));
+        let problems = keys::check(&blocks).into_iter().chain(pattern::check_all(&blocks));
+        problems.for_each(|problem| root.report(problem));
     }
     let automatic = source.as_ref().is_none_or(|source| source.snapshot.automatic);
     for block in blocks.iter().filter(|block| !automatic && block.definition.is_derived()) {

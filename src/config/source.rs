@@ -37,14 +37,17 @@ pub struct SnapshotConfig {
     /// Whether at all. Without, what was there before the first start is unknown until it changes.
     pub automatic: bool,
     /// Rows a second at most.
-    pub rows_per_s: Option<u32>,
+    pub rows_per_s: u32,
 }
 
 impl Default for SnapshotConfig {
     fn default() -> Self {
-        Self { automatic: true, rows_per_s: None }
+        Self { automatic: true, rows_per_s: ROWS_PER_S }
     }
 }
+
+/// What a shop does not feel (`make bench-snapshot`), and a million rows in a minute.
+const ROWS_PER_S: u32 = 20_000;
 
 const SNAPSHOT: Key = Key {
     name: "snapshot",
@@ -62,7 +65,7 @@ fn snapshot(section: &Section<'_>) -> SnapshotConfig {
     let automatic = section.word(&SNAPSHOT, &words).unwrap_or(true);
     let rows_per_s = section.number(&SNAPSHOT_ROWS_PER_S, 1..=10_000_000);
     let rows_per_s = rows_per_s.and_then(|rows| u32::try_from(rows).ok());
-    SnapshotConfig { automatic, rows_per_s }
+    SnapshotConfig { automatic, rows_per_s: rows_per_s.unwrap_or(ROWS_PER_S) }
 }
 
 impl SourceConfig {

@@ -1,10 +1,11 @@
 use connector_api::TableName;
 
 use super::lookup::{self, LOOKUP, SUM};
+use super::pattern;
 use super::problem::{Place, Problem, Text};
 use super::raw::{Key, Section};
 use crate::mapping::expression::Expression;
-use crate::mapping::{Definition, Kind};
+use crate::mapping::{Definition, Kind, STAR};
 use crate::stock::Measure;
 
 /// One `[[stock]]` block: what the rows of one table mean, and where it says so.
@@ -175,6 +176,7 @@ pub(super) fn read(section: Section<'_>, names: TableNames<'_>) -> Option<Block>
         removal_grace_ms,
     };
     lookup::check(&section, &definition, &|key| places.of(key).clone());
+    pattern::check(&section, &definition, &|key| places.of(key).clone());
     section.finish();
     Some(Block { definition, places })
 }
@@ -265,10 +267,9 @@ pub(super) fn table(
         return None;
     }
     let named = text.text.replace(PREFIX, prefix.unwrap_or_default());
-    if named.contains(['*', '%', '{', '}']) {
-        section.report(
-            text.problem("one table: this version has no patterns", REQUIRED_TABLE.example),
-        );
+    if named.contains(['%', '{', '}']) || named.matches(STAR).count() > 1 {
+        let wanted = "a name with at most one *, which stands for any part of it, and {prefix}";
+        section.report(text.problem(wanted, "table = \"shop.wp_*_postmeta\""));
         return None;
     }
     let parts = parts(&named);

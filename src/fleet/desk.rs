@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, SellerConfig};
-use crate::mapping::Plan;
+use crate::mapping::{Plan, is_meant};
 use crate::seller::SnapshotRequest;
 use crate::stock::{SellerId, SourceName};
 
@@ -116,7 +116,7 @@ impl Desk {
             Refusal::Unknown(format!("there is no {seller}/{source}; there are: {known}"))
         })?;
         match table {
-            Some(table) if !known.tables.iter().any(|one| one == table) => {
+            Some(table) if !known.tables.iter().any(|one| is_meant(one, table)) => {
                 let known = known.tables.join(", ");
                 Err(Refusal::Unknown(format!(
                     "no mapping of {seller}/{source} reads a table {table}; they read: {known}"

@@ -119,10 +119,7 @@ impl Guard {
         self.tell(&verdict);
         if let Verdict::Relieve(_) = verdict {
             // First whoever reads stops: nobody goes on from a slot that is about to go.
-            self.relief.send_replace(true);
-            let released = connector.release_log().await;
-            self.relief.send_replace(false);
-            released?;
+            relieving(&self.relief, connector.release_log()).await?;
             self.metrics.log_kept(LogKeeping::default());
         }
         Ok(verdict)
@@ -141,6 +138,20 @@ impl Guard {
         }
         self.said = about;
     }
+}
+
+/// Says that a server is relieved of its log for as long as that takes, and no longer when it is
+/// given up half-way: nobody else would let the seller begin again.
+async fn relieving<T>(relief: &watch::Sender<bool>, work: impl Future<Output = T>) -> T {
+    struct Over<'a>(&'a watch::Sender<bool>);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.send_replace(false);
+        }
+    }
+    relief.send_replace(true);
+    let _over = Over(relief);
+    work.await
 }
 
 /// What is said to people.
@@ -233,6 +244,20 @@ mod tests {
             Verdict::Fine => "",
             Verdict::Warn(warning) | Verdict::Relieve(warning) => warning.about,
         }
+    }
+
+    #[tokio::test]
+    async fn a_relief_that_is_given_up_half_way_does_not_keep_its_seller_from_beginning_again() {
+        let (relief, seen) = watch::channel(false);
+        let endless = async {
+            assert!(*seen.borrow(), "the seller reads on meanwhile");
+            std::future::pending::<()>().await;
+        };
+        let patience = Duration::from_millis(10);
+        assert!(tokio::time::timeout(patience, relieving(&relief, endless)).await.is_err());
+        assert!(!*seen.borrow());
+        relieving(&relief, async { assert!(*seen.borrow()) }).await;
+        assert!(!*seen.borrow());
     }
 
     #[test]

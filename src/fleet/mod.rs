@@ -9,7 +9,7 @@ pub mod retry;
 mod supervisor;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use connector_api::{Error, Fault, Result};
 use guard::{Duty, Guards};
@@ -17,12 +17,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, SellerConfig};
 use crate::progress::Lifecycle;
-use crate::seller;
+use crate::seller::{self, Headway};
 use crate::shard::{self, Shard, Stopped};
 use crate::sink::{self, OpenError, Opened, Sink};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{self, Telemetry};
 
 pub use desk::{Desk, Refusal};
 pub use supervisor::Outcome;
@@ -52,6 +52,13 @@ pub(crate) async fn ending(shutdown: &mut watch::Receiver<bool>) {
 /// A seller that needs somebody: `seller/source`, and why.
 pub type Halted = (String, Error);
 
+/// How long what was read may take to become durable once the process is to end. Less than the
+/// ten seconds after which the impatient kill.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// A sink that was open for this long, and had nothing to do, works.
+const STEADY: Duration = Duration::from_secs(60);
+
 /// Runs every seller until shutdown, until all are current, or until all are halted. Returns the
 /// errors of those that are halted.
 pub async fn run(
@@ -59,7 +66,28 @@ pub async fn run(
     sink: Box<dyn Sink>,
     outside: &Outside,
     goal: Goal,
-    shutdown: watch::Receiver<bool>,
+    mut shutdown: watch::Receiver<bool>,
+) -> Result<Vec<Halted>> {
+    let work = work(config, sink, outside, goal, shutdown.clone());
+    tokio::select! { biased;
+        ended = work => ended,
+        // Leaving is safe at any time: what is stored decides where the next start begins.
+        () = async {
+            ending(&mut shutdown).await;
+            tokio::time::sleep(GRACE).await;
+        } => {
+            warn!("the sink does not take what was read; the next start reads it again");
+            Ok(Vec::new())
+        }
+    }
+}
+
+async fn work(
+    config: &Config,
+    sink: Box<dyn Sink>,
+    outside: &Outside,
+    goal: Goal,
+    mut shutdown: watch::Receiver<bool>,
 ) -> Result<Vec<Halted>> {
     let mut patience = retry::Patience::new(goal.until_current);
     // Beside the sink, which may be what keeps sellers from being relieved of their logs.
@@ -67,10 +95,19 @@ pub async fn run(
     loop {
         let session =
             Session { config, outside, goal, shutdown: shutdown.clone(), guards: &guards };
-        let error = match sink.open(sink::Shard(0)).await {
+        let opened = tokio::select! {
+            opened = sink.open(sink::Shard(0)) => opened,
+            () = ending(&mut shutdown) => return Ok(Vec::new()),
+        };
+        let error = match opened {
             Ok(opened) => {
-                patience.reset();
-                match session.run(opened).await {
+                let (headway, begun) = (Headway::default(), Instant::now());
+                let ended = session.run(opened, &headway).await;
+                // That it opens is not all that a sink is for.
+                if headway.is_any() || begun.elapsed() > STEADY {
+                    patience.reset();
+                }
+                match ended {
                     Ok(halted) => return Ok(halted),
                     Err(Stopped::Fenced(error)) => return Err(error),
                     Err(Stopped::Reopen(error)) => error,
@@ -90,7 +127,6 @@ pub async fn run(
         if patience.is_news(&error) {
             warn!(error = %crate::telemetry::chain(&error), "the sink cannot be used yet");
         }
-        let mut shutdown = shutdown.clone();
         tokio::select! {
             () = ending(&mut shutdown) => return Ok(Vec::new()),
             () = tokio::time::sleep(delay) => {}
@@ -122,8 +158,10 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Ends when every seller has ended, or with the error of the writer.
-    async fn run(self, opened: Opened) -> Result<Vec<Halted>, Stopped> {
+    async fn run(self, opened: Opened, headway: &Headway) -> Result<Vec<Halted>, Stopped> {
         let Opened { writer, state, store } = opened;
+        let source = |seller: &SellerConfig| (seller.seller.clone(), seller.source.name.clone());
+        state.retain(&self.config.sellers.iter().map(source).collect());
         self.guards.assign(Duty::InCharge(store.clone()));
         let (shard, submissions) = Shard::new();
         let metrics = self.outside.telemetry.board.shard();
@@ -141,11 +179,12 @@ impl Session<'_> {
                 shutdown: self.shutdown.clone(),
                 buffer_bytes: self.config.buffer_bytes,
                 relief: self.guards.relief(nth),
+                headway: headway.of_another(),
             }));
         }
         // The writer ends when the last seller has let go of its shard.
         drop(shard);
-        let panicked = |panic| Error::bug("the writer panicked").because(panic);
+        let panicked = |panic| telemetry::panicked("the writer", panic);
         let (mut halted, mut written) = (Vec::new(), false);
         while !sellers.is_empty() {
             tokio::select! { biased;
@@ -159,7 +198,7 @@ impl Session<'_> {
                     }
                     Some(Ok(Outcome::Ended)) | None => {}
                     Some(Err(panic)) => {
-                        return Err(Error::bug("a supervisor panicked").because(panic).into());
+                        return Err(telemetry::panicked("a supervisor", panic).into());
                     }
                 },
                 // An error ends the sellers too: what is stored has to be read anew.

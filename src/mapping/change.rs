@@ -5,7 +5,7 @@ use super::definition::Kind;
 use super::plan::{MappingPlan, TablePlan};
 use super::row::{Binding, Row};
 use super::standing::{Key, Standing, Unusable, standing};
-use crate::state::{CachedRow, Owners, RowId, TableRows};
+use crate::state::{CachedRow, KeyHash, Owners, RowId, TableRows};
 use crate::stock::quantity::Decimal;
 use crate::stock::{Basis, Quality, SellerId, SourceName};
 
@@ -185,16 +185,20 @@ impl Change<'_, '_> {
         self.block.arena.get(a.record) == self.block.arena.get(b.record)
     }
 
+    fn hash(&self, key: Key) -> KeyHash {
+        KeyHash::of(self.block.arena.get(key.record).as_bytes())
+    }
+
     /// The row stands behind `key` now.
     fn live(&mut self, key: Key, kept: bool) -> u32 {
         let previous = if kept || self.mapping.owned { self.previous(key) } else { None };
         if let Some(id) = self.images.new_id.as_ref().filter(|_| self.mapping.owned) {
-            let record = self.block.arena.get(key.record).as_bytes();
+            let hash = self.hash(key);
             // The key stayed, but not what the row is known by.
             if let Some(old) = self.images.old_id.as_ref().filter(|old| kept && *old != id) {
-                self.owners.remove(record, old);
+                self.owners.remove(hash, old);
             }
-            self.owners.add(record, id);
+            self.owners.add(hash, id, self.rows);
         }
         self.touch(key, After::Live, previous)
     }
@@ -204,11 +208,11 @@ impl Change<'_, '_> {
     fn gone(&mut self, key: Key, successor: Option<Key>) -> Option<u32> {
         let previous = self.previous(key);
         if self.mapping.owned {
-            let record = self.block.arena.get(key.record).as_bytes();
-            let id = self.images.old_id.as_ref();
-            let spoke = self.owners.of(record).is_none_or(|(owner, _)| Some(owner) == id);
+            let (hash, id) = (self.hash(key), self.images.old_id.as_ref());
+            let owner = self.owners.of(hash).map(|(owner, _)| owner);
+            let spoke = owner.is_none_or(|owner| id.is_some_and(|id| id.hash() == owner));
             if let Some(id) = id {
-                self.owners.remove(record, id);
+                self.owners.remove(hash, id);
             }
             if !spoke {
                 return None;
@@ -235,8 +239,8 @@ impl Change<'_, '_> {
         let (_, field) = self.mapping.quantities.iter().find(|(name, _)| *name == measure)?;
         let number = |row: &Row<'_>| field.number(row, &mut Quality::default());
         if self.mapping.owned {
-            let (owner, _) = self.owners.of(self.block.arena.get(key.record).as_bytes())?;
-            return Some((number(&Row::cached(self.rows.get(owner)?))?, Basis::Cache));
+            let (owner, _) = self.owners.of(self.hash(key))?;
+            return Some((number(&Row::cached(self.rows.behind(owner)?))?, Basis::Cache));
         }
         let basis = match self.images.before {
             Some(_) if self.images.cached.is_none() => Basis::BeforeImage,

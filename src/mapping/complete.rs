@@ -78,9 +78,10 @@ impl Mapper {
     fn find_all(&mut self, table: usize, place: LookupPlace) {
         let lookup = self.plan.lookup(place);
         let mut found = Owners::default();
-        for (id, row) in self.tables[table].rows.iter() {
+        let rows = &self.tables[table].rows;
+        for row in rows.iter() {
             if let Some(key) = lookup.found_by(row) {
-                found.add(&key, id);
+                found.add(key, &rows.id_of(row), rows);
             }
         }
         self.tables[place.table].links[place.mapping][place.lookup].found = found;

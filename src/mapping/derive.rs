@@ -8,7 +8,7 @@ use super::memory::TableState;
 use super::plan::{MappingPlan, Plan};
 use super::row::Row;
 use super::standing::{Arena, Key, Place, Standing, Unusable, standing};
-use crate::state::{CachedRow, Owners, RowId};
+use crate::state::{CachedRow, KeyHash, Owners, RowId};
 use crate::stock::quantity::Decimal;
 use crate::stock::{Basis, Operation, SellerId, SourceName};
 
@@ -161,10 +161,12 @@ impl Deriver<'_> {
                 let link = &self.tables[place.table].links[place.mapping][place.lookup];
                 for row in [&step.before, &step.after].into_iter().flatten() {
                     let Some(key) = lookup.found_by(row) else { continue };
-                    all.extend(link.sought.rows(&key).map(|id| Dependant {
+                    let rows = &self.tables[place.table].rows;
+                    let seekers = link.sought.rows(key).filter_map(|row| rows.behind(row));
+                    all.extend(seekers.map(|row| Dependant {
                         table: place.table,
                         mapping: place.mapping,
-                        id: id.clone(),
+                        id: rows.id_of(row),
                     }));
                 }
             }
@@ -177,12 +179,14 @@ impl Deriver<'_> {
         for place in &self.plan.tables[table].looked_up_by {
             let lookup = self.plan.lookup(*place);
             let link = &mut self.tables[place.table].links[place.mapping][place.lookup];
+            let mut found = std::mem::take(&mut link.found);
             if let Some(key) = step.before.as_ref().and_then(|row| lookup.found_by(row)) {
-                link.found.remove(&key, &step.id);
+                found.remove(key, &step.id);
             }
             if let Some(key) = step.after.as_ref().and_then(|row| lookup.found_by(row)) {
-                link.found.add(&key, &step.id);
+                found.add(key, &step.id, &self.tables[table].rows);
             }
+            self.tables[place.table].links[place.mapping][place.lookup].found = found;
         }
         if step.before.is_some() || step.after.is_some() {
             self.tables[table].rows.set(&step.id, step.after);
@@ -209,10 +213,11 @@ impl Deriver<'_> {
 
     /// Remembers what a stock row looks for now.
     fn ask(&mut self, dependant: &Dependant, before: &Said, after: &Said) {
-        let links = &mut self.tables[dependant.table].links[dependant.mapping];
+        let state = &mut self.tables[dependant.table];
+        let links = &mut state.links[dependant.mapping];
         for (nth, link) in links.iter_mut().enumerate() {
             let [old, new] =
-                [before, after].map(|said| said.asked.get(nth).and_then(LookupKey::known));
+                [before, after].map(|said| said.asked.get(nth).copied().and_then(LookupKey::known));
             if old == new {
                 continue;
             }
@@ -220,7 +225,7 @@ impl Deriver<'_> {
                 link.sought.remove(key, &dependant.id);
             }
             if let Some(key) = new {
-                link.sought.add(key, &dependant.id);
+                link.sought.add(key, &dependant.id, &state.rows);
             }
         }
     }
@@ -304,18 +309,19 @@ impl Toucher<'_> {
     }
 
     fn live(&mut self, key: Key) {
-        let record = self.block.arena.get(key.record).as_bytes();
-        self.state.owners[self.dependant.mapping].add(record, &self.dependant.id);
+        let hash = KeyHash::of(self.block.arena.get(key.record).as_bytes());
+        let owners = &mut self.state.owners[self.dependant.mapping];
+        owners.add(hash, &self.dependant.id, &self.state.rows);
         self.touch(key, After::Live);
     }
 
     /// A row that did not speak for its key says nothing by leaving it, unless all of them do.
     fn gone(&mut self, key: Key, after: After) {
-        let record = self.block.arena.get(key.record).as_bytes();
+        let hash = KeyHash::of(self.block.arena.get(key.record).as_bytes());
         let owners = &mut self.state.owners[self.dependant.mapping];
         let id = &self.dependant.id;
-        let spoke = owners.of(record).is_none_or(|(owner, _)| owner == id);
-        owners.remove(record, id);
+        let spoke = owners.of(hash).is_none_or(|(owner, _)| owner == id.hash());
+        owners.remove(hash, id);
         if spoke || !self.mapping.sums.is_empty() {
             self.touch(key, after);
         }
@@ -399,16 +405,17 @@ pub(super) fn linked(
     let mut owners = Owners::default();
     let mut sought: Vec<Owners> = mapping.lookups.iter().map(|_| Owners::default()).collect();
     let mut arena = Arena::default();
-    let rows = state.rows.iter().map(|(id, row)| (id, Row::cached(row)));
-    for (id, row) in rows.filter(|(_, row)| Joined::may_count(*row, mapping)) {
+    for row in state.rows.iter().filter(|row| Joined::may_count(Row::cached(row), mapping)) {
         arena.clear();
-        let joined = Joined::of(row, mapping, &state.links[at.1], tables);
+        let id = state.rows.id_of(row);
+        let joined = Joined::of(Row::cached(row), mapping, &state.links[at.1], tables);
         if let Some(key) = live(mapping, &joined, who, &mut arena) {
-            owners.add(arena.get(key.record).as_bytes(), id);
+            let key = KeyHash::of(arena.get(key.record).as_bytes());
+            owners.add(key, &id, &state.rows);
         }
         for (sought, asked) in sought.iter_mut().zip(&joined.asked) {
             if let Some(key) = asked.known() {
-                sought.add(key, id);
+                sought.add(key, &id, &state.rows);
             }
         }
     }

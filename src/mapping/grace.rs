@@ -100,7 +100,7 @@ impl Grace {
         let stored = |key: &String| {
             let waiting = self.by_key.get(key)?;
             let event = waiting.removal.values().next().expect("a waiting removal is one record");
-            let event = String::from_utf8_lossy(event).into_owned();
+            let event = event.to_owned();
             let stored = Stored { grace_us: waiting.grace_us, event };
             Some(serde_json::to_string(&stored).expect("numbers and text can be written"))
         };

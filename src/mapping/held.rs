@@ -22,7 +22,7 @@ const LIMIT_BYTES: usize = 64 << 20;
 pub(super) fn weight(key: &str, removal: &Records) -> usize {
     /// The texts that stand beside the event, and where each of them is.
     const BESIDE: usize = 512;
-    BESIDE + 2 * key.len() + removal.values().map(<[u8]>::len).sum::<usize>()
+    BESIDE + 2 * key.len() + removal.values().map(str::len).sum::<usize>()
 }
 
 impl Held {
@@ -86,7 +86,7 @@ impl Held {
         let stored = |key: &String| {
             let records = self.by_key.get(key)?;
             let value = records.values().next().expect("a held removal is one record");
-            Some(String::from_utf8_lossy(value).into_owned())
+            Some(value.to_owned())
         };
         let changed = std::mem::take(&mut self.changed);
         changed

@@ -4,6 +4,7 @@ use super::memory::TableState;
 use super::plan::Plan;
 use super::row::Row;
 use super::sum::Totals;
+use crate::state::KeyHash;
 use crate::stock::quantity::Decimal;
 use crate::stock::{Quality, QualityFlag, Quantities};
 
@@ -28,8 +29,10 @@ impl<'a> Level<'a> {
     ) -> Option<Self> {
         let (state, mapping) = (&tables[at.0], &plan.tables[at.0].mappings[at.1]);
         let owners = &state.owners[at.1];
-        let (id, count) = owners.of(record)?;
-        let row = Joined::of(Row::cached(state.rows.get(id)?), mapping, &state.links[at.1], tables);
+        let key = KeyHash::of(record);
+        let (row, count) = owners.of(key)?;
+        let row = Row::cached(state.rows.behind(row)?);
+        let row = Joined::of(row, mapping, &state.links[at.1], tables);
         let mut quality = Quality::default();
         let mut quantity = Quantities::default();
         if mapping.sums.is_empty() {
@@ -40,7 +43,7 @@ impl<'a> Level<'a> {
                 quality.set(QualityFlag::SkuDuplicate);
             }
         } else {
-            let rows = owners.rows(record).filter_map(|id| state.rows.get(id));
+            let rows = owners.rows(key).filter_map(|row| state.rows.behind(row));
             let totals = Totals::of(&mapping.sums, rows);
             let texts = totals.texts();
             quality.merge(totals.quality);

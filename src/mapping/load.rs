@@ -5,6 +5,7 @@ use super::held::Held;
 use super::mapper::Mapper;
 use super::row::Row;
 use super::standing::{Standing, standing};
+use crate::state::KeyHash;
 
 impl Mapper {
     /// Takes back a stored row of the cache. Rows of tables no longer mapped are passed over; those
@@ -25,7 +26,7 @@ impl Mapper {
             state.outdated.insert(key.to_owned());
             return Ok(());
         }
-        let id = match state.rows.load(stored, &plan.columns, plan.identity_width) {
+        let id = match state.rows.load(stored, &plan.columns) {
             Ok(id) if id.to_text() == key => id,
             Ok(id) => {
                 state.rows.set(&id, None);
@@ -40,12 +41,12 @@ impl Mapper {
         };
         let view = Row::cached(state.rows.get(&id).expect("it was loaded above"));
         let who = (&self.source.seller, &self.source.source);
-        for (mapping, owners) in plan.mappings.iter().zip(&mut state.owners) {
+        let owned = plan.mappings.iter().zip(&mut state.owners);
+        for (mapping, owners) in owned.filter(|(one, _)| one.owned && !one.derived) {
             let arena = &mut self.folding.arena;
-            if let (true, Ok(Standing::Live(key))) =
-                (mapping.owned && !mapping.derived, standing(mapping, &view, who, arena))
-            {
-                owners.add(arena.get(key.record).as_bytes(), &id);
+            if let Ok(Standing::Live(key)) = standing(mapping, &view, who, arena) {
+                let key = KeyHash::of(arena.get(key.record).as_bytes());
+                owners.add(key, &id, &state.rows);
             }
         }
         self.folding.arena.clear();

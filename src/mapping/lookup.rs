@@ -5,7 +5,7 @@ use super::field::{Field, Text, Truth};
 use super::memory::TableState;
 use super::plan::MappingPlan;
 use super::row::Row;
-use crate::state::{CachedRow, Owners};
+use crate::state::{CachedRow, KeyHash, Owners};
 
 /// One lookup of a mapping, compiled.
 #[derive(Debug)]
@@ -30,9 +30,9 @@ pub(super) struct LookupPlan {
 }
 
 /// What a lookup looks for, or is found by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LookupKey {
-    Known(Box<[u8]>),
+    Known(KeyHash),
     /// A part of it is NULL, which equals nothing.
     Null,
     /// The row image does not say.
@@ -54,12 +54,12 @@ impl LookupKey {
                 }
             }
         }
-        if unknown { Self::Unknown } else { Self::Known(bytes.into_boxed_slice()) }
+        if unknown { Self::Unknown } else { Self::Known(KeyHash::of(&bytes)) }
     }
 
-    pub(super) fn known(&self) -> Option<&[u8]> {
+    pub(super) fn known(self) -> Option<KeyHash> {
         match self {
-            Self::Known(bytes) => Some(bytes),
+            Self::Known(key) => Some(key),
             Self::Null | Self::Unknown => None,
         }
     }
@@ -67,7 +67,7 @@ impl LookupKey {
 
 impl LookupPlan {
     /// What a row of the looked-up table is found by, if it counts.
-    pub(super) fn found_by(&self, row: &CachedRow) -> Option<Box<[u8]>> {
+    pub(super) fn found_by(&self, row: &CachedRow) -> Option<KeyHash> {
         let row = Row::cached(row);
         let counts = self.filter.as_ref().is_none_or(|filter| filter.truth(&row) == Truth::True);
         match LookupKey::of(&self.keys, &row) {
@@ -126,12 +126,12 @@ impl<'a> Joined<'a> {
         for (nth, (lookup, link)) in mapping.lookups.iter().zip(links).enumerate() {
             joined.starts[nth] = lookup.start;
             let key = LookupKey::of(&lookup.asks, &joined);
-            let finding = match &key {
+            let finding = match key {
                 LookupKey::Unknown => Finding::Unknown,
                 LookupKey::Null => Finding::Nothing,
                 LookupKey::Known(key) => {
-                    let found = link.found.of(key).and_then(|(id, count)| {
-                        Some(Finding::Row(tables[lookup.table].rows.get(id)?, count))
+                    let found = link.found.of(key).and_then(|(row, count)| {
+                        Some(Finding::Row(tables[lookup.table].rows.behind(row)?, count))
                     });
                     found.unwrap_or(Finding::Nothing)
                 }

@@ -15,7 +15,7 @@ use super::row::{Binding, Row};
 use super::standing::Unusable;
 use super::transaction::{Rejected, Transaction};
 use super::watch::Watch;
-use crate::state::{Owners, RowsDelta};
+use crate::state::{KeyHash, Owners, RowsDelta};
 use crate::stock::encode::{Encoder, Records};
 use crate::stock::{Provenance, SellerId, SourceName};
 
@@ -440,8 +440,8 @@ fn row_behind<'a>(
     (touch, key): (&Touch, &str),
 ) -> Option<(Row<'a>, usize)> {
     if plan.mappings[touch.mapping].owned {
-        let (id, owners) = state.owners[touch.mapping].of(key.as_bytes())?;
-        return Some((Row::cached(state.rows.get(id)?), owners));
+        let (row, owners) = state.owners[touch.mapping].of(KeyHash::of(key.as_bytes()))?;
+        return Some((Row::cached(state.rows.behind(row)?), owners));
     }
     let row = touch.row.filter(|_| matches!(touch.after, After::Live))?;
     let shape = batch.table(row.table);

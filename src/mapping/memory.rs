@@ -29,7 +29,7 @@ impl TableState {
             mapping.lookups.iter().map(|_| Link::default()).collect()
         };
         Self {
-            rows: TableRows::default(),
+            rows: TableRows::new(plan.identity_width),
             outdated: BTreeSet::new(),
             owners: plan.mappings.iter().map(|_| Owners::default()).collect(),
             links: plan.mappings.iter().map(links).collect(),

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `expression` | the checked SQL subset and its evaluation |
 //! | `definition`, `compile`, `plan` | from words to compiled fields and the columns to capture |
+//! | `pattern` | a definition of many tables to one of each |
 //! | `field`, `row` | reading one value out of a row image, completed from the cache |
 //! | `standing` | what one image says of its key: live, outside, removed |
 //! | `change` | from what a row said before and says now to the keys it touches |
@@ -47,6 +48,7 @@ mod load;
 mod lookup;
 mod mapper;
 mod memory;
+mod pattern;
 mod plan;
 mod publish;
 mod row;
@@ -62,6 +64,8 @@ pub use chunk::{Synthetic, Vanished};
 pub use definition::{Definition, Kind, Lookup};
 pub use lookup::LOOKUPS_MAX;
 pub use mapper::{Counts, Mapped, Mapper, Notice, SourceIdentity};
+pub use pattern::{STAR, STAR_TEXT, is_meant, is_pattern, star_of};
 pub use plan::{Plan, PlanError};
+pub use publish::DerivedKey;
 pub use row::write_json;
 pub use transaction::Rejected;

@@ -185,6 +185,14 @@ impl Plan {
         others.map(|table| self.tables[table].name.clone()).collect()
     }
 
+    /// Whether the rows of a table, `schema.table`, look up rows of another one of these.
+    pub fn looks_up(&self, table: &str, others: &BTreeSet<TableName>) -> bool {
+        let plan = self.tables.iter().find(|plan| plan.text == table);
+        let lookups = plan.into_iter().flat_map(|plan| &plan.mappings).flat_map(|one| &one.lookups);
+        let mut names = lookups.map(|lookup| &self.tables[lookup.table]);
+        names.any(|other| other.text != table && others.contains(&other.name))
+    }
+
     /// What the rows of a table are known by, and which of them are remembered: where that has
     /// changed, what was remembered of the table is of no use.
     pub fn memory_of(&self, table: &TableName) -> String {

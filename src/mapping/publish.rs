@@ -1,3 +1,5 @@
+use std::collections::BinaryHeap;
+
 use connector_api::TableName;
 
 use super::block::{After, Cause, Touch};
@@ -8,69 +10,79 @@ use super::level::Level;
 use super::lookup::Joined;
 use super::mapper::{Mapped, Mapper};
 use super::row::Row;
+use crate::state::KeyHash;
 use crate::stock::Operation;
 
-/// A key of a derived mapping.
-struct Due {
-    record: Box<str>,
+/// A key of a derived mapping of a table. They are published in the order of what stands for them:
+/// how a key is written only its rows say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DerivedKey {
+    key: KeyHash,
     mapping: usize,
 }
 
 impl Mapper {
     /// What is said of the keys of a table's derived mappings, from the key behind `after` on and
-    /// `limit` of them at most, in the order of the keys. Also returns the last of them when there
-    /// are more. Uses up as many synthetic versions as it publishes keys.
+    /// `limit` of them at most. Also returns the last of them when there are more. Uses up as many
+    /// synthetic versions as it publishes keys.
     pub fn publish_all(
         &mut self,
         table: &TableName,
-        after: Option<&str>,
+        after: Option<DerivedKey>,
         limit: usize,
         at: &Synthetic<'_>,
-    ) -> (Mapped, Option<String>) {
+    ) -> (Mapped, Option<DerivedKey>) {
         let mut out = Mapped::default();
         let Some(place) = self.plan.place_of(table) else { return (out, None) };
         self.link();
         self.synthesize(at);
         let (due, more) = self.due_keys(place, after, limit);
         for (nth, due) in due.iter().enumerate() {
-            self.publish(place, due, nth, &mut out);
+            self.publish(place, *due, nth, &mut out);
         }
         self.folding.clear();
         self.collect_rows(&mut out);
-        let last = due.last().filter(|_| more).map(|due| due.record.to_string());
-        (out, last)
+        (out, due.last().copied().filter(|_| more))
     }
 
     /// The keys that come next, and whether there are more.
-    fn due_keys(&self, table: usize, after: Option<&str>, limit: usize) -> (Vec<Due>, bool) {
+    fn due_keys(
+        &self,
+        table: usize,
+        after: Option<DerivedKey>,
+        limit: usize,
+    ) -> (Vec<DerivedKey>, bool) {
         let mappings = self.plan.tables[table].mappings.iter().enumerate();
         let derived = mappings.filter(|(_, mapping)| mapping.derived).map(|(place, _)| place);
         let state = &self.tables[table];
-        let mut keys: Vec<(&[u8], usize)> = derived
+        let keys = derived
             .filter(|mapping| state.speaks[*mapping])
-            .flat_map(|mapping| state.owners[mapping].keys().map(move |key| (key, mapping)))
-            .filter(|(key, _)| after.is_none_or(|after| *key > after.as_bytes()))
-            .collect();
-        let more = keys.len() > limit;
-        if more {
-            keys.select_nth_unstable(limit);
-            keys.truncate(limit);
+            .flat_map(|mapping| {
+                let keys = state.owners[mapping].keys();
+                keys.map(move |key| DerivedKey { key, mapping })
+            })
+            .filter(|key| after.is_none_or(|after| *key > after));
+        // One more than is wanted says whether there are more.
+        let mut next = BinaryHeap::with_capacity(limit + 1);
+        for key in keys {
+            if next.len() <= limit {
+                next.push(key);
+            } else if let Some(mut last) = next.peek_mut().filter(|last| key < **last) {
+                *last = key;
+            }
         }
-        keys.sort_unstable();
-        let due = |(key, mapping): (&[u8], usize)| {
-            let record = std::str::from_utf8(key).expect("keys are percent-encoded");
-            Due { record: record.into(), mapping }
-        };
-        (keys.into_iter().map(due).collect(), more)
+        let mut due = next.into_sorted_vec();
+        let more = due.len() > limit;
+        due.truncate(limit);
+        (due, more)
     }
 
-    fn publish(&mut self, table: usize, due: &Due, nth: usize, out: &mut Mapped) {
+    fn publish(&mut self, table: usize, due: DerivedKey, nth: usize, out: &mut Mapped) {
         let plan = &self.plan.tables[table];
         let (mapping, state) = (&plan.mappings[due.mapping], &self.tables[table]);
         let who = (&self.source.seller, &self.source.source);
-        let record = due.record.as_bytes();
-        let owner = state.owners[due.mapping].of(record).and_then(|(id, _)| state.rows.get(id));
-        let Some(row) = owner else { return };
+        let owner = state.owners[due.mapping].of(due.key);
+        let Some(row) = owner.and_then(|(row, _)| state.rows.behind(row)) else { return };
         let joined = Joined::of(Row::cached(row), mapping, &state.links[due.mapping], &self.tables);
         let Some(key) = live(mapping, &joined, who, &mut self.folding.arena) else { return };
         let ordinal = u32::try_from(nth).expect("keys are published in pieces");
@@ -85,7 +97,9 @@ impl Mapper {
             rows: 1,
         };
         let at = (table, due.mapping);
-        let Some(level) = Level::of(&self.plan, &self.tables, at, record) else { return };
+        let record = self.folding.arena.get(key.record);
+        let level = Level::of(&self.plan, &self.tables, at, record.as_bytes());
+        let Some(level) = level else { return };
         let emitter = Emitter {
             source: &self.source,
             transaction: &self.transaction,
@@ -93,7 +107,7 @@ impl Mapper {
             mapping,
             arena: &self.folding.arena,
         };
-        self.held.supersede(&due.record);
+        self.held.supersede(record);
         emitter.stated(&touch, level.stated(), &mut self.scratch, |event| {
             out.records.push(&self.encoder, event);
         });

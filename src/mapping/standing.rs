@@ -8,6 +8,8 @@ use crate::stock::{SellerId, SourceName};
 #[derive(Debug, Default)]
 pub(super) struct Arena {
     text: String,
+    /// Where keys are put together.
+    key: String,
 }
 
 /// A place in an [`Arena`].
@@ -41,6 +43,12 @@ impl Arena {
     fn literal(&mut self, text: &str) -> Place {
         let start = self.text.len();
         self.text.push_str(text);
+        Place { start, end: self.text.len() }
+    }
+
+    fn written_key(&mut self) -> Place {
+        let start = self.text.len();
+        self.text.push_str(&self.key);
         Place { start, end: self.text.len() }
     }
 }
@@ -135,7 +143,8 @@ fn key_of(
     let Some(location) = part("location", mapping.location.as_ref())? else { return Ok(None) };
     let Some(bucket) = part("bucket", mapping.bucket.as_ref())? else { return Ok(None) };
     let location = location.unwrap_or_else(|| arena.literal("_"));
-    let mut record = Vec::with_capacity(64);
+    let mut record = std::mem::take(&mut arena.key);
+    record.clear();
     key::write(
         &key::Parts {
             seller: seller.as_str(),
@@ -146,6 +155,7 @@ fn key_of(
         },
         &mut record,
     );
-    let record = arena.literal(std::str::from_utf8(&record).expect("keys are percent-encoded"));
+    arena.key = record;
+    let record = arena.written_key();
     Ok(Some(Key { record, item, location, bucket }))
 }

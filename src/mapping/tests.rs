@@ -172,8 +172,8 @@ fn says(mapped: &Mapped) -> Vec<String> {
     said
 }
 
-fn said_of(value: &[u8]) -> String {
-    let event: serde_json::Value = serde_json::from_slice(value).unwrap();
+fn said_of(value: &str) -> String {
+    let event: serde_json::Value = serde_json::from_str(value).unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("?").to_owned();
     let item = text(&event["item"]["id"]);
     let mut said = match event["kind"].as_str() {
@@ -453,7 +453,7 @@ fn the_same_batch_gives_the_same_bytes() {
         shop.insert(row(1, "A", 5));
         shop.insert(row(2, "B", 6));
         let mapped = shop.commit();
-        mapped.records.values().map(<[u8]>::to_vec).collect::<Vec<_>>()
+        mapped.records.values().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(batch(), batch());
 }

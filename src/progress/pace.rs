@@ -10,22 +10,24 @@ const GOAL: Duration = Duration::from_millis(60);
 /// The longest pause between two chunks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How fast a table is read: as fast as the server lets it without a sign of strain. The sign is
-/// the server's own time for a row, against the best it has shown: when that grows, the pause
-/// between chunks grows with it, and a server that takes four times as long as it could is left
-/// alone for three times as long as it works for us.
+/// How fast a table is read: up to a limit, and as fast as the server lets it without a sign of
+/// strain. The sign is the server's own time for a row, against the best it has shown: when that
+/// grows, the pause between chunks grows with it, and a server that takes four times as long as it
+/// could is left alone for three times as long as it works for us.
 #[derive(Debug, Clone)]
 pub struct Pace {
     rows: u32,
-    rows_per_s: Option<u32>,
+    most_rows: u32,
+    rows_per_s: u32,
     best_ns_per_row: Option<u64>,
 }
 
 impl Pace {
-    /// A pace with no more than so many rows a second.
-    pub fn new(rows_per_s: Option<u32>) -> Self {
-        let rows = rows_per_s.map_or(FIRST_ROWS, |limit| FIRST_ROWS.min(limit.max(1)));
-        Self { rows, rows_per_s, best_ns_per_row: None }
+    /// A pace with no more than so many rows a second, and no more at once than in a tenth of it:
+    /// a server is not to feel them as a burst.
+    pub fn new(rows_per_s: u32) -> Self {
+        let most_rows = MOST_ROWS.min((rows_per_s / 10).max(1));
+        Self { rows: FIRST_ROWS.min(most_rows), most_rows, rows_per_s, best_ns_per_row: None }
     }
 
     /// Rows of the next chunk at most.
@@ -37,16 +39,13 @@ impl Pace {
     pub fn pause_after(&mut self, rows: u32, took: Duration) -> Duration {
         let strain = self.strain(rows, took);
         let wanted = took.mul_f64((strain - 1.0).clamp(0.0, 10.0));
-        let capped = self.rows_per_s.map_or(Duration::ZERO, |limit| {
-            let fair = Duration::from_secs_f64(f64::from(rows) / f64::from(limit.max(1)));
-            fair.saturating_sub(took)
-        });
-        let most = self.rows_per_s.map_or(MOST_ROWS, |limit| MOST_ROWS.min(limit.max(1)));
+        let fair = f64::from(rows) / f64::from(self.rows_per_s.max(1));
+        let capped = Duration::from_secs_f64(fair).saturating_sub(took);
         if took > GOAL {
-            self.rows = (self.rows / 2).max(FIRST_ROWS.min(most));
+            self.rows = (self.rows / 2).max(FIRST_ROWS.min(self.most_rows));
         } else if took < GOAL / 2 {
             // However few rows came: a filter may have left out the others.
-            self.rows = (self.rows * 2).min(most);
+            self.rows = (self.rows * 2).min(self.most_rows);
         }
         wanted.min(LONGEST_PAUSE).max(capped)
     }
@@ -73,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_server_at_ease_is_never_left_waiting() {
-        let mut pace = Pace::new(None);
+        let mut pace = Pace::new(10_000_000);
         for _ in 0..50 {
             let rows = pace.rows();
             let took = Duration::from_micros(u64::from(rows) * 3);
@@ -84,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_server_that_slows_down_is_left_alone_in_proportion() {
-        let mut pace = Pace::new(None);
+        let mut pace = Pace::new(10_000_000);
         for _ in 0..20 {
             pace.pause_after(pace.rows(), Duration::from_millis(10));
         }
@@ -98,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_cap_on_rows_is_kept() {
-        let mut pace = Pace::new(Some(1_000));
+        let mut pace = Pace::new(1_000);
         let (mut rows, mut time) = (0, Duration::ZERO);
         for _ in 0..40 {
             let asked = pace.rows();

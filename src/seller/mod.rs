@@ -6,9 +6,11 @@
 //! | `start` | from what is stored and what the server says to an open stream |
 //! | `snapshot` | the tables that have to be read, beside the stream |
 //! | `request` | what somebody outside may want of it |
+//! | `headway` | whether it comes further at all |
 //! | `connector` | the wiring: which connector a configuration means |
 
 mod connector;
+mod headway;
 mod request;
 mod snapshot;
 mod start;
@@ -21,10 +23,11 @@ use connector_api::{Batch, ChangeStream, Connector, Error, Position, Result};
 use tokio::sync::{mpsc, watch};
 
 pub use connector::{Keep, check_source, connect};
+pub use headway::Headway;
 pub use request::SnapshotRequest;
 use snapshot::Snapshots;
 use start::NextCapture;
-pub use start::{Start, preflight, start};
+pub use start::{Start, preflight, reach, start};
 
 use crate::config::SellerConfig;
 use crate::mapping::{Mapped, Mapper, Notice};
@@ -59,6 +62,8 @@ pub struct Surroundings {
     pub buffer_bytes: usize,
     /// What somebody outside wants of it.
     pub requests: mpsc::Receiver<SnapshotRequest>,
+    /// Told when it has come further.
+    pub headway: Headway,
 }
 
 /// Why a seller's loop ended without an error.
@@ -75,6 +80,8 @@ struct InFlight {
     bytes: usize,
     events: usize,
     dead_letters: usize,
+    /// A hash of the checkpoint.
+    mark: u64,
 }
 
 /// One seller between its stream and its shard.
@@ -89,6 +96,8 @@ pub struct Seller {
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
     receipts: (mpsc::UnboundedSender<Receipt>, mpsc::UnboundedReceiver<Receipt>),
+    /// Of the checkpoint that is durable.
+    mark: u64,
     /// When the checkpoint moved past the stored one without anything to commit.
     unsaved_since: Option<Instant>,
     target: Option<Position>,
@@ -97,10 +106,12 @@ pub struct Seller {
 
 impl Seller {
     /// A seller whose stream is open.
-    pub fn new(surroundings: Surroundings, started: Start) -> Self {
+    pub fn new(mut surroundings: Surroundings, started: Start) -> Self {
+        surroundings.config = started.config;
         let target = surroundings.until_current.then_some(started.head);
         let snapshots = Snapshots::new(started.mapper.plan().snapshot_order());
         let mut seller = Self {
+            mark: mark(&started.checkpoint.encode()),
             surroundings,
             connector: started.connector,
             stream: started.stream,
@@ -216,7 +227,8 @@ impl Seller {
         let (events, dead_letters) = (part.records.len(), part.dead_letters.len());
         let bytes = part.bytes();
         let number = self.ledger.read(self.checkpoint.point.position.clone(), oldest);
-        self.in_flight.push_back(InFlight { bytes, events, dead_letters });
+        let mark = part.checkpoint.as_deref().map_or(self.mark, mark);
+        self.in_flight.push_back(InFlight { bytes, events, dead_letters, mark });
         self.in_flight_bytes += bytes;
         self.unsaved_since = None;
         let receipts = self.receipts.0.clone();
@@ -233,6 +245,10 @@ impl Seller {
             self.in_flight_bytes -= durable.bytes;
             let (events, letters) = (durable.events as u64, durable.dead_letters as u64);
             self.surroundings.metrics.committed(events, letters);
+            if durable.mark != self.mark {
+                self.mark = durable.mark;
+                self.surroundings.headway.is_made();
+            }
         }
         if let Some(oldest) = oldest {
             self.surroundings.metrics.published(now_us() - oldest);
@@ -278,6 +294,10 @@ impl Seller {
         self.surroundings.metrics.follows(&head, oldest, &self.checkpoint);
         self.show_snapshot();
     }
+}
+
+fn mark(checkpoint: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(checkpoint.as_bytes())
 }
 
 /// Waits until a time, microseconds since 1970 UTC; for ever without one.

@@ -11,13 +11,15 @@ use crate::config::SellerConfig;
 use crate::mapping::{Mapper, Plan, PlanError, SourceIdentity};
 use crate::progress::{Decision, choose_resume};
 use crate::shard::{Receipt, Submission};
-use crate::sink::{ControlKind, ControlRecord, Part, Stored};
-use crate::state::{Checkpoint, MappingRevision};
+use crate::sink::{ControlKind, ControlRecord, Part, Stored, StoredRows};
+use crate::state::{Checkpoint, MappingRevision, Recalled};
 use crate::stock::encode::Encoder;
 use crate::telemetry::now_us;
 
 /// A seller that is ready to follow its log.
 pub struct Start {
+    /// The seller's file for the tables that are there: a definition for each of them.
+    pub config: SellerConfig,
     /// The source.
     pub connector: Arc<dyn Connector>,
     /// Open behind `checkpoint`.
@@ -56,37 +58,64 @@ impl NextCapture {
 /// Looks whether a seller that has never been followed could be, and changes nothing anywhere.
 pub async fn preflight(config: &SellerConfig, keep: &Keep) -> Result<()> {
     let connector = connect(&config.source, keep)?;
-    let survey = connector.survey(&Plan::tables_of(&config.definitions), None).await?;
-    compile(&survey, &revision(None, &config.mapping_hash), config).map(drop)
+    let (config, survey) = look(connector.as_ref(), config, None).await?;
+    compile(&survey, &revision(None, &config.mapping_hash), &config).map(drop)
+}
+
+/// The source as it is, and the file for the tables that are there now.
+async fn look(
+    connector: &dyn Connector,
+    config: &SellerConfig,
+    point: Option<&ResumePoint>,
+) -> Result<(SellerConfig, Survey)> {
+    let survey = connector.survey(&Plan::tables_of(&config.definitions), point).await?;
+    if !config.has_patterns() {
+        return Ok((config.clone(), survey));
+    }
+    let config = config.of_tables(&survey.tables).map_err(|problems| {
+        let problems = problems.into_iter();
+        let problems = problems.map(|problem| Error::operator(problem.to_string(), problem.fix));
+        // What the server says of the patterns themselves is among the problems.
+        let others = survey.findings.iter().filter(|one| !one.check.starts_with("table"));
+        let others: Vec<Finding> = others.cloned().collect();
+        let all = Error::all(problems.chain(blockers(&others)));
+        all.unwrap_or_else(|| Error::bug("patterns that do not fit have no problems"))
+    })?;
+    // What is said of the tables that are meant, and of no others.
+    let survey = connector.survey(&Plan::tables_of(&config.definitions), point).await?;
+    Ok((config, survey))
+}
+
+/// Whether the server of a seller answers.
+pub async fn reach(config: &SellerConfig, keep: &Keep) -> Result<()> {
+    let connector = connect(&config.source, keep)?;
+    connector.survey(&Plan::tables_of(&config.definitions), None).await.map(drop)
 }
 
 /// Brings a seller from what is stored to an open stream: survey, decide, make the checkpoint
 /// durable, load the cached rows, open. The log is never read before its starting point is stored.
-pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start> {
-    let config = &surroundings.config;
-    let (seller, source) = (config.seller.as_str(), config.source.name.as_str());
-    let remembered = match &stored.checkpoint {
-        Some(text) => Some(Checkpoint::decode(text, seller, source).map_err(unusable)?),
-        None => None,
-    };
-    let connector = connect(&config.source, &surroundings.keep)?;
-    let wanted = Plan::tables_of(&config.definitions);
+pub async fn start(surroundings: &Surroundings, mut stored: Stored) -> Result<Start> {
+    let written = &surroundings.config;
+    let (seller, source) = (written.seller.as_str(), written.source.name.as_str());
+    let (remembered, epoch) = recall(&stored, (seller, source))?;
+    let connector = connect(&written.source, &surroundings.keep)?;
     let point = remembered.as_ref().map(|checkpoint| &checkpoint.point);
-    let survey = connector.survey(&wanted, point).await?;
-    report(&survey, config);
+    let (config, survey) = look(connector.as_ref(), written, point).await?;
+    report(&survey, &config);
     let mapping = revision(remembered.as_ref(), &config.mapping_hash);
-    let plan = compile(&survey, &mapping, config)?;
+    let plan = compile(&survey, &mapping, &config)?;
     let decider = Decider {
         connector: connector.as_ref(),
         survey: &survey,
         capture: plan.capture(),
         mapping,
         who: (seller, source),
+        epoch,
         control: Vec::new(),
     };
     let is_first = remembered.is_none();
     let (mut checkpoint, control) = decider.decide(remembered).await?;
-    mark_due(&mut checkpoint, &plan, config, is_first);
+    mark_due(&mut checkpoint, &plan, &config, is_first);
     let next = checkpoint.point.partial.as_ref().map(|partial| NextCapture {
         behind: partial.txid.clone(),
         capture: plan.capture(),
@@ -101,17 +130,37 @@ pub async fn start(surroundings: &Surroundings, stored: Stored) -> Result<Start>
     let encoder =
         Encoder::new(&config.seller, &config.source.name, connector.engine(), connector.database());
     let mut mapper = Mapper::new(identity, encoder, plan);
-    for row in &stored.rows {
-        let Some(value) = &row.value else { continue };
-        mapper.load(&row.table, &row.pk, value).map_err(|what| {
-            Error::operator(what, "restore the store from a backup, or remove it to start anew")
-        })?;
-    }
-    let incomplete = incomplete(&checkpoint, mapper.plan(), config);
+    remember(&mut mapper, stored.rows.as_mut()).await?;
+    let incomplete = incomplete(&checkpoint, mapper.plan(), &config);
     mapper.set_incomplete(&incomplete);
     commit_first(surroundings, &checkpoint, control).await?;
     let stream = connector.open(checkpoint.point.clone(), capture).await?;
-    Ok(Start { connector, stream, mapper, checkpoint, head: survey.head, next })
+    Ok(Start { config, connector, stream, mapper, checkpoint, head: survey.head, next })
+}
+
+/// Takes back the cached rows.
+async fn remember(mapper: &mut Mapper, rows: &mut dyn StoredRows) -> Result<()> {
+    loop {
+        let piece = rows.next().await?;
+        if piece.is_empty() {
+            return Ok(());
+        }
+        for row in &piece {
+            let Some(value) = &row.value else { continue };
+            mapper.load(&row.table, &row.pk, value).map_err(|what| {
+                Error::operator(what, "restore the store from a backup, or remove it to start anew")
+            })?;
+        }
+    }
+}
+
+/// What is stored of a source, and the epoch that a first checkpoint of it has.
+fn recall(stored: &Stored, (seller, source): (&str, &str)) -> Result<(Option<Checkpoint>, u32)> {
+    let Some(text) = &stored.checkpoint else { return Ok((None, 1)) };
+    Ok(match Recalled::decode(text, seller, source).map_err(unusable)? {
+        Recalled::Checkpoint(checkpoint) => (Some(*checkpoint), 1),
+        Recalled::Forgotten { epoch } => (None, epoch + 1),
+    })
 }
 
 /// Makes the checkpoint from which a stream begins.
@@ -121,6 +170,8 @@ struct Decider<'a> {
     capture: Capture,
     mapping: MappingRevision,
     who: (&'a str, &'a str),
+    /// Of the first checkpoint, if this is one.
+    epoch: u32,
     control: Vec<ControlRecord>,
 }
 
@@ -176,8 +227,14 @@ impl Decider<'_> {
         }
     }
 
-    fn first(&self, point: ResumePoint) -> Checkpoint {
-        Checkpoint::first(self.who.0, self.who.1, point, self.mapping.clone())
+    fn first(&mut self, point: ResumePoint) -> Checkpoint {
+        let (seller, source) = self.who;
+        let mut checkpoint = Checkpoint::first(seller, source, point, self.mapping.clone());
+        if checkpoint.epoch != self.epoch {
+            checkpoint.epoch = self.epoch;
+            self.epoch_bumped(&checkpoint, "it was forgotten, and begins anew");
+        }
+        checkpoint
     }
 
     /// An open transaction is finished under the capture its changes were counted under.

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use connector_api::Result;
 
 use super::{
-    Commit, CommitError, Committed, LevelKey, OpenError, Opened, Shard, ShardState, ShardWriter,
-    Sink, Stored,
+    Commit, CommitError, Committed, LevelKey, OpenError, Opened, RowEntry, Shard, ShardState,
+    ShardWriter, Sink, Stored, StoredRows,
 };
 use crate::stock::{SellerId, SourceName};
 
@@ -37,11 +37,19 @@ impl ShardState for Discard {
     async fn load(&self, seller: &SellerId, source: &SourceName) -> Result<Stored> {
         let checkpoints = self.checkpoints.lock().expect("no holder panics");
         let checkpoint = checkpoints.get(&(seller.clone(), source.clone())).cloned();
-        Ok(Stored { checkpoint, rows: Vec::new() })
+        Ok(Stored { checkpoint, rows: Box::new(self.clone()) })
     }
 
     /// Nothing is published.
     async fn levels(&self, _: &SellerId, _: &SourceName) -> Result<Vec<LevelKey>> {
+        Ok(Vec::new())
+    }
+}
+
+/// None are kept.
+#[async_trait]
+impl StoredRows for Discard {
+    async fn next(&mut self) -> Result<Vec<RowEntry>> {
         Ok(Vec::new())
     }
 }

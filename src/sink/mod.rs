@@ -10,6 +10,7 @@ pub mod kafka;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -121,8 +122,6 @@ pub struct Part {
 pub struct Forgets {
     /// Record keys whose levels go, without an event.
     pub levels: Vec<String>,
-    /// Whether its checkpoint goes.
-    pub checkpoint: bool,
 }
 
 impl Part {
@@ -162,12 +161,19 @@ pub struct Commit {
 }
 
 /// What is stored of one source.
-#[derive(Debug, Default)]
 pub struct Stored {
     /// Its checkpoint as it was committed last.
     pub checkpoint: Option<String>,
     /// Its cached rows.
-    pub rows: Vec<RowEntry>,
+    pub rows: Box<dyn StoredRows>,
+}
+
+/// The cached rows of a source on their way out of the store, so that nobody has to hold all of
+/// them beside what is made of them.
+#[async_trait]
+pub trait StoredRows: Send {
+    /// The next of them; each comes once, in no order. None when there are no more.
+    async fn next(&mut self) -> Result<Vec<RowEntry>>;
 }
 
 /// A level that is published and has not been removed.
@@ -290,6 +296,9 @@ pub trait ShardState: Send + Sync {
     /// one that is under way.
     async fn load(&self, seller: &SellerId, source: &SourceName) -> Result<Stored>;
 
+    /// Only these sources will ever be asked for: what is kept in memory of others may go.
+    fn retain(&self, _: &HashSet<(SellerId, SourceName)>) {}
+
     /// What is published of one source and lives, sorted by key: at least everything of each commit
     /// that returned `Ok` before. Slow, and beside the writer: it holds up no commit.
     async fn levels(&self, seller: &SellerId, source: &SourceName) -> Result<Vec<LevelKey>>;
@@ -305,4 +314,18 @@ pub trait ShardWriter: Send {
     /// `Unknown` or `Fenced` the writer refuses every further commit. Not cancel-safe: whoever
     /// drops the future drops the writer and opens the shard again.
     async fn commit(&mut self, commit: Arc<Commit>) -> Result<Committed, CommitError>;
+}
+
+#[cfg(test)]
+impl Stored {
+    /// All of the cached rows that are left.
+    async fn all_rows(&mut self) -> Result<Vec<RowEntry>> {
+        let mut all = Vec::new();
+        loop {
+            match self.rows.next().await? {
+                some if some.is_empty() => return Ok(all),
+                some => all.extend(some),
+            }
+        }
+    }
 }

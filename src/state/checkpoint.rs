@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use connector_api::{Batch, Capture, Cursor, Lineage, Position, ResumePoint};
 use serde::{Deserialize, Serialize};
 
-/// The format written by this version; a greater one is refused.
+/// The format written by this version; a greater one is refused. The next one is 4: what is left of
+/// a source that was forgotten has 3.
 const FORMAT: u32 = 2;
 
 /// Which mapping wrote a checkpoint.
@@ -46,6 +47,9 @@ pub struct TableSnapshot {
     pub since: String,
     /// How far it has come.
     pub phase: SnapshotPhase,
+    /// Whether its beginning has been told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
     /// Rows read.
     pub rows: u64,
     /// Levels published.
@@ -268,6 +272,7 @@ mod tests {
             meaning: String::new(),
             since: String::new(),
             phase: SnapshotPhase::Sweeping,
+            told: true,
             rows: 0,
             keys: 0,
             removed: 0,

@@ -1,6 +1,19 @@
 use std::collections::{BTreeSet, HashMap};
 
-use super::RowId;
+use super::{RowHash, RowId, TableRows};
+
+/// What stands for a key: a hash of 128 bits, as when the touches of a block are folded. Of a
+/// thousand million keys two have the same by a chance of 10^-21; they would be keys of one
+/// mapping of one seller, and no other's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash(u128);
+
+impl KeyHash {
+    /// What stands for this key.
+    pub fn of(key: &[u8]) -> Self {
+        Self(xxhash_rust::xxh3::xxh3_128(key))
+    }
+}
 
 /// Which live rows stand behind each key of one mapping, when a key is not exactly the columns
 /// that identify a row. Derived from the cached rows, so it needs no store of its own.
@@ -8,75 +21,68 @@ use super::RowId;
 /// The row with the lowest identity speaks for the key.
 #[derive(Debug, Default)]
 pub struct Owners {
-    by_key: HashMap<Box<[u8]>, Rows>,
-}
-
-/// Nearly every key has one row; a set for each would double the memory.
-#[derive(Debug)]
-enum Rows {
-    One(RowId),
-    Many(BTreeSet<RowId>),
+    /// Nearly every key has one row. Neither of them is kept here: the row yields both.
+    one: HashMap<KeyHash, RowHash>,
+    /// Keys of several rows.
+    many: HashMap<KeyHash, BTreeSet<RowId>>,
 }
 
 impl Owners {
-    /// `row` stands behind `key` from now on.
-    pub fn add(&mut self, key: &[u8], row: &RowId) {
-        match self.by_key.get_mut(key) {
-            None => {
-                self.by_key.insert(key.into(), Rows::One(row.clone()));
-            }
-            Some(Rows::Many(rows)) => {
-                rows.insert(row.clone());
-            }
-            Some(Rows::One(only)) if only == row => {}
-            Some(rows @ Rows::One(_)) => {
-                let first = std::mem::replace(rows, Rows::Many(BTreeSet::new()));
-                if let (Rows::One(first), Rows::Many(set)) = (first, rows) {
-                    set.extend([first, row.clone()]);
-                }
-            }
+    /// `row` of `rows` stands behind `key` from now on.
+    pub fn add(&mut self, key: KeyHash, row: &RowId, rows: &TableRows) {
+        if let Some(many) = self.many.get_mut(&key) {
+            many.insert(row.clone());
+            return;
+        }
+        let hash = row.hash();
+        let Some(known) = self.one.insert(key, hash).filter(|known| *known != hash) else { return };
+        // One that is not remembered any more says nothing for the key.
+        if let Some(first) = rows.behind(known) {
+            self.one.remove(&key);
+            self.many.insert(key, BTreeSet::from([rows.id_of(first), row.clone()]));
         }
     }
 
     /// `row` no longer stands behind `key`. Returns whether it did.
-    pub fn remove(&mut self, key: &[u8], row: &RowId) -> bool {
-        let (removed, left) = match self.by_key.get_mut(key) {
-            None => (false, 1),
-            Some(Rows::One(only)) => (only == row, usize::from(only != row)),
-            Some(Rows::Many(rows)) => (rows.remove(row), rows.len()),
+    pub fn remove(&mut self, key: KeyHash, row: &RowId) -> bool {
+        let Some(many) = self.many.get_mut(&key) else {
+            let hash = row.hash();
+            let was_it = self.one.get(&key) == Some(&hash);
+            if was_it {
+                self.one.remove(&key);
+            }
+            return was_it;
         };
-        if left == 0 {
-            self.by_key.remove(key);
+        let removed = many.remove(row);
+        if let (1, Some(last)) = (many.len(), many.first()) {
+            self.one.insert(key, last.hash());
+            self.many.remove(&key);
         }
         removed
     }
 
     /// The row that speaks for `key`, and how many stand behind it.
-    pub fn of(&self, key: &[u8]) -> Option<(&RowId, usize)> {
-        match self.by_key.get(key)? {
-            Rows::One(row) => Some((row, 1)),
-            Rows::Many(rows) => rows.first().map(|row| (row, rows.len())),
+    pub fn of(&self, key: KeyHash) -> Option<(RowHash, usize)> {
+        match self.one.get(&key) {
+            Some(row) => Some((*row, 1)),
+            None => self.many.get(&key).and_then(|rows| Some((rows.first()?.hash(), rows.len()))),
         }
     }
 
     /// The rows that stand behind `key`, lowest identity first.
-    pub fn rows(&self, key: &[u8]) -> impl Iterator<Item = &RowId> {
-        let (one, many) = match self.by_key.get(key) {
-            None => (None, None),
-            Some(Rows::One(row)) => (Some(row), None),
-            Some(Rows::Many(rows)) => (None, Some(rows)),
-        };
-        one.into_iter().chain(many.into_iter().flatten())
+    pub fn rows(&self, key: KeyHash) -> impl Iterator<Item = RowHash> {
+        let many = self.many.get(&key).into_iter().flatten();
+        self.one.get(&key).copied().into_iter().chain(many.map(RowId::hash))
     }
 
     /// Every key, in no order.
-    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        self.by_key.keys().map(|key| &**key)
+    pub fn keys(&self) -> impl Iterator<Item = KeyHash> {
+        self.one.keys().chain(self.many.keys()).copied()
     }
 
     /// No row is left.
     pub fn clear(&mut self) {
-        self.by_key.clear();
+        *self = Self::default();
     }
 }
 
@@ -89,9 +95,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::state::CachedRow;
 
     fn id(number: i64) -> RowId {
         RowId::of([Value::Int(number)].into_iter()).unwrap()
+    }
+
+    fn remembered(numbers: std::ops::Range<i64>) -> TableRows {
+        let mut rows = TableRows::new(1);
+        for number in numbers {
+            let row = CachedRow::of([Value::Int(number)].into_iter());
+            rows.set(&id(number), Some(row));
+        }
+        rows
     }
 
     proptest! {
@@ -99,20 +115,33 @@ mod tests {
         fn the_lowest_live_row_speaks_for_its_key(
             steps in prop::collection::vec((any::<bool>(), 0u8..3, 0i64..4), 0..60),
         ) {
-            let mut owners = Owners::default();
+            let (mut owners, remembered) = (Owners::default(), remembered(0..4));
             let mut model: BTreeMap<u8, BTreeSet<i64>> = BTreeMap::new();
             for (add, key, row) in steps {
+                let hash = KeyHash::of(&[key]);
                 let rows = model.entry(key).or_default();
                 if add {
-                    owners.add(&[key], &id(row));
+                    owners.add(hash, &id(row), &remembered);
                     rows.insert(row);
                 } else {
-                    prop_assert_eq!(owners.remove(&[key], &id(row)), rows.remove(&row));
+                    prop_assert_eq!(owners.remove(hash, &id(row)), rows.remove(&row));
                 }
-                let expected = rows.first().map(|first| (id(*first), rows.len()));
-                let found = owners.of(&[key]).map(|(row, count)| (row.clone(), count));
-                prop_assert_eq!(found, expected);
+                let expected = rows.first().map(|first| (id(*first).hash(), rows.len()));
+                prop_assert_eq!(owners.of(hash), expected);
+                prop_assert!(owners.rows(hash).eq(rows.iter().map(|row| id(*row).hash())));
+                let keys = model.values().filter(|rows| !rows.is_empty()).count();
+                prop_assert_eq!(owners.keys().count(), keys);
             }
         }
+    }
+
+    #[test]
+    fn a_row_that_is_forgotten_gives_way_to_the_next() {
+        let (mut owners, rows) = (Owners::default(), remembered(1..3));
+        let key = KeyHash::of(b"A");
+        owners.add(key, &id(0), &rows);
+        owners.add(key, &id(2), &rows);
+        assert_eq!(owners.of(key), Some((id(2).hash(), 1)));
+        assert!(!owners.remove(key, &id(0)));
     }
 }

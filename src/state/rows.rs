@@ -1,299 +1,19 @@
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
+use std::collections::HashSet;
 
-use connector_api::Value;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
-/// A row's identity: the values of its identifying columns, in bytes whose order is the order of
-/// the keys (integers by value, text by bytes).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RowId(Box<[u8]>);
-
-const INT: u8 = 1;
-const UINT: u8 = 2;
-const TEXT: u8 = 3;
-const BYTES: u8 = 4;
-const OTHER: u8 = 5;
-
-impl RowId {
-    /// The identity with these values; `None` when one of them is NULL or not in the image.
-    pub fn of<'a>(values: impl Iterator<Item = Value<'a>>) -> Option<Self> {
-        let mut bytes = Vec::with_capacity(16);
-        for value in values {
-            match value {
-                Value::Null | Value::Absent => return None,
-                // One number is one identity, whatever its column makes of the sign.
-                Value::Int(number) => match u64::try_from(number) {
-                    Ok(number) => unsigned(number, &mut bytes),
-                    Err(_) => {
-                        bytes.push(INT);
-                        let number = number.cast_unsigned() ^ (1 << 63);
-                        bytes.extend_from_slice(&number.to_be_bytes());
-                    }
-                },
-                Value::UInt(number) => unsigned(number, &mut bytes),
-                Value::Bytes(raw) => escape(BYTES, raw, &mut bytes),
-                Value::Bool(value) => escape(OTHER, value.to_string().as_bytes(), &mut bytes),
-                Value::Float(value) => escape(OTHER, value.to_string().as_bytes(), &mut bytes),
-                Value::Text(text)
-                | Value::Decimal(text)
-                | Value::Json(text)
-                | Value::Timestamp(text)
-                | Value::TimestampZoned(text) => escape(TEXT, text.as_bytes(), &mut bytes),
-            }
-        }
-        Some(Self(bytes.into_boxed_slice()))
-    }
-
-    /// Memory it holds, bytes.
-    pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.0.len()
-    }
-
-    /// The identity for people and stores: values joined by `/`, with `/` and `%` in them encoded.
-    pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        let mut rest = &self.0[..];
-        while let Some((&tag, tail)) = rest.split_first() {
-            if !text.is_empty() {
-                text.push('/');
-            }
-            rest = match tag {
-                INT | UINT => {
-                    let (digits, tail) = tail.split_first_chunk::<8>().expect("written by `of`");
-                    let number = u64::from_be_bytes(*digits);
-                    let written = match tag {
-                        INT => write!(text, "{}", (number ^ (1 << 63)).cast_signed()),
-                        _ => write!(text, "{number}"),
-                    };
-                    written.expect("a string takes everything");
-                    tail
-                }
-                _ => unescape(tag, tail, &mut text),
-            };
-        }
-        text
-    }
-}
-
-fn unsigned(number: u64, bytes: &mut Vec<u8>) {
-    bytes.push(UINT);
-    bytes.extend_from_slice(&number.to_be_bytes());
-}
-
-/// Text with a terminator that keeps the order: 0 becomes 0 255, the end is 0 0.
-fn escape(tag: u8, raw: &[u8], out: &mut Vec<u8>) {
-    out.push(tag);
-    for &byte in raw {
-        out.push(byte);
-        if byte == 0 {
-            out.push(0xff);
-        }
-    }
-    out.extend_from_slice(&[0, 0]);
-}
-
-fn unescape<'a>(tag: u8, raw: &'a [u8], text: &mut String) -> &'a [u8] {
-    let mut plain = Vec::new();
-    let mut at = 0;
-    while raw[at] != 0 || raw[at + 1] == 0xff {
-        plain.push(raw[at]);
-        at += if raw[at] == 0 { 2 } else { 1 };
-    }
-    if tag == BYTES {
-        plain.iter().for_each(|byte| write!(text, "{byte:02x}").expect("a string takes all"));
-    } else {
-        let plain = String::from_utf8_lossy(&plain);
-        text.push_str(&plain.replace('%', "%25").replace('/', "%2F"));
-    }
-    &raw[at + 2..]
-}
-
-/// The mapped columns of a row as last seen, in the order of the table's plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CachedRow(Box<[u8]>);
-
-/// Stored text that is not a cached row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a cached row is damaged")]
-pub struct UnusableRow;
-
-impl CachedRow {
-    /// The row with these values.
-    pub fn of<'a>(values: impl Iterator<Item = Value<'a>>) -> Self {
-        let mut bytes = Vec::with_capacity(64);
-        for value in values {
-            let (tag, scalar, text): (u8, Option<[u8; 8]>, &[u8]) = match value {
-                Value::Null => (b'n', None, b""),
-                Value::Absent => (b'a', None, b""),
-                Value::Bool(value) => (b'b', Some(u64::from(value).to_le_bytes()), b""),
-                Value::Int(value) => (b'i', Some(value.to_le_bytes()), b""),
-                Value::UInt(value) => (b'u', Some(value.to_le_bytes()), b""),
-                Value::Float(value) => (b'f', Some(value.to_le_bytes()), b""),
-                Value::Decimal(text) => (b'd', None, text.as_bytes()),
-                Value::Text(text) => (b't', None, text.as_bytes()),
-                Value::Json(text) => (b'j', None, text.as_bytes()),
-                Value::Bytes(raw) => (b'x', None, raw),
-                Value::Timestamp(text) => (b's', None, text.as_bytes()),
-                Value::TimestampZoned(text) => (b'z', None, text.as_bytes()),
-            };
-            bytes.push(tag);
-            if let Some(scalar) = scalar {
-                bytes.extend_from_slice(&scalar);
-            } else if !matches!(tag, b'n' | b'a') {
-                let len = u32::try_from(text.len()).expect("a value is smaller than u32 counts");
-                bytes.extend_from_slice(&len.to_le_bytes());
-                bytes.extend_from_slice(text);
-            }
-        }
-        Self(bytes.into_boxed_slice())
-    }
-
-    /// The values in the order of the plan.
-    pub fn values(&self) -> impl Iterator<Item = Value<'_>> {
-        let mut rest = &self.0[..];
-        std::iter::from_fn(move || {
-            let (&tag, tail) = rest.split_first()?;
-            if matches!(tag, b'n' | b'a') {
-                rest = tail;
-                return Some(if tag == b'n' { Value::Null } else { Value::Absent });
-            }
-            if matches!(tag, b'b' | b'i' | b'u' | b'f') {
-                let (scalar, tail) = tail.split_first_chunk::<8>().expect("written by `of`");
-                rest = tail;
-                return Some(match tag {
-                    b'b' => Value::Bool(scalar[0] != 0),
-                    b'i' => Value::Int(i64::from_le_bytes(*scalar)),
-                    b'u' => Value::UInt(u64::from_le_bytes(*scalar)),
-                    _ => Value::Float(f64::from_le_bytes(*scalar)),
-                });
-            }
-            let (len, tail) = tail.split_first_chunk::<4>().expect("written by `of`");
-            let (text, tail) = tail.split_at(u32::from_le_bytes(*len) as usize);
-            rest = tail;
-            Some(slice(tag, text))
-        })
-    }
-
-    /// The value of a column by its place in the plan.
-    pub fn get(&self, index: usize) -> Value<'_> {
-        self.values().nth(index).unwrap_or(Value::Absent)
-    }
-
-    /// Memory it holds, bytes.
-    pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.0.len()
-    }
-
-    /// The stored form: a JSON object of tagged texts by column, `{"qty":"i4","sku":"tA-1"}`.
-    /// Columns by name, so that a later plan with other columns can still read it. `snapshot` is
-    /// the one during which the row was seen last.
-    fn encode(&self, columns: &[String], snapshot: u32) -> String {
-        let mut object = serde_json::Map::new();
-        if snapshot > 0 {
-            object.insert(SEEN.to_owned(), snapshot.to_string().into());
-        }
-        for (column, value) in columns.iter().zip(self.values()) {
-            if let Some(text) = tagged(value) {
-                object.insert(column.clone(), text.into());
-            }
-        }
-        serde_json::Value::Object(object).to_string()
-    }
-
-    /// Reads the stored form back for a plan with these columns, and the number of the snapshot
-    /// during which the row was seen last; 0 when none has been.
-    fn decode(text: &str, columns: &[String]) -> Result<(Self, u32), UnusableRow> {
-        let object: HashMap<Cow<'_, str>, Cow<'_, str>> =
-            serde_json::from_str(text).map_err(|_| UnusableRow)?;
-        let seen = object.get(SEEN).map_or(Ok(0), |seen| seen.parse().map_err(|_| UnusableRow))?;
-        let mut raw: Vec<Vec<u8>> = Vec::with_capacity(columns.len());
-        for column in columns {
-            raw.push(match object.get(column.as_str()).and_then(|text| text.strip_prefix('x')) {
-                Some(hex) => unhex(hex).ok_or(UnusableRow)?,
-                None => Vec::new(),
-            });
-        }
-        let mut values = Vec::with_capacity(columns.len());
-        for (column, raw) in columns.iter().zip(&raw) {
-            values.push(match object.get(column.as_str()) {
-                None => Value::Absent,
-                Some(text) if text.starts_with('x') => Value::Bytes(raw),
-                Some(text) => untagged(text).ok_or(UnusableRow)?,
-            });
-        }
-        Ok((Self::of(values.into_iter()), seen))
-    }
-}
-
-fn slice(tag: u8, bytes: &[u8]) -> Value<'_> {
-    if tag == b'x' {
-        return Value::Bytes(bytes);
-    }
-    let text = std::str::from_utf8(bytes).expect("written by `of` from text");
-    match tag {
-        b'd' => Value::Decimal(text),
-        b'j' => Value::Json(text),
-        b's' => Value::Timestamp(text),
-        b'z' => Value::TimestampZoned(text),
-        _ => Value::Text(text),
-    }
-}
-
-fn tagged(value: Value<'_>) -> Option<String> {
-    Some(match value {
-        Value::Absent => return None,
-        Value::Null => "n".to_owned(),
-        Value::Bool(value) => format!("b{}", u8::from(value)),
-        Value::Int(value) => format!("i{value}"),
-        Value::UInt(value) => format!("u{value}"),
-        Value::Float(value) => format!("f{:016x}", value.to_bits()),
-        Value::Decimal(text) => format!("d{text}"),
-        Value::Text(text) => format!("t{text}"),
-        Value::Json(text) => format!("j{text}"),
-        Value::Timestamp(text) => format!("s{text}"),
-        Value::TimestampZoned(text) => format!("z{text}"),
-        Value::Bytes(raw) => {
-            raw.iter().fold("x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
-        }
-    })
-}
-
-fn untagged(text: &str) -> Option<Value<'_>> {
-    let tag = *text.as_bytes().first().filter(|tag| tag.is_ascii())?;
-    let text = &text[1..];
-    Some(match tag {
-        b'n' => Value::Null,
-        b'b' => Value::Bool(text == "1"),
-        b'i' => Value::Int(text.parse().ok()?),
-        b'u' => Value::UInt(text.parse().ok()?),
-        b'f' => Value::Float(f64::from_bits(u64::from_str_radix(text, 16).ok()?)),
-        b'd' | b't' | b'j' | b's' | b'z' => slice(tag, text.as_bytes()),
-        _ => return None,
-    })
-}
-
-fn unhex(hex: &str) -> Option<Vec<u8>> {
-    let digits = hex.as_bytes();
-    let nibble = |digit: u8| (digit as char).to_digit(16).and_then(|n| u8::try_from(n).ok());
-    let pair = |pair: &[u8]| Some(nibble(pair[0])? << 4 | nibble(*pair.get(1)?)?);
-    digits.chunks(2).map(pair).collect()
-}
-
-/// The member of a stored row that is no column: no database has a column without a name.
-const SEEN: &str = "";
-
-/// A row, and the number of the snapshot of its table during which it was seen last.
-#[derive(Debug)]
-struct Seen {
-    row: CachedRow,
-    snapshot: u32,
-}
+use super::row::{CachedRow, UnusableRow};
+use super::{RowHash, RowId};
 
 /// The cached rows of one table, and which of them changed since the last commit was prepared.
-#[derive(Debug, Default)]
+///
+/// A row's identity is its first columns, so that it needs no memory of its own: the table has
+/// nothing but the rows.
+#[derive(Debug)]
 pub struct TableRows {
-    rows: HashMap<RowId, Seen>,
+    rows: HashTable<CachedRow>,
+    identity_width: usize,
     changed: HashSet<RowId>,
     snapshot: u32,
 }
@@ -302,9 +22,26 @@ pub struct TableRows {
 pub type RowsDelta = Vec<(String, Option<String>)>;
 
 impl TableRows {
+    /// No rows yet, of which so many of the first columns are the identity.
+    pub fn new(identity_width: usize) -> Self {
+        let (rows, changed) = (HashTable::new(), HashSet::new());
+        Self { rows, identity_width, changed, snapshot: 0 }
+    }
+
     /// A row as last seen.
     pub fn get(&self, id: &RowId) -> Option<&CachedRow> {
-        self.rows.get(id).map(|seen| &seen.row)
+        let is_it = |row: &CachedRow| id.is(row.values().take(self.identity_width));
+        self.rows.find(id.hash().short(), is_it)
+    }
+
+    /// The row that this stands for.
+    pub fn behind(&self, hash: RowHash) -> Option<&CachedRow> {
+        self.rows.find(hash.short(), |row| hash_of(row, self.identity_width) == hash)
+    }
+
+    /// The identity of a row of this table.
+    pub fn id_of(&self, row: &CachedRow) -> RowId {
+        identity(row, self.identity_width)
     }
 
     /// From here on rows are seen during this snapshot. The numbers of a table only rise.
@@ -314,65 +51,90 @@ impl TableRows {
 
     /// Rows that were not seen since the last snapshot began, at most so many.
     pub fn unseen(&self, limit: usize) -> Vec<CachedRow> {
-        let unseen = self.rows.values().filter(|seen| seen.snapshot < self.snapshot);
-        unseen.take(limit).map(|seen| seen.row.clone()).collect()
+        let unseen = self.rows.iter().filter(|row| row.snapshot() < self.snapshot);
+        unseen.take(limit).cloned().collect()
     }
 
-    /// Takes back a row from its stored form. `identity_width` columns of the plan identify it.
-    pub fn load(
-        &mut self,
-        stored: &str,
-        columns: &[String],
-        identity_width: usize,
-    ) -> Result<RowId, UnusableRow> {
-        let (row, snapshot) = CachedRow::decode(stored, columns)?;
-        let id = RowId::of(row.values().take(identity_width)).ok_or(UnusableRow)?;
-        self.rows.insert(id.clone(), Seen { row, snapshot });
+    /// Takes back a row from its stored form.
+    pub fn load(&mut self, stored: &str, columns: &[String]) -> Result<RowId, UnusableRow> {
+        let row = CachedRow::decode(stored, columns)?;
+        let id = RowId::of(row.values().take(self.identity_width)).ok_or(UnusableRow)?;
+        self.put(&id, row);
         Ok(id)
     }
 
     /// A row is now like this, or gone.
     pub fn set(&mut self, id: &RowId, row: Option<CachedRow>) {
-        let snapshot = self.snapshot;
         match row {
-            Some(row) => self.rows.insert(id.clone(), Seen { row, snapshot }),
-            None => self.rows.remove(id),
-        };
+            Some(mut row) => {
+                row.set_snapshot(self.snapshot);
+                self.put(id, row);
+            }
+            None => {
+                let width = self.identity_width;
+                let is_it = |row: &CachedRow| id.is(row.values().take(width));
+                if let Ok(known) = self.rows.find_entry(id.hash().short(), is_it) {
+                    known.remove();
+                }
+            }
+        }
         self.changed.insert(id.clone());
     }
 
     /// Whether the row was seen since the last snapshot began.
     pub fn is_seen(&self, id: &RowId) -> bool {
-        self.rows.get(id).is_some_and(|seen| seen.snapshot >= self.snapshot)
+        self.get(id).is_some_and(|row| row.snapshot() >= self.snapshot)
     }
 
     /// Part of the row is as it was before the last snapshot began: it has not been seen yet.
     pub fn doubt(&mut self, id: &RowId) {
-        if let Some(seen) = self.rows.get_mut(id) {
-            seen.snapshot = self.snapshot.saturating_sub(1);
+        let width = self.identity_width;
+        let is_it = |row: &CachedRow| id.is(row.values().take(width));
+        if let Some(row) = self.rows.find_mut(id.hash().short(), is_it) {
+            row.set_snapshot(self.snapshot.saturating_sub(1));
+        }
+    }
+
+    fn put(&mut self, id: &RowId, row: CachedRow) {
+        let width = self.identity_width;
+        debug_assert!(id.is(row.values().take(width)), "a row begins with its identity");
+        let is_it = |row: &CachedRow| id.is(row.values().take(width));
+        match self.rows.entry(id.hash().short(), is_it, |row| hash_of(row, width).short()) {
+            Entry::Occupied(mut known) => *known.get_mut() = row,
+            Entry::Vacant(place) => {
+                place.insert(row);
+            }
         }
     }
 
     /// Every row is gone.
     pub fn clear(&mut self) {
-        self.changed.extend(self.rows.drain().map(|(id, _)| id));
+        let (rows, width) = (std::mem::take(&mut self.rows), self.identity_width);
+        self.changed.extend(rows.iter().map(|row| identity(row, width)));
     }
 
     /// Every row.
-    pub fn iter(&self) -> impl Iterator<Item = (&RowId, &CachedRow)> {
-        self.rows.iter().map(|(id, seen)| (id, &seen.row))
+    pub fn iter(&self) -> impl Iterator<Item = &CachedRow> {
+        self.rows.iter()
     }
 
     /// What changed since the last call, for the commit, in key order.
     pub fn take_delta(&mut self, columns: &[String]) -> RowsDelta {
         let mut changed: Vec<RowId> = self.changed.drain().collect();
         changed.sort_unstable();
-        let stored = |id: &RowId| {
-            let seen = self.rows.get(id)?;
-            Some(seen.row.encode(columns, seen.snapshot))
-        };
+        let stored = |id: &RowId| Some(self.get(id)?.encode(columns));
         changed.iter().map(|id| (id.to_text(), stored(id))).collect()
     }
+}
+
+fn identity(row: &CachedRow, identity_width: usize) -> RowId {
+    let values = row.values().take(identity_width);
+    RowId::of(values).expect("what is remembered is identified")
+}
+
+fn hash_of(row: &CachedRow, identity_width: usize) -> RowHash {
+    let values = row.values().take(identity_width);
+    RowHash::of_values(values).expect("what is remembered is identified")
 }
 
 #[cfg(test)]
@@ -380,59 +142,50 @@ impl TableRows {
 mod tests {
     use std::collections::BTreeMap;
 
+    use connector_api::Value;
     use proptest::prelude::*;
 
     use super::*;
 
-    #[derive(Debug, Clone)]
-    enum Owned {
-        Plain(Value<'static>),
-        Text(u8, String),
-        Raw(Vec<u8>),
+    fn id(number: i64) -> RowId {
+        RowId::of([Value::Int(number)].into_iter()).unwrap()
     }
 
-    impl Owned {
-        fn value(&self) -> Value<'_> {
-            match self {
-                Owned::Plain(value) => *value,
-                Owned::Text(tag, text) => slice(*tag, text.as_bytes()),
-                Owned::Raw(raw) => Value::Bytes(raw),
-            }
-        }
+    fn row(number: i64, quantity: i64) -> CachedRow {
+        CachedRow::of([Value::Int(number), Value::Int(quantity)].into_iter())
     }
 
-    fn value() -> impl Strategy<Value = Owned> {
-        prop_oneof![
-            Just(Owned::Plain(Value::Null)),
-            Just(Owned::Plain(Value::Absent)),
-            any::<bool>().prop_map(|v| Owned::Plain(Value::Bool(v))),
-            any::<i64>().prop_map(|v| Owned::Plain(Value::Int(v))),
-            any::<u64>().prop_map(|v| Owned::Plain(Value::UInt(v))),
-            (-1e300f64..1e300).prop_map(|v| Owned::Plain(Value::Float(v))),
-            (prop::sample::select(b"dtjsz".to_vec()), ".*").prop_map(|(t, s)| Owned::Text(t, s)),
-            any::<Vec<u8>>().prop_map(Owned::Raw),
-        ]
+    fn columns() -> [String; 2] {
+        ["id", "qty"].map(str::to_owned)
     }
 
     proptest! {
         #[test]
-        fn a_cached_row_survives_memory_and_store(owned in prop::collection::vec(value(), 0..6)) {
-            let columns: Vec<String> = (0..owned.len()).map(|i| format!("c{i}")).collect();
-            let row = CachedRow::of(owned.iter().map(Owned::value));
-            prop_assert!(row.values().eq(owned.iter().map(Owned::value)));
-            let stored = row.encode(&columns, 7);
-            prop_assert_eq!(CachedRow::decode(&stored, &columns).unwrap(), (row, 7));
-        }
-
-        #[test]
-        fn the_order_of_row_ids_is_the_order_of_their_keys(
-            a in any::<(i64, String)>(), b in any::<(i64, String)>(),
+        fn rows_are_found_by_what_identifies_them(
+            steps in prop::collection::vec((0i64..40, prop::option::of(any::<i64>())), 0..200),
         ) {
-            let id = |(number, text): &(i64, String)| {
-                RowId::of([Value::Int(*number), Value::Text(text)].into_iter()).unwrap()
-            };
-            prop_assert_eq!(id(&a).cmp(&id(&b)), a.cmp(&b));
-            prop_assert_eq!(id(&a).to_text() == id(&b).to_text(), a == b);
+            let (mut rows, mut model) = (TableRows::new(1), BTreeMap::new());
+            let mut stored = BTreeMap::new();
+            for (number, quantity) in steps {
+                rows.set(&id(number), quantity.map(|quantity| row(number, quantity)));
+                match quantity {
+                    Some(quantity) => model.insert(number, quantity),
+                    None => model.remove(&number),
+                };
+            }
+            stored.extend(rows.take_delta(&columns()));
+            let mut restarted = TableRows::new(1);
+            for value in stored.values().flatten() {
+                restarted.load(value, &columns()).unwrap();
+            }
+            for rows in [rows, restarted] {
+                for number in 0..40 {
+                    let known = model.get(&number).map(|quantity| row(number, *quantity));
+                    prop_assert_eq!(rows.get(&id(number)), known.as_ref());
+                    prop_assert_eq!(rows.behind(id(number).hash()), known.as_ref());
+                }
+                prop_assert_eq!(rows.iter().count(), model.len());
+            }
         }
 
         #[test]
@@ -452,16 +205,16 @@ mod tests {
             let columns = ["id".to_owned()];
             let row = |id: &i64| CachedRow::of([Value::Int(*id)].into_iter());
             let id = |id: &i64| RowId::of([Value::Int(*id)].into_iter()).unwrap();
-            let mut rows = TableRows::default();
+            let mut rows = TableRows::new(1);
             before.iter().for_each(|number| rows.set(&id(number), Some(row(number))));
             let mut stored: BTreeMap<_, _> = rows.take_delta(&columns).into_iter().collect();
             rows.begin_snapshot(1);
             seen.iter().for_each(|number| rows.set(&id(number), Some(row(number))));
             stored.extend(rows.take_delta(&columns));
-            let mut restarted = TableRows::default();
+            let mut restarted = TableRows::new(1);
             restarted.begin_snapshot(1);
             for stored in stored.values() {
-                restarted.load(stored.as_ref().unwrap(), &columns, 1).unwrap();
+                restarted.load(stored.as_ref().unwrap(), &columns).unwrap();
             }
             let expected: Vec<CachedRow> = before.difference(&seen).map(row).collect();
             for rows in [rows, restarted] {
@@ -470,11 +223,24 @@ mod tests {
                 prop_assert_eq!(&unseen, &expected);
             }
         }
+    }
 
-        #[test]
-        fn stored_garbage_is_refused_without_a_panic(text in ".*") {
-            let _ = CachedRow::decode(&text, &["a".to_owned()]);
-            let _ = CachedRow::decode(&serde_json::json!({ "a": text }).to_string(), &["a".into()]);
-        }
+    #[test]
+    fn rows_that_all_go_at_once_are_gone_from_the_store_too() {
+        let mut rows = TableRows::new(1);
+        (0..3).for_each(|number| rows.set(&id(number), Some(row(number, 1))));
+        rows.take_delta(&columns());
+        rows.clear();
+        rows.set(&id(1), Some(row(1, 2)));
+        let delta = rows.take_delta(&columns());
+        let gone = |number: &str| (number.to_owned(), None);
+        let kept = ("1".to_owned(), Some(r#"{"id":"i1","qty":"i2"}"#.to_owned()));
+        assert_eq!(delta, [gone("0"), kept, gone("2")]);
+    }
+
+    #[test]
+    fn a_stored_row_without_its_identity_is_damaged() {
+        let mut rows = TableRows::new(1);
+        assert_eq!(rows.load(r#"{"qty":"i2"}"#, &columns()), Err(UnusableRow));
     }
 }

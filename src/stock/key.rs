@@ -17,36 +17,44 @@ pub struct Parts<'a> {
 
 /// Appends `seller/source/item/location[/bucket]` with every part percent-encoded (RFC 3986:
 /// unreserved characters stay), so that different parts never yield one key.
-pub fn write(parts: &Parts<'_>, out: &mut Vec<u8>) {
+pub fn write(parts: &Parts<'_>, out: &mut String) {
     write_source(parts.seller, parts.source, out);
     for part in [parts.item, parts.location] {
-        out.push(b'/');
+        out.push('/');
         encode(part, out);
     }
     if let Some(bucket) = parts.bucket {
-        out.push(b'/');
+        out.push('/');
         encode(bucket, out);
     }
 }
 
 /// Appends `seller/source`, percent-encoded: how every record key of a source begins, and the whole
 /// key of what is said about the source rather than about an item.
-pub fn write_source(seller: &str, source: &str, out: &mut Vec<u8>) {
+pub fn write_source(seller: &str, source: &str, out: &mut String) {
     encode(seller, out);
-    out.push(b'/');
+    out.push('/');
     encode(source, out);
 }
 
 /// Appends one part, percent-encoded.
-pub fn encode(part: &str, out: &mut Vec<u8>) {
-    for &byte in part.as_bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(byte);
+pub fn encode(part: &str, out: &mut String) {
+    // Nearly every part is plain.
+    if part.bytes().all(is_plain) {
+        return out.push_str(part);
+    }
+    for byte in part.bytes() {
+        if is_plain(byte) {
+            out.push(char::from(byte));
         } else {
-            let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble)];
-            out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
+            let digit = |nibble: u8| char::from(b"0123456789ABCDEF"[usize::from(nibble)]);
+            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// Reads one part back; `None` when it was not written here.
@@ -77,9 +85,9 @@ mod tests {
     use super::*;
 
     fn key(parts: &Parts<'_>) -> String {
-        let mut out = Vec::new();
+        let mut out = String::new();
         write(parts, &mut out);
-        String::from_utf8(out).unwrap()
+        out
     }
 
     #[test]

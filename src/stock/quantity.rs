@@ -88,8 +88,11 @@ impl Decimal {
     }
 
     /// Appends the canonical text: no exponent, no `+`, no zeros at the end, `0` for nothing.
-    pub fn write_to(self, out: &mut Vec<u8>) {
-        self.with_text(|text| out.extend_from_slice(text.as_bytes()));
+    pub fn write_to(self, out: &mut String) {
+        match i64::try_from(self.units) {
+            Ok(whole) if self.scale == 0 => out.push_str(itoa::Buffer::new().format(whole)),
+            _ => self.with_text(|text| out.push_str(text)),
+        }
     }
 
     /// `units` * 10^-`scale` in its shortest form, if it is in range.

@@ -19,23 +19,13 @@ pub struct Version {
 }
 
 impl Version {
-    /// Bytes of the printed form.
-    pub const TEXT_LEN: usize = 34;
-
-    /// The printed form, without a heap allocation.
-    pub fn to_text(self) -> [u8; Self::TEXT_LEN] {
-        let mut text = [b'.'; Self::TEXT_LEN];
-        hex(u64::from(self.epoch), &mut text[..8]);
-        hex(self.coordinate, &mut text[9..25]);
-        hex(u64::from(self.ordinal), &mut text[26..]);
-        text
-    }
-}
-
-fn hex(mut number: u64, digits: &mut [u8]) {
-    for digit in digits.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(number & 15) as usize];
-        number >>= 4;
+    /// Appends the printed form.
+    pub fn write_to(self, out: &mut String) {
+        out.push_str(const_hex::Buffer::<4>::new().format(&self.epoch.to_be_bytes()));
+        out.push('.');
+        out.push_str(const_hex::Buffer::<8>::new().format(&self.coordinate.to_be_bytes()));
+        out.push('.');
+        out.push_str(const_hex::Buffer::<4>::new().format(&self.ordinal.to_be_bytes()));
     }
 }
 
@@ -84,8 +74,13 @@ mod tests {
             let version = |(epoch, coordinate, ordinal)| Version { epoch, coordinate, ordinal };
             let (a, b) = (version(a), version(b));
             prop_assert_eq!(a.to_string().parse::<Version>().unwrap(), a);
-            prop_assert_eq!(a.to_string().into_bytes(), a.to_text().to_vec());
-            prop_assert_eq!(a.to_text().cmp(&b.to_text()), a.cmp(&b));
+            let text = |version: Version| {
+                let mut text = String::new();
+                version.write_to(&mut text);
+                text
+            };
+            prop_assert_eq!(a.to_string(), text(a));
+            prop_assert_eq!(text(a).cmp(&text(b)), a.cmp(&b));
         }
 
         #[test]

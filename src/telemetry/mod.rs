@@ -8,12 +8,14 @@
 //! | `snapshot` | how far a table is that is read as a whole |
 //! | `process` | memory and processor time of this process |
 //! | `logging` | log lines |
+//! | `panics` | what is told of a panic |
 //!
 //! A label is a seller's or a source's name, both of which stand in a file; never a value of a row.
 
 mod logging;
 mod metrics;
 pub mod names;
+mod panics;
 mod process;
 mod snapshot;
 mod status;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 
 pub use logging::start_logging;
 pub use metrics::{BrokerMetrics, ShardMetrics};
+pub use panics::{keep_panics_quiet, panicked};
 pub use snapshot::{SnapshotProgress, SnapshotStatus};
 pub use status::{Readiness, SellerMetrics, SourceStatus, StatusBoard};
 

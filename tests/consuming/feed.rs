@@ -94,7 +94,7 @@ impl Feed {
     /// Key and value of every event in the order of publication.
     pub fn published(&self) -> Vec<(&str, &[u8])> {
         let records = &self.records;
-        records.iter().map(|entry| (records.key(entry), records.value(entry))).collect()
+        records.iter().map(|entry| (records.key(entry), records.value(entry).as_bytes())).collect()
     }
 }
 
@@ -174,7 +174,7 @@ fn key_of(row: usize, place: usize) -> String {
         location: LOCATIONS[place],
         bucket: None,
     };
-    let mut out = Vec::new();
+    let mut out = String::new();
     key::write(&parts, &mut out);
-    String::from_utf8(out).unwrap()
+    out
 }

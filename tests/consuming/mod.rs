@@ -7,8 +7,3 @@ mod document;
 mod feed;
 mod rule;
 mod structure;
-
-/// The program of the document, as it stands there.
-#[path = "../../examples/consumer/main.rs"]
-#[allow(dead_code, reason = "its entrance is run as a process of its own")]
-mod consumer;

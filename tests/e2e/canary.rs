@@ -2,6 +2,8 @@
 //! Every unmapped column and table is full of a word that is looked for in everything a run leaves
 //! behind or answers.
 
+mod crash;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

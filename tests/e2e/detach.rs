@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use testbed::{MysqlVersion, PgVersion};
 
-use crate::support::{Engine, Published, Shop, Tailstock, Workspace, eventually};
+use crate::support::{Engine, Published, Shop, Tailstock, Workspace, by_version, eventually};
 
 const SELLER: &str = "[[stock]]\ntable = \"public.stock\"\nitem = \"item\"\non_hand = \"qty\"\n";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -61,8 +61,10 @@ async fn forgotten(workspace: &Workspace) {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("forgotten, with 2 levels"), "{said}");
     let published = published(workspace);
-    let left = ["checkpoints", "levels", "rows"].map(|table| published.count(table));
-    assert_eq!((left, published.count("events")), ([0, 0, 0], 2));
+    let left = ["levels", "rows"].map(|table| published.count(table));
+    assert_eq!((left, published.count("events")), ([0, 0], 2));
+    let (_, said) = command(workspace, &["status"]).await;
+    assert!(said.contains("never_started"), "{said}");
     let (code, said) = command(workspace, &["forget", "acme", "--yes"]).await;
     assert_eq!(code, Some(0), "a second time: {said}");
 }
@@ -111,4 +113,34 @@ async fn a_seller_whose_server_is_gone_can_be_forgotten() {
     let (code, said) = command(&workspace, &arguments).await;
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(published(&workspace).count("levels"), 0);
+}
+
+/// Its server counts from the beginning again, as one does that was restored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seller_that_is_forgotten_and_comes_back_is_believed_by_who_goes_by_versions() {
+    let test = "a_seller_that_is_forgotten_and_comes_back";
+    let engine = MysqlVersion::Mariadb1011.into();
+    let Some((shop, workspace)) = started(engine, test).await else { return };
+    shop.execute("FLUSH BINARY LOGS").await;
+    shop.execute("UPDATE stock SET qty = 5 WHERE item = 1").await;
+    let (code, said) = command(&workspace, &["run", "--until-current"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    for _ in 0..2 {
+        let (code, said) = command(&workspace, &["forget", "acme", "--yes"]).await;
+        assert_eq!(code, Some(0), "{said}");
+    }
+    shop.execute("RESET MASTER").await;
+    for change in ["FLUSH TABLES", "UPDATE stock SET qty = qty + 10"] {
+        shop.execute(change).await;
+        let (code, said) = command(&workspace, &["run", "--until-current"]).await;
+        assert_eq!(code, Some(0), "{said}");
+    }
+    let published = published(&workspace);
+    let held = by_version(published.events());
+    let expected = [("acme/main/1/_", "15"), ("acme/main/2/_", "12")]
+        .map(|(key, on_hand)| (key.to_owned(), Some(on_hand.to_owned())));
+    assert_eq!(held, expected.into());
+    assert_eq!(published.levels(), held);
+    let kinds = published.texts("SELECT kind FROM control");
+    assert!(kinds.contains(&"epoch_bumped".to_owned()), "{kinds:?}");
 }

@@ -15,7 +15,7 @@ on_hand = "qty"
 "#;
 
 /// The most memory a process has had resident, MiB.
-fn peak_rss_mib(pid: u32) -> Option<u64> {
+pub(super) fn peak_rss_mib(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib / 1024)

@@ -278,3 +278,33 @@ fn a_server_that_cannot_prove_who_it_is_is_not_talked_to() {
     server.tells("certificate_of_another_name", 4, &with_root("server.pem"));
     server.tells("tls_is_wanted", 4, &format!("{url}?sslmode=disable"));
 }
+
+#[test]
+fn a_pattern_that_finds_no_table_too_many_or_one_of_another_says_so() {
+    let test = "a_pattern_that_finds_no_table_too_many_or_one_of_another_says_so";
+    let options = PostgresOptions::default().controlled();
+    let Some(server) = Server::start(test, options) else { return };
+    let change = "
+        CREATE TABLE wp_a_stock (item bigint PRIMARY KEY, qty int);
+        CREATE TABLE \"wp_a-b_stock\" (item bigint PRIMARY KEY, qty int);
+        ALTER PUBLICATION tailstock ADD TABLE wp_a_stock, \"wp_a-b_stock\";
+        DO $$ BEGIN FOR nth IN 1..501 LOOP
+            EXECUTE format('CREATE TABLE many_%s_stock (item bigint)', nth);
+        END LOOP; END $$;";
+    let url = server.database("patterns", change);
+    let block = |table: &str, item: &str, location: &str| {
+        format!(
+            "[[stock]]\ntable = \"{table}\"\nitem = \"{item}\"\nlocation = \"'{location}'\"\n\
+             on_hand = \"qty\"\n"
+        )
+    };
+    let nothing = block("public.wq_*_stock", "item", "{*}");
+    server.tells_with("pattern_that_finds_no_table", 4, &seller(&url, &nothing));
+    let many = block("public.many_*_stock", "item", "{*}");
+    server.tells_with("pattern_that_finds_too_many_tables", 4, &seller(&url, &many));
+    let twice =
+        block("public.wp_*_stock", "item", "{*}") + &block("public.*_a_stock", "item", "other-{*}");
+    server.tells_with("patterns_that_find_one_table", 4, &seller(&url, &twice));
+    let alike = block("public.wp_*_stock", "'{*}-' || item", "_");
+    server.tells_with("pattern_whose_tables_can_yield_one_key", 4, &seller(&url, &alike));
+}

@@ -5,7 +5,10 @@
 mod derived;
 mod fire;
 mod healing;
+mod interrupted;
 mod reshaped;
+mod restored;
+mod told;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! What it proves: what `tail` prints of every type is what the database itself says of it.
 
+mod read;
+
 use std::process::Stdio;
 use std::time::Duration;
 

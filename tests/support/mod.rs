@@ -12,7 +12,7 @@ mod shop;
 pub use broker::{Record, Topics, own_cluster, shared_broker};
 pub use connection::Connection;
 pub use process::{Tailstock, Workspace};
-pub use published::{Event, Published, State, assert_exactly, by_key};
+pub use published::{Event, Published, State, assert_exactly, by_key, by_version};
 pub use shop::{Engine, Shop, Stop};
 
 use std::time::{Duration, Instant};

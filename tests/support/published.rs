@@ -113,6 +113,21 @@ pub fn by_key(events: Vec<Event>) -> BTreeMap<String, Vec<State>> {
     by_key
 }
 
+/// What a consumer holds that goes by versions, whatever came when: `on_hand` by key.
+pub fn by_version(events: Vec<Event>) -> BTreeMap<String, Option<String>> {
+    let mut newest: BTreeMap<String, Event> = BTreeMap::new();
+    for event in events {
+        if newest.get(&event.key).is_none_or(|known| known.version < event.version) {
+            newest.insert(event.key.clone(), event);
+        }
+    }
+    let on_hand = |state| match state {
+        State::Level { on_hand, .. } => Some(on_hand),
+        State::Removed => None,
+    };
+    newest.into_iter().filter_map(|(key, event)| Some((key, on_hand(event.state)?))).collect()
+}
+
 /// Every key has exactly these states, and there are no others.
 pub fn assert_exactly(
     found: &BTreeMap<String, Vec<State>>,

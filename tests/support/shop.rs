@@ -1,3 +1,5 @@
+use std::path::{Path, PathBuf};
+
 use testbed::{
     Mysql, MysqlOptions, MysqlVersion, PgVersion, Postgres, PostgresOptions, ServerError, StopMode,
 };
@@ -90,19 +92,36 @@ impl Server {
         }
     }
 
-    fn restart(&self, stop: Stop) -> Result<(), ServerError> {
+    fn stop(&self, stop: Stop) -> Result<(), ServerError> {
         match (self, stop) {
-            (Self::Postgres(server), Stop::InOrder) => server.restart(StopMode::Fast),
-            (Self::Postgres(server), Stop::Killed) => server.restart(StopMode::Immediate),
-            (Self::Mysql(server), stop) => {
-                match stop {
-                    Stop::InOrder => server.stop()?,
-                    Stop::Killed => server.kill()?,
-                }
-                server.start_again()
-            }
+            (Self::Postgres(server), Stop::InOrder) => server.stop(StopMode::Fast),
+            (Self::Postgres(server), Stop::Killed) => server.stop(StopMode::Immediate),
+            (Self::Mysql(server), Stop::InOrder) => server.stop(),
+            (Self::Mysql(server), Stop::Killed) => server.kill(),
         }
     }
+
+    fn start_again(&self) -> Result<(), ServerError> {
+        match self {
+            Self::Postgres(server) => server.start_again(),
+            Self::Mysql(server) => server.start_again(),
+        }
+    }
+
+    fn restart(&self, stop: Stop) -> Result<(), ServerError> {
+        self.stop(stop)?;
+        self.start_again()
+    }
+}
+
+/// What a server held when it was stopped, its log and slots included.
+pub struct Backup(tempfile::TempDir);
+
+/// The files of one directory, with their owners and modes, in another one.
+fn copy(from: &Path, to: &Path) {
+    let mut copy = std::process::Command::new("cp");
+    copy.args(["-a", "--reflink=auto"]).arg(from.join(".")).arg(to);
+    assert!(copy.status().unwrap().success(), "{} cannot be copied", from.display());
 }
 
 /// A shop's database on a real server of its own.
@@ -158,7 +177,12 @@ impl Shop {
             }
         };
         let url = self.url();
-        format!("seller = \"acme\"\n[source]\nkind = \"{kind}\"\nurl = \"{url}\"\n{stock}")
+        // Whoever wants to see a table being read says how slowly.
+        let pace = match stock.contains("snapshot_rows_per_s") {
+            true => "",
+            false => "snapshot_rows_per_s = 10000000\n",
+        };
+        format!("seller = \"acme\"\n[source]\nkind = \"{kind}\"\nurl = \"{url}\"\n{pace}{stock}")
     }
 
     /// A table whose changes are in the log.
@@ -177,6 +201,44 @@ impl Shop {
     pub async fn restart(&mut self, stop: Stop) {
         tokio::task::block_in_place(|| self.server.restart(stop)).unwrap();
         self.connection = self.connect().await;
+    }
+
+    /// Keeps what the server holds now, while it is stopped. It has to be [`Engine::restarted`].
+    pub async fn back_up(&mut self) -> Backup {
+        let data = self.data_directory().await;
+        let backup = Backup(tempfile::tempdir().unwrap());
+        let copied = || {
+            self.server.stop(Stop::InOrder).unwrap();
+            copy(&data, backup.0.path());
+            self.server.start_again().unwrap();
+        };
+        tokio::task::block_in_place(copied);
+        self.connection = self.connect().await;
+        backup
+    }
+
+    /// Puts a backup in the place of all that the server holds by now.
+    pub async fn restore(&mut self, backup: &Backup) {
+        let data = self.data_directory().await;
+        let restored = || {
+            self.server.stop(Stop::InOrder).unwrap();
+            for entry in std::fs::read_dir(&data).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() && !path.is_symlink() {
+                    true => std::fs::remove_dir_all(path).unwrap(),
+                    false => std::fs::remove_file(path).unwrap(),
+                }
+            }
+            copy(backup.0.path(), &data);
+            self.server.start_again().unwrap();
+        };
+        tokio::task::block_in_place(restored);
+        self.connection = self.connect().await;
+    }
+
+    async fn data_directory(&self) -> PathBuf {
+        let sql = if self.is_mysql() { "SELECT @@datadir" } else { "SHOW data_directory" };
+        PathBuf::from(self.text(sql).await)
     }
 
     /// Statements, one or many.

@@ -205,9 +205,9 @@ impl Shop for MysqlShop {
     /// A file of the log is kept for nobody.
     fn forget_reader(&self) {}
 
-    fn change_one(&self) {
-        let sql = "UPDATE inventory SET quantity = quantity + 1 WHERE id = 1";
-        self.server.execute(sql).unwrap();
+    fn change_one(&self, table: &str) {
+        let sql = format!("UPDATE {table} SET quantity = quantity + 1 WHERE id = 1");
+        self.server.execute(&sql).unwrap();
     }
 
     fn write(&self, pace: Pace, first: u32) -> JoinHandle<Vec<i64>> {

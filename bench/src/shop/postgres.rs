@@ -163,8 +163,9 @@ impl Shop for PostgresShop {
         self.0.execute(drop).unwrap();
     }
 
-    fn change_one(&self) {
-        self.0.execute("UPDATE inventory SET quantity = quantity + 1 WHERE id = 1").unwrap();
+    fn change_one(&self, table: &str) {
+        let sql = format!("UPDATE {table} SET quantity = quantity + 1 WHERE id = 1");
+        self.0.execute(&sql).unwrap();
     }
 
     fn write(&self, pace: Pace, first: u32) -> JoinHandle<Vec<i64>> {

@@ -16,6 +16,8 @@ use crate::position::LogFile;
 pub(crate) const WORDS: Words = Words {
     protocol: None,
     root_cert: "ssl-ca",
+    kept_where: "SELECT @@datadir, @@ssl_ca, @@ssl_cert; a MariaDB that names no file has made one \
+                 up in memory: set ssl_cert and ssl_key in its my.cnf",
     certificate: "ssl-cert",
     key: "ssl-key",
     without_name: "ssl-mode=verify-ca",

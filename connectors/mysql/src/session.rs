@@ -1,14 +1,17 @@
-//! A replication connection of our own: greeting, TLS, login, simple queries, and the switch to a
-//! dump of the binlog. Ordinary SQL goes through mysql_async, with the same TLS.
+//! A connection of our own: greeting, TLS, login, simple queries, the rows of a table, and the
+//! switch to a dump of the binlog. Questions of a survey go through mysql_async, with the same TLS.
 
 mod answer;
 mod channel;
 mod claim;
+mod column;
 mod dump;
 mod fault;
 mod greeting;
 mod key;
+mod length;
 mod login;
+mod select;
 mod sql;
 
 use std::time::Duration;
@@ -21,11 +24,15 @@ use mysql_common::packets::SslRequest;
 use crate::config::{MysqlConfig, SslMode, WORDS};
 use crate::log::Flavor;
 use crate::position::LogFile;
+pub(crate) use answer::{Answer, Row, Table};
 use channel::Channel;
 pub(crate) use channel::{CONTINUED, HEADER_BYTES};
+pub(crate) use column::ResultColumn;
 pub use dump::DumpFrom;
+use fault::command;
 pub use fault::{Doing, ServerMessage};
 use greeting::Greeting;
+pub(crate) use select::{Arrived, Unanswered};
 pub use sql::{SqlClient, sql_error};
 
 /// Time for a server to answer a question that needs no work.
@@ -46,6 +53,8 @@ pub struct Session {
     channel: Channel,
     config: MysqlConfig,
     greeting: Greeting,
+    /// That has been answered, and that the server still keeps.
+    statement: Option<u32>,
 }
 
 /// A connection of either kind.
@@ -91,7 +100,7 @@ impl Connection for Session {
             }
         }
         login::log_in(&mut channel, &greeting, capabilities, config).await?;
-        Ok(Self { channel, config: config.clone(), greeting })
+        Ok(Self { channel, config: config.clone(), greeting, statement: None })
     }
 }
 
@@ -142,19 +151,26 @@ impl Session {
     /// # Errors
     /// What the server said, or that the connection broke.
     pub async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-        let answer = tokio::time::timeout(ANSWER_TIME, self.ask(sql)).await;
-        match answer.unwrap_or_else(|_| Err(self.unanswered(fault::command(sql))))? {
-            Ok(rows) => Ok(rows),
-            Err(told) => Err(told.classify(&Doing::Asking(sql), &self.config, self.flavor())),
+        match self.rows(sql).await {
+            Ok(table) => Ok(table.rows),
+            Err(Unanswered::Broken(error)) => Err(error),
+            Err(Unanswered::Said(told)) => {
+                Err(told.classify(&Doing::Asking(sql), &self.config, self.flavor()))
+            }
         }
     }
 
-    async fn ask(&mut self, sql: &str) -> Result<answer::Answer> {
-        self.channel.begin();
-        let mut request = vec![QUERY];
-        request.extend_from_slice(sql.as_bytes());
-        self.channel.send(&request).await?;
+    async fn ask(&mut self, sql: &str) -> Result<Answer<Table>> {
+        self.begin()?;
+        self.channel.send(&[&[QUERY], sql.as_bytes()].concat()).await?;
         answer::read(&mut self.channel).await
+    }
+
+    /// Takes leave, if that can be done at once.
+    pub(crate) fn leave(&mut self) {
+        self.channel.begin();
+        let _ = self.channel.queue(&[QUIT]);
+        let _ = self.channel.wire.try_flush();
     }
 
     /// Takes leave and waits until the server has done so too.

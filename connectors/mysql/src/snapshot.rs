@@ -24,15 +24,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use connector_api::{Chunk, ChunkRequest, Error, Position, Result, SnapshotReader, TableName};
-use mysql_async::prelude::Queryable as _;
 
 use crate::config::MysqlConfig;
-use crate::doctor::{account, show_generated_keys};
+use crate::doctor::{SHOW_GENERATED_KEYS, account};
 use crate::log::Flavor;
 use crate::position::{Gtids, LogFile, LogPosition, MariaPosition};
-use crate::session::SqlClient;
+use crate::session::{Row, Session, Unanswered};
 use crate::value::Scratch;
-use fence::{LogEnd, SETTLING, Settled, has_distributed};
+use fence::{LogEnd, SETTLING, Settled};
 use table::{Plan, Shape, Size};
 
 /// Seconds that one chunk may take.
@@ -45,7 +44,7 @@ const ATTEMPTS: u32 = 3;
 /// Reads tables of one server.
 #[derive(Debug)]
 pub(crate) struct MysqlSnapshot {
-    client: SqlClient,
+    session: Session,
     config: MysqlConfig,
     /// As SQL: `'tailstock'@'%'`.
     account: String,
@@ -69,9 +68,9 @@ impl MysqlSnapshot {
     /// Connects. Where the log is known that is being read, the server must be the one that
     /// writes it: `server` says who that is, as a lineage does.
     pub(crate) async fn connect(config: &MysqlConfig, server: Option<&str>) -> Result<Self> {
-        let client = SqlClient::connect(config).await?;
+        let session = Session::connect(config).await?;
         let mut reader = Self {
-            client,
+            session,
             config: config.clone(),
             account: String::new(),
             plan: None,
@@ -83,7 +82,7 @@ impl MysqlSnapshot {
             is_asking: false,
             scratch: Scratch::default(),
         };
-        let (identity, limit) = match reader.client.flavor() {
+        let (identity, limit) = match reader.session.flavor() {
             Flavor::MySql => (
                 "SELECT CONCAT('mysql/', @@server_uuid), CURRENT_USER()",
                 format!(
@@ -96,14 +95,17 @@ impl MysqlSnapshot {
                 format!("max_statement_time = {CHUNK_SECONDS}"),
             ),
         };
-        // Text comes as it is stored, dates that are none can be compared with, and no default of
-        // the server cuts a read short.
+        // Text comes as it is stored, moments in UTC, dates that are none can be compared with, a
+        // table that somebody locks is not waited for, and no default of the server cuts a read
+        // short.
         let settings = format!(
             "SET SESSION {limit}, sql_mode = 'ALLOW_INVALID_DATES', character_set_results = NULL, \
-             autocommit = 1, sql_big_selects = 1, sql_select_limit = 18446744073709551615"
+             time_zone = '+00:00', lock_wait_timeout = 1, autocommit = 1, sql_big_selects = 1, \
+             sql_select_limit = 18446744073709551615"
         );
-        let found = reader.prepare(&settings, identity).await;
-        let (found, current) = found.map_err(|error| reader.failed(error))?.unwrap_or_default();
+        let row = reader.prepare(&settings, identity).await;
+        let mut row = row.map_err(|error| reader.failed(error))?.into_iter().flatten();
+        let [found, current] = [row.next(), row.next()].map(Option::unwrap_or_default);
         if server.is_some_and(|server| server != found) {
             return Err(Error::transient(
                 "tables would be read from another server than the one whose log is read",
@@ -113,16 +115,17 @@ impl MysqlSnapshot {
         Ok(reader)
     }
 
-    async fn prepare(
-        &mut self,
-        settings: &str,
-        identity: &str,
-    ) -> Result<Option<(String, String)>, mysql_async::Error> {
-        self.client.query_drop(settings).await?;
+    async fn prepare(&mut self, settings: &str, identity: &str) -> Result<Row, Unanswered> {
         let level = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
-        self.client.query_drop(level).await?;
-        show_generated_keys(&mut self.client).await?;
-        self.client.query_first(identity).await
+        for setting in [settings, level, SHOW_GENERATED_KEYS] {
+            self.session.rows(setting).await?;
+        }
+        Ok(self.session.rows(identity).await?.first())
+    }
+
+    /// Says something to which the answer has no rows.
+    async fn tell(&mut self, sql: &str) -> Result<()> {
+        self.session.rows(sql).await.map(drop).map_err(|error| self.failed(error))
     }
 
     /// Something is going to be asked. Where somebody gave up before, on a connection on which no
@@ -145,8 +148,7 @@ impl MysqlSnapshot {
                 Ok(None) => {}
                 Err(_) if self.was_altered => {
                     self.plan = None;
-                    let ended = self.client.query_drop("ROLLBACK").await;
-                    ended.map_err(|error| self.failed(error))?;
+                    self.tell("ROLLBACK").await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -156,8 +158,7 @@ impl MysqlSnapshot {
 
     /// Where the log stands.
     async fn log_end(&mut self) -> Result<LogEnd> {
-        let flavor = self.client.flavor();
-        let end = LogEnd::now(&mut self.client, flavor).await;
+        let end = LogEnd::now(&mut self.session).await;
         end.map_err(|failed| failed.into_error(|error| self.failed(error)))
     }
 
@@ -167,7 +168,8 @@ impl MysqlSnapshot {
         if self.plan.as_ref().is_some_and(is_it) {
             return Ok(());
         }
-        let shape = Shape::of(&mut self.client, table).await.map_err(|error| self.failed(error))?;
+        let shape =
+            Shape::of(&mut self.session, table).await.map_err(|error| self.failed(error))?;
         self.plan_for(table, wanted, shape).await
     }
 
@@ -181,7 +183,7 @@ impl MysqlSnapshot {
         let size = self.size(table).await?;
         let (Some(shape), Some(size)) = (shape, size) else { return Err(self.is_missing(table)) };
         self.check_kind(table, &size.kind)?;
-        let plan = Plan::new(&mut self.client, table, wanted, shape).await;
+        let plan = Plan::new(&mut self.session, table, wanted, shape).await;
         let plan = plan.map_err(|error| self.failed(error))?;
         self.check_access(&plan).await?;
         if plan.key.is_none() {
@@ -192,7 +194,7 @@ impl MysqlSnapshot {
     }
 
     async fn size(&mut self, table: &TableName) -> Result<Option<Size>> {
-        Size::of(&mut self.client, table).await.map_err(|error| self.failed(error))
+        Size::of(&mut self.session, table).await.map_err(|error| self.failed(error))
     }
 
     /// What is selected may be selected. A column that cannot be seen is asked for: it may not be
@@ -203,12 +205,11 @@ impl MysqlSnapshot {
         }
         for name in plan.unseen() {
             let (name, table) = (quote::column(name), quote::table(&plan.name));
-            let asked = self.client.query_drop(format!("SELECT {name} FROM {table} LIMIT 0")).await;
-            match asked {
-                Err(mysql_async::Error::Server(error)) if error.code == fault::NO_COLUMN => {}
+            match self.session.rows(&format!("SELECT {name} FROM {table} LIMIT 0")).await {
+                Err(Unanswered::Said(told)) if told.code == fault::NO_COLUMN => {}
                 Err(error) => return Err(self.refused(error, plan)),
                 // It has come since.
-                Ok(()) => return Err(fault::was_altered(&plan.name)),
+                Ok(_) => return Err(fault::was_altered(&plan.name)),
             }
         }
         Ok(())
@@ -220,7 +221,7 @@ impl MysqlSnapshot {
         if !log.covers(target) {
             return Ok(false);
         }
-        let is_settled = match self.client.flavor() {
+        let is_settled = match self.session.flavor() {
             Flavor::MySql => log.has_executed(target),
             Flavor::MariaDb => {
                 let shown = self.snapshot_end().await;
@@ -240,7 +241,7 @@ impl MysqlSnapshot {
     async fn is_behind_all(&mut self, shown: &LogEnd, target: &LogPosition) -> Result<bool> {
         let place = (shown.place.file.clone(), shown.place.offset);
         if self.asked.as_ref().is_none_or(|(asked, _)| *asked != place) {
-            let before = shown.transactions_before(&mut self.client).await;
+            let before = shown.transactions_before(&mut self.session).await;
             let before = before.map_err(|failed| failed.into_error(|error| self.failed(error)))?;
             self.asked = Some((place, before));
         }
@@ -254,10 +255,9 @@ impl MysqlSnapshot {
 
     /// The place of the log that can be seen for certain (MariaDB, InnoDB).
     async fn snapshot_end(&mut self) -> Result<LogEnd, fence::Failed> {
-        self.client.query_drop(read::START).await?;
-        let end = LogEnd::of_snapshot(&mut self.client).await?;
-        self.has_distributed |= has_distributed(&mut self.client).await?;
-        self.client.query_drop("COMMIT").await?;
+        let (end, has_distributed) = LogEnd::begin(&mut self.session).await?;
+        self.has_distributed |= has_distributed;
+        self.session.rows("COMMIT").await?;
         Ok(end)
     }
 }
@@ -292,5 +292,14 @@ impl SnapshotReader for MysqlSnapshot {
         let chunk = self.read(request).await?;
         self.is_asking = false;
         Ok(chunk)
+    }
+}
+
+/// The server's log need not say that a connection was lost.
+impl Drop for MysqlSnapshot {
+    fn drop(&mut self) {
+        if !self.is_asking {
+            self.session.leave();
+        }
     }
 }

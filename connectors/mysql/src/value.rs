@@ -11,6 +11,7 @@ mod ascii;
 mod charset;
 mod compressed;
 mod cursor;
+mod field;
 mod json;
 mod label;
 mod layout;
@@ -23,6 +24,7 @@ use connector_api::BatchBuilder;
 
 pub use charset::Charset;
 pub use cursor::Cursor;
+pub(crate) use field::{Encoding, Field, Fields};
 use layout::Layout;
 use reading::Reading;
 pub(crate) use wire::Selected;

@@ -1,5 +1,6 @@
 //! Tables that are read beside the log: what no other connector has.
 
+mod broken;
 mod fences;
 mod keys;
 mod rights;

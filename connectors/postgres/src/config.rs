@@ -41,6 +41,7 @@ pub(crate) const WORDS: Words = Words {
     // Required by servers from 17 on when TLS begins without a question; harmless before.
     protocol: Some("postgresql"),
     root_cert: "sslrootcert",
+    kept_where: "SHOW data_directory; SHOW ssl_cert_file;",
     certificate: "sslcert",
     key: "sslkey",
     without_name: "sslmode=verify-ca",

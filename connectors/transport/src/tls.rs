@@ -41,6 +41,8 @@ pub struct Words {
     pub protocol: Option<&'static str>,
     /// The parameter with the file of authorities.
     pub root_cert: &'static str,
+    /// The statements that tell where a server keeps its certificates.
+    pub kept_where: &'static str,
     /// The parameter with the client's certificate.
     pub certificate: &'static str,
     /// The parameter with the client's key.
@@ -174,7 +176,13 @@ fn bad_certificate(why: &CertificateError, words: &Words) -> (String, String) {
         // An authority of the same name with another key looks like a bad signature.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => (
             "the server's certificate was signed by an authority that is not known".to_owned(),
-            format!("set {} to the authority's PEM file", words.root_cert),
+            // Whoever signed its own certificate is its own authority.
+            format!(
+                "set {} in the URL to a PEM file with the authority's certificate, or with the \
+                 server's own where it signed that itself; a copy of what lies on the server will \
+                 do ({})",
+                words.root_cert, words.kept_where
+            ),
         ),
         CertificateError::NotValidForName => wrong_name("", words),
         CertificateError::NotValidForNameContext { presented, .. } => {
@@ -218,6 +226,7 @@ pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>> {
 pub(crate) const WORDS: Words = Words {
     protocol: None,
     root_cert: "the authorities",
+    kept_where: "where they are",
     certificate: "the certificate",
     key: "the key",
     without_name: "no name",

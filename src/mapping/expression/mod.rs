@@ -110,6 +110,27 @@ impl Expression {
         self.root.start()
     }
 
+    /// Whether a text that stands in the expression itself has this part.
+    pub fn mentions(&self, part: &str) -> bool {
+        let mut found = false;
+        self.root.clone().leaves_mut(&mut |leaf| {
+            found |= matches!(leaf, What::Text(text) if text.contains(part));
+        });
+        found
+    }
+
+    /// The expression with `by` for every `part` of the texts that stand in it.
+    #[must_use]
+    pub fn with_texts(&self, part: &str, by: &str) -> Self {
+        let mut replaced = self.clone();
+        replaced.root.leaves_mut(&mut |leaf| {
+            if let What::Text(text) = leaf {
+                *text = text.replace(part, by).into();
+            }
+        });
+        replaced
+    }
+
     /// Holds the expression against the columns there are. Their places in `columns` are what
     /// [`Columns::get`] is asked for.
     pub fn compile(&self, columns: &[ColumnInfo]) -> Result<Program, ExpressionError> {

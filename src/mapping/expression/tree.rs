@@ -117,16 +117,28 @@ impl Node {
 
     /// Calls `visit` with every column of this tree.
     pub(super) fn columns_mut(&mut self, visit: &mut impl FnMut(&mut usize)) {
-        let mut each = |nodes: &mut [Node]| nodes.iter_mut().for_each(|n| n.columns_mut(visit));
+        self.leaves_mut(&mut |leaf| {
+            if let What::Column(column) = leaf {
+                visit(column);
+            }
+        });
+    }
+
+    /// Calls `visit` with every column and literal of this tree.
+    pub(super) fn leaves_mut(&mut self, visit: &mut impl FnMut(&mut What)) {
+        let mut each = |nodes: &mut [Node]| nodes.iter_mut().for_each(|n| n.leaves_mut(visit));
         match &mut self.what {
-            What::Column(column) => visit(column),
-            What::Null | What::Bool(_) | What::Number(_) | What::Text(_) => {}
+            leaf @ (What::Column(_)
+            | What::Null
+            | What::Bool(_)
+            | What::Number(_)
+            | What::Text(_)) => visit(leaf),
             What::Negate(of)
             | What::Not(of)
             | What::IsNull(of)
             | What::Like { operand: of, .. }
             | What::Cast(_, of)
-            | What::Read(_, of) => of.columns_mut(visit),
+            | What::Read(_, of) => of.leaves_mut(visit),
             What::Arithmetic(_, of)
             | What::Compare(_, of)
             | What::And(of)

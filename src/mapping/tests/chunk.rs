@@ -193,7 +193,7 @@ fn a_published_key_that_nobody_has_seen_is_removed_by_its_name() {
     let at = shop.at(0);
     let mapped = shop.mapper.sweep_keys("public.stock", keys.into_iter(), &at);
     let values: Vec<serde_json::Value> =
-        mapped.records.values().map(|value| serde_json::from_slice(value).unwrap()).collect();
+        mapped.records.values().map(|value| serde_json::from_str(value).unwrap()).collect();
     assert_eq!(values[0]["item"], serde_json::json!({ "id": "a/b", "sku": "S" }));
     assert_eq!(values[0]["location"]["id"], "shelf 1");
     assert_eq!((&values[0]["bucket"], &values[0]["kind"]), (&"lot".into(), &"removed".into()));

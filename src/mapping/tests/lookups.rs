@@ -268,7 +268,7 @@ fn a_row_that_too_many_others_look_up_leaves_it_to_a_snapshot_to_say_so() {
     let (mut after, mut counter) = (None, 0);
     loop {
         let at = synthetic(&world, counter);
-        let (mapped, next) = world.mapper.publish_all(table, after.as_deref(), 400, &at);
+        let (mapped, next) = world.mapper.publish_all(table, after, 400, &at);
         world.take(&mapped);
         (after, counter) = (next, counter + 400);
         if after.is_none() {

@@ -126,7 +126,7 @@ fn a_mapping_of_several_tables_is_silent_until_all_of_them_have_been_read() {
     let (mut after, mut counter, mut pieces) = (None, 0, 0);
     loop {
         let at = synthetic(&world, counter);
-        let (mapped, next) = world.mapper.publish_all(stock, after.as_deref(), 2, &at);
+        let (mapped, next) = world.mapper.publish_all(stock, after, 2, &at);
         world.take(&mapped);
         counter += u32::try_from(mapped.records.len()).unwrap();
         (after, pieces) = (next, pieces + 1);

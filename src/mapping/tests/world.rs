@@ -208,7 +208,7 @@ impl World {
         for entry in mapped.records.iter() {
             let key = mapped.records.key(entry).to_owned();
             let event: serde_json::Value =
-                serde_json::from_slice(mapped.records.value(entry)).unwrap();
+                serde_json::from_str(mapped.records.value(entry)).unwrap();
             let version = event["version"].as_str().unwrap().to_owned();
             if let Some((known, _)) = self.levels.get(&key) {
                 assert!(*known < version, "{key} goes back from {known} to {version}");

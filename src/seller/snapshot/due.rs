@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use connector_api::TableName;
 
@@ -21,6 +21,8 @@ pub(in crate::seller) fn mark_due(
     is_first: bool,
 ) {
     if !config.source.snapshot.automatic {
+        // What is marked stays marked, and is read from its first row on once it may be.
+        checkpoint.snapshot = None;
         return;
     }
     let order = plan.snapshot_order();
@@ -48,10 +50,17 @@ pub(in crate::seller) fn mark_due(
         checkpoint.taint(text, reason.to_owned());
     }
     let known: Vec<String> = order.iter().map(TableName::to_string).collect();
-    let gone = checkpoint.complete.keys().filter(|table| !known.contains(table));
+    let begun = checkpoint.snapshot.iter().map(|snapshot| &snapshot.table);
+    let gone = checkpoint.complete.keys().chain(begun).filter(|table| !known.contains(table));
     for table in gone.cloned().collect::<Vec<_>>() {
         checkpoint.taint(table, "no mapping speaks of it any more".to_owned());
     }
+}
+
+/// Whether nothing but what this reading has found, and the log since, can have been published of
+/// its table. While another mapping held, or before a gap, other keys may have been.
+pub(super) fn is_untouched(checkpoint: &Checkpoint, snapshot: &TableSnapshot) -> bool {
+    snapshot.reason == FIRST_START && checkpoint.mapping.number == 1 && checkpoint.epoch == 1
 }
 
 /// The tables that have not been read whole under the mapping that holds now.
@@ -95,31 +104,30 @@ pub(super) fn next_due(
 
 /// Adds what was published of a table to its counts and sums.
 pub(super) fn count(snapshot: &mut TableSnapshot, records: &Records) {
-    let mut sums: BTreeMap<&str, Option<Decimal>> = BTreeMap::new();
+    // What was added up of each measure; a sum too great for a quantity is none at all.
+    let before = |measure| snapshot.sums.get(measure).map(|sum| parsed(sum));
+    let mut sums: [Option<Option<Decimal>>; 4] = MEASURES.map(before);
     for entry in records.iter() {
         match entry.kind {
             RecordKind::Level => snapshot.keys += 1,
             RecordKind::Removed => snapshot.removed += 1,
             RecordKind::Movement => {}
         }
-        let [_, _, _, _, quantities @ ..] = records.columns(entry);
-        for (measure, text) in MEASURES.into_iter().zip(quantities) {
-            let number = text.and_then(|text| Some(Decimal::parse(text).ok()?.0));
-            let Some(number) = number else { continue };
-            let sum = sums.entry(measure).or_insert_with(|| {
-                let before = snapshot.sums.get(measure).map_or("0", String::as_str);
-                Decimal::parse(before).ok().map(|(sum, _)| sum)
-            });
-            // A sum too great for a quantity is none at all.
-            *sum = sum.and_then(|sum| sum.checked_add(number).ok());
+        for (sum, text) in sums.iter_mut().zip(records.quantities(entry)) {
+            let Some(number) = text.and_then(parsed) else { continue };
+            let so_far = sum.unwrap_or(Some(Decimal::ZERO));
+            *sum = Some(so_far.and_then(|sum| sum.checked_add(number).ok()));
         }
     }
-    for (measure, sum) in sums {
-        match sum {
-            Some(sum) => drop(snapshot.sums.insert(measure.to_owned(), sum.to_string())),
-            None => drop(snapshot.sums.insert(measure.to_owned(), TOO_GREAT.to_owned())),
-        }
+    for (measure, sum) in MEASURES.into_iter().zip(sums) {
+        let Some(sum) = sum else { continue };
+        let text = sum.map_or_else(|| TOO_GREAT.to_owned(), |sum| sum.to_string());
+        snapshot.sums.insert(measure.to_owned(), text);
     }
+}
+
+fn parsed(number: &str) -> Option<Decimal> {
+    Decimal::parse(number).ok().map(|(number, _)| number)
 }
 
 /// Stands for a sum that is too great, in the checkpoint only.

@@ -224,9 +224,15 @@ impl Seller {
         }
         let now = Instant::now();
         let failed = &self.snapshots.failed;
+        let config = &self.surroundings.config;
+        let incomplete = incomplete(&self.checkpoint, self.mapper.plan(), config);
+        // A mapping is silent until all it looks up has been read: its keys would be taken for
+        // keys without a row.
+        let is_silent = |table: &str| self.mapper.plan().looks_up(table, &incomplete);
         let waits = |table: &str| failed.get(table).is_some_and(|failure| failure.until > now);
-        let automatic = self.surroundings.config.source.snapshot.automatic;
-        let due = next_due(&self.checkpoint, &self.snapshots.order, waits);
+        let passed_over = |table: &str| waits(table) || is_silent(table);
+        let due = next_due(&self.checkpoint, &self.snapshots.order, passed_over);
+        let automatic = config.source.snapshot.automatic;
         let Some(table) = due.filter(|_| automatic) else { return Ok(()) };
         let reason = &self.checkpoint.dirty_tables[&table];
         let reason = reason.split(UNREADABLE).next().unwrap_or_default().to_owned();
@@ -250,6 +256,7 @@ impl Seller {
             meaning,
             since: since.to_string(),
             phase,
+            told: false,
             rows: 0,
             keys: 0,
             removed: 0,
@@ -261,10 +268,12 @@ impl Seller {
     /// Rows are on their way.
     fn settled(&mut self, estimated: Option<u64>) -> Result<()> {
         self.snapshots.estimated_rows = estimated;
-        let Some(snapshot) = &self.checkpoint.snapshot else { return Ok(()) };
-        if snapshot.phase != (SnapshotPhase::Reading { after: None }) {
+        let Some(snapshot) = &mut self.checkpoint.snapshot else { return Ok(()) };
+        // Its first rows are read again when they were read in vain.
+        if snapshot.told || snapshot.phase != (SnapshotPhase::Reading { after: None }) {
             return Ok(());
         }
+        snapshot.told = true;
         let (table, reason) = (&snapshot.table, &snapshot.reason);
         info!(table, reason, "reading a table");
         let mut value = serde_json::json!({

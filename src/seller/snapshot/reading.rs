@@ -79,9 +79,7 @@ impl Reading {
             return found;
         }
         match self.task.join_next().await {
-            Some(Err(panic)) => {
-                Found::Failed(Error::bug("reading a table panicked").because(panic))
-            }
+            Some(Err(panic)) => Found::Failed(crate::telemetry::panicked("reading a table", panic)),
             Some(Ok(())) | None => std::future::pending().await,
         }
     }

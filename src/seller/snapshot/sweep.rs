@@ -4,10 +4,10 @@ use std::sync::Arc;
 use connector_api::{Result, TableName};
 use tracing::info;
 
-use super::due::{FIRST_START, TOO_GREAT, count, meaning_of};
+use super::due::{TOO_GREAT, count, is_untouched, meaning_of};
 use super::reading::Reading;
 use super::{SWEPT_AT_ONCE, Seller, record};
-use crate::mapping::{Mapped, Vanished};
+use crate::mapping::{DerivedKey, Mapped, Vanished};
 use crate::sink::{ControlKind, LevelKey};
 use crate::state::TableSnapshot;
 use crate::stock::Version;
@@ -16,7 +16,7 @@ use crate::telemetry::now_us;
 /// What follows when every row of a table has been read.
 pub(super) enum After {
     /// The derived keys of these tables are published, from behind a key on.
-    Publish { tables: Vec<TableName>, after: Option<String> },
+    Publish { tables: Vec<TableName>, after: Option<DerivedKey> },
     /// Published keys that no row may stand behind are sought.
     Keys(Sweep),
 }
@@ -46,8 +46,7 @@ impl Seller {
                 Some(next) => {
                     let (next, position) = (next.clone(), self.checkpoint.point.position.clone());
                     let at = self.synthetic(position.as_str(), now_us())?;
-                    let (mapped, after) =
-                        self.mapper.publish_all(&next, after.as_deref(), SWEPT_AT_ONCE, &at);
+                    let (mapped, after) = self.mapper.publish_all(&next, after, SWEPT_AT_ONCE, &at);
                     if after.is_none() {
                         tables.pop();
                     }
@@ -90,8 +89,7 @@ impl Seller {
     fn sweep_keys(&mut self, mut sweep: Sweep, table: Option<&TableName>) -> Result<()> {
         let snapshot = self.checkpoint.snapshot.as_ref().expect("a snapshot is under way");
         let text = snapshot.table.clone();
-        if snapshot.reason == FIRST_START {
-            // Nothing has ever been published that a row could be missing behind.
+        if is_untouched(&self.checkpoint, snapshot) {
             return self.complete(table);
         }
         let Some(old) = &mut sweep.old else {
@@ -157,7 +155,11 @@ impl Seller {
             None => drop(self.checkpoint.complete.remove(&snapshot.table)),
         }
         self.retable();
-        let TableSnapshot { table, rows, keys, removed, sums, .. } = snapshot;
+        let TableSnapshot { table, told, rows, keys, removed, sums, .. } = snapshot;
+        if !told && removed == 0 {
+            // Of a ledger, or a table that no mapping speaks of: there was nothing to find.
+            return self.submit(Mapped::default(), Vec::new());
+        }
         info!(table, rows, levels = keys, removed, "a table has been read");
         let sums: BTreeMap<_, _> = sums.into_iter().filter(|(_, sum)| sum != TOO_GREAT).collect();
         let value = serde_json::json!({

@@ -16,17 +16,7 @@ pub(super) struct Doing<'a> {
 pub(super) fn classify(doing: Doing<'_>, code: Code, reason: &str) -> Error {
     let Doing { what, options } = doing;
     let brokers = &options.config.brokers;
-    let reason = match () {
-        () if reason.contains("SSL connection closed by peer") => NO_TLS.to_owned(),
-        () if hung_up(code, reason) => HUNG_UP.to_owned(),
-        () if reason.contains("Invalid response size") => NO_BROKER.to_owned(),
-        () if reason.starts_with("Meta data fetch error")
-            && code == Code::BrokerTransportFailure =>
-        {
-            SILENT.to_owned()
-        }
-        () => plain(reason),
-    };
+    let reason = in_words(code, reason);
     let told = format!("Kafka at {brokers}: {what}: {reason}");
     let acl = |of: &str| {
         format!("kafka-acls.sh --bootstrap-server {brokers} --add --allow-principal User:NAME {of}")
@@ -38,6 +28,13 @@ pub(super) fn classify(doing: Doing<'_>, code: Code, reason: &str) -> Error {
         Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
             Error::operator(told, LOGIN)
         }
+        Code::SSL if reason == UNTRUSTED => Error::operator(
+            told,
+            "set \"ssl.ca.location\" in [sink.properties] to a PEM file with the certificate of \
+             the authority that signed the brokers', or with the broker's own where it signed that \
+             itself; in sink.brokers write a name that stands in it, or give up checking the name \
+             (\"ssl.endpoint.identification.algorithm\" = \"none\")",
+        ),
         Code::SSL => Error::operator(
             told,
             "check security.protocol and the ssl.* properties in [sink.properties]; \
@@ -68,6 +65,12 @@ pub(super) fn classify(doing: Doing<'_>, code: Code, reason: &str) -> Error {
             "lower \"transaction.timeout.ms\" in [sink.properties], or raise \
              transaction.max.timeout.ms of the brokers",
         ),
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize => Error::operator(
+            told,
+            "raise max.message.bytes of that topic; or set \"message.max.bytes\" in \
+             [sink.properties] to what it takes, or allow DescribeConfigs of the topics, so that \
+             nothing larger is sent",
+        ),
         Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => Error::transient(format!(
             "{told} (fewer replicas are in sync than the topic's min.insync.replicas wants)"
         )),
@@ -75,6 +78,22 @@ pub(super) fn classify(doing: Doing<'_>, code: Code, reason: &str) -> Error {
             Error::transient(format!("{told} (look at the broker's disk and its log)"))
         }
         _ => Error::transient(told),
+    }
+}
+
+/// What the library says, in words that say what is wrong where its own do not.
+fn in_words(code: Code, reason: &str) -> String {
+    match () {
+        () if reason.contains("SSL connection closed by peer") => NO_TLS.to_owned(),
+        () if reason.contains("certificate verify failed") => UNTRUSTED.to_owned(),
+        () if hung_up(code, reason) => HUNG_UP.to_owned(),
+        () if reason.contains("Invalid response size") => NO_BROKER.to_owned(),
+        () if reason.starts_with("Meta data fetch error")
+            && code == Code::BrokerTransportFailure =>
+        {
+            SILENT.to_owned()
+        }
+        () => plain(reason),
     }
 }
 
@@ -95,14 +114,13 @@ pub(super) fn is_fenced(code: Code) -> bool {
 
 /// Whether a record was refused because its topic is not what it was when the shard was taken.
 pub(super) fn is_of_topics(code: Code) -> bool {
-    matches!(
-        code,
-        Code::UnknownTopicOrPartition
-            | Code::UnknownTopic
-            | Code::UnknownPartition
-            | Code::MessageSizeTooLarge
-            | Code::InvalidMessageSize
-    )
+    matches!(code, Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition)
+        || is_of_size(code)
+}
+
+/// Whether a record was refused because it is larger than its topic takes.
+pub(super) fn is_of_size(code: Code) -> bool {
+    matches!(code, Code::MessageSizeTooLarge | Code::InvalidMessageSize)
 }
 
 const LOGIN: &str = "check security.protocol and the sasl.* properties in [sink.properties]";
@@ -112,6 +130,9 @@ const HUNG_UP: &str = "whoever is there hangs up; a broker that wants TLS or a l
                        it is asked without (security.protocol in [sink.properties]), and so does \
                        a program that is no broker";
 
+/// The library does not tell one from the other.
+const UNTRUSTED: &str = "the broker's certificate was signed by no authority that is known, or is \
+                         for another name than the one it is reached by";
 const NO_TLS: &str = "whoever is there hangs up when TLS begins; a broker does so on a port \
                       without TLS (security.protocol in [sink.properties])";
 const NO_BROKER: &str = "whoever is there does not answer as a broker does";

@@ -34,10 +34,10 @@ pub(super) fn read(
     let count = topics.partitions(topic);
     let partitions: Vec<(Topic, i32)> = (0..count).map(|partition| (topic, partition)).collect();
     let mut prefix = source_key(seller, source);
-    prefix.push(b'/');
+    prefix.push('/');
     let mut known: HashMap<String, Known> = HashMap::new();
     scan::scan(options, &partitions, |_, record| {
-        let Some(item) = record.key().and_then(|key| key.strip_prefix(&prefix[..])) else {
+        let Some(item) = record.key().and_then(|key| key.strip_prefix(prefix.as_bytes())) else {
             return Ok(());
         };
         let foreign = || foreign(record.topic(), record.partition(), record.offset());

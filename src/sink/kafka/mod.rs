@@ -35,8 +35,8 @@ mod topics;
 mod transaction;
 mod writer;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use connector_api::{Error, Result};
@@ -60,17 +60,28 @@ pub struct KafkaOptions {
     metrics: BrokerMetrics,
     /// Whether this process has had a shard.
     has_been_let_in: Arc<AtomicBool>,
+    /// Under which name it had one last.
+    tenure: Arc<Mutex<Option<owner::Tenure>>>,
+    /// The greatest request that was thought to be taken, bytes, when one was refused for its size.
+    refused: Arc<AtomicUsize>,
 }
 
 impl KafkaOptions {
     /// The options of an installation of this name. How brokers answer is counted in `metrics`.
     pub fn new(name: String, config: KafkaConfig, metrics: BrokerMetrics) -> Self {
-        Self { name, config, metrics, has_been_let_in: Arc::default() }
+        let (has_been_let_in, tenure, refused) = Default::default();
+        Self { name, config, metrics, has_been_let_in, tenure, refused }
     }
 
     /// Whether a login that fails has been good before: it has expired, and is waited for.
     fn has_been_let_in(&self) -> bool {
         self.has_been_let_in.load(Ordering::Relaxed)
+    }
+
+    /// A request was refused for its size. Whether that may pass once the topics are looked at
+    /// anew: not where that was done already, with the same result.
+    fn may_be_resized(&self, request_bytes: usize) -> bool {
+        self.refused.swap(request_bytes, Ordering::Relaxed) != request_bytes
     }
 
     fn topic(&self, topic: Topic) -> String {
@@ -136,7 +147,12 @@ impl Sink for Kafka {
 fn open(options: &Arc<KafkaOptions>, shard: Shard) -> Result<Opened, OpenError> {
     let consumer = consumer(options, Isolation::Uncommitted)?;
     let topics = Arc::new(topics::prepare(options, &consumer)?);
+    // Another size than the refused one is another matter.
+    if options.refused.load(Ordering::Relaxed) != topics.request_bytes {
+        options.refused.store(0, Ordering::Relaxed);
+    }
     let store = store(options, &consumer, shard);
+    owner::refuse_replaced(options, shard)?;
     let mut owned = owner::take(options, &topics, shard, &consumer)?;
     let (state, recorded) = stored::State::read(options, &topics)?;
     owned.record_partitions(recorded.as_ref())?;
@@ -189,7 +205,7 @@ async fn blocking<T: Send + 'static, E: From<Error> + Send + 'static>(
 ) -> Result<T, E> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|panic| Error::bug("talking to Kafka panicked").because(panic))?
+        .map_err(|panic| crate::telemetry::panicked("talking to Kafka", panic))?
 }
 
 /// Waits on a thread that has nothing else to do.

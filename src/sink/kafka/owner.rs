@@ -10,13 +10,13 @@ use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::KafkaOptions;
 use super::client::{PATIENCE, Told};
 use super::records::{Plan, Record};
 use super::scan;
 use super::stored::{self, Contents, PARTITION};
 use super::topics::{Topic, Topics};
 use super::transaction::{Outlet, Undone};
+use super::{Isolation, KafkaOptions};
 use crate::sink::{CommitError, OpenError, Shard};
 use crate::stock::encode::timestamp;
 use crate::telemetry::now_us;
@@ -75,14 +75,60 @@ pub(super) fn holder(options: &KafkaOptions, shard: Shard) -> Result<Option<Stri
     }))
 }
 
+/// A time in which this process had a shard, or was about to.
+#[derive(Debug, Clone)]
+pub(super) struct Tenure {
+    token: String,
+    /// Where in the checkpoints' topic the record of a later owner can stand at the earliest.
+    later_from: i64,
+}
+
+impl Tenure {
+    /// Who has taken the shard since. What stands before [`Tenure::later_from`] is of earlier
+    /// owners, who have been shut out; this process may be one of them.
+    fn later(
+        &self,
+        options: &KafkaOptions,
+        shard: Shard,
+        what: Isolation,
+    ) -> Result<Option<Owner>> {
+        let contents = stored::read_as(options, &[Topic::Checkpoints], what)?;
+        let key = owner_key(&options.name, shard);
+        let owner = contents.owners.get(&key[PREFIX.len()..]);
+        let is_later =
+            |(place, owner): &&(i64, Owner)| *place >= self.later_from && owner.token != self.token;
+        Ok(owner.filter(is_later).map(|(_, owner)| owner.clone()))
+    }
+}
+
+/// Refuses to take a shard back that somebody else has taken since this process had it, whatever
+/// it was that ended its own work. Whoever cannot read who has it does not take it either.
+pub(super) fn refuse_replaced(options: &KafkaOptions, shard: Shard) -> Result<(), OpenError> {
+    let Some(tenure) = options.tenure.lock().expect("no holder panics").clone() else {
+        return Ok(());
+    };
+    // A transaction of our own may still be open, and holds up who reads what is committed.
+    if tenure.later(options, shard, Isolation::Uncommitted)?.is_none() {
+        return Ok(());
+    }
+    match tenure.later(options, shard, Isolation::Committed)? {
+        Some(later) => Err(OpenError::Fenced(taken_over(shard, &later))),
+        None => Ok(()),
+    }
+}
+
+fn taken_over(shard: Shard, later: &Owner) -> Error {
+    let who = format!("process {} on {}", later.process, later.host);
+    Error::held(format!("shard {} has been taken over by {who}", shard.0), who)
+}
+
 /// A shard that is ours, until somebody else takes it.
 pub(super) struct Owned {
     pub(super) options: Arc<KafkaOptions>,
     pub(super) topics: Arc<Topics>,
     shard: Shard,
     owner: Owner,
-    /// Where in the checkpoints' topic the record of a later owner can stand at the earliest.
-    later_from: i64,
+    tenure: Tenure,
     /// Used strictly in turn.
     ids: [Outlet; 2],
 }
@@ -95,6 +141,7 @@ pub(super) fn take(
     asking: &BaseConsumer<Told>,
 ) -> Result<Owned, OpenError> {
     let mut owned = shut_out(options, topics, shard, asking)?;
+    *options.tenure.lock().expect("no holder panics") = Some(owned.tenure.clone());
     owned.renew()?;
     Ok(owned)
 }
@@ -117,7 +164,9 @@ pub(super) fn shut_out(
     });
     let ids = [first?, second?];
     let (options, topics) = (Arc::clone(options), Arc::clone(topics));
-    Ok(Owned { options, topics, shard, owner: Owner::new(), later_from, ids })
+    let owner = Owner::new();
+    let tenure = Tenure { token: owner.token.clone(), later_from };
+    Ok(Owned { options, topics, shard, owner, tenure, ids })
 }
 
 /// A topic that has just been created may be without a leader for a moment.
@@ -225,12 +274,8 @@ impl Owned {
         };
         let begun = Instant::now();
         loop {
-            match self.later_owner() {
-                Ok(Some(later)) => {
-                    let who = format!("process {} on {}", later.process, later.host);
-                    let what = format!("shard {} has been taken over by {who}", self.shard.0);
-                    return CommitError::Fenced(Error::held(what, who));
-                }
+            match self.tenure.later(&self.options, self.shard, Isolation::Committed) {
+                Ok(Some(later)) => return CommitError::Fenced(taken_over(self.shard, &later)),
                 Ok(None) if begun.elapsed() < INTRODUCTION => {}
                 Ok(None) => {
                     let ids = transactional_id(&self.options, self.shard, "*");
@@ -247,18 +292,6 @@ impl Owned {
             }
             super::nap(Duration::from_millis(100));
         }
-    }
-
-    /// Who has taken the shard since. What stands before [`Owned::later_from`] is of earlier
-    /// owners, who have been shut out; this process may be one of them.
-    fn later_owner(&self) -> Result<Option<Owner>> {
-        let contents = stored::read(&self.options, &[Topic::Checkpoints])?;
-        let key = owner_key(&self.options.name, self.shard);
-        let owner = contents.owners.get(&key[PREFIX.len()..]);
-        let is_later = |(place, owner): &&(i64, Owner)| {
-            *place >= self.later_from && owner.token != self.owner.token
-        };
-        Ok(owner.filter(is_later).map(|(_, owner)| owner.clone()))
     }
 }
 

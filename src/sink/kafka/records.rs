@@ -92,21 +92,21 @@ impl Plan {
             for row in &part.rows {
                 let mut key = source.clone();
                 for text in [&row.table, &row.pk] {
-                    key.push(b'/');
+                    key.push('/');
                     key::encode(text, &mut key);
                 }
                 let value = row.value.as_ref().map(|value| Cow::Borrowed(value.as_bytes()));
-                records.push(Record::private(Topic::Rows, key.into(), value));
+                records.push(Record::private(Topic::Rows, key.into_bytes().into(), value));
             }
-            if part.checkpoint.is_some() || part.forgets.checkpoint {
+            if part.checkpoint.is_some() {
                 last.insert((part.seller.as_str(), part.source.as_str()), part);
             }
         }
         for part in last.into_values() {
             let key = source_key(&part.seller, &part.source);
-            let value = part.checkpoint.as_ref().filter(|_| !part.forgets.checkpoint);
+            let value = part.checkpoint.as_ref();
             let value = value.map(|checkpoint| Cow::Borrowed(checkpoint.as_bytes()));
-            records.push(Record::private(Topic::Checkpoints, key.into(), value));
+            records.push(Record::private(Topic::Checkpoints, key.into_bytes().into(), value));
         }
         records
     }
@@ -138,7 +138,7 @@ impl Plan {
             topic: Topic::Events,
             partition: self.of_item(part, entry, Topic::Events),
             key: Cow::Borrowed(part.records.key(entry).as_bytes()),
-            value: Some(Cow::Borrowed(part.records.value(entry))),
+            value: Some(Cow::Borrowed(part.records.value(entry).as_bytes())),
             headers,
         }
     }
@@ -154,7 +154,7 @@ impl Plan {
             topic: Topic::Levels,
             partition: self.of_item(part, entry, Topic::Levels),
             key: Cow::Borrowed(part.records.key(entry).as_bytes()),
-            value: lives.then(|| Cow::Borrowed(part.records.value(entry))),
+            value: lives.then(|| Cow::Borrowed(part.records.value(entry).as_bytes())),
             headers,
         }
     }
@@ -180,15 +180,15 @@ impl Plan {
         &self,
         topic: Topic,
         part: &'c Part,
-        value: Vec<u8>,
+        value: String,
         (about, remark, at_us): (&About, Remark<'_>, i64),
     ) -> Record<'c> {
         let headers = about.cloud.as_ref().map(|cloud| owned(cloud.remark(remark, at_us, &value)));
         Record {
             topic,
             partition: partition::of_seller(part.seller.as_str(), self.topics.partitions(topic)),
-            key: Cow::Owned(source_key(&part.seller, &part.source)),
-            value: Some(Cow::Owned(value)),
+            key: Cow::Owned(source_key(&part.seller, &part.source).into_bytes()),
+            value: Some(Cow::Owned(value.into_bytes())),
             headers,
         }
     }
@@ -216,7 +216,7 @@ impl Plan {
     /// The dead letter in the place of an event that no topic takes.
     fn too_large<'c>(&self, part: &'c Part, entry: &Entry, about: &About) -> Record<'c> {
         let value: serde_json::Value =
-            serde_json::from_slice(part.records.value(entry)).unwrap_or_default();
+            serde_json::from_str(part.records.value(entry)).unwrap_or_default();
         let origin = |name: &str| value["origin"][name].as_str().unwrap_or_default().to_owned();
         let letter = DeadLetter {
             table: origin("table"),

@@ -1,5 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use connector_api::{Error, Fault, Result};
@@ -9,7 +8,7 @@ use tracing::warn;
 use super::owner::Owned;
 use super::records::Plan;
 use super::transaction::Outlet;
-use super::writer::{Commits, memorable, over};
+use super::writer::{Commits, Over, gone, memorable};
 use crate::fleet::retry;
 use crate::sink::{Commit, CommitError, Committed};
 
@@ -26,8 +25,8 @@ pub(super) struct AtLeastOnce {
     outlet: Outlet,
     plan: Plan,
     behind: mpsc::Sender<Published>,
-    /// Whether checkpoints can no longer be stored.
-    dead: Arc<AtomicBool>,
+    /// Why checkpoints can no longer be stored.
+    over: Arc<OnceLock<Over>>,
 }
 
 impl AtLeastOnce {
@@ -38,21 +37,27 @@ impl AtLeastOnce {
         let plan = owned.plan();
         // Bounded in bytes by the sellers, who wait for receipts.
         let (behind, published) = mpsc::channel();
-        let dead = Arc::new(AtomicBool::new(false));
+        let over = Arc::new(OnceLock::new());
         let mut checkpoints =
-            Checkpoints { owned, stored: Instant::now(), dead: Arc::clone(&dead) };
+            Checkpoints { owned, stored: Instant::now(), over: Arc::clone(&over) };
         std::thread::Builder::new()
             .name("kafka-behind".to_owned())
             .spawn(move || checkpoints.run(&published))
             .map_err(|error| Error::transient("a thread cannot be started").because(error))?;
-        Ok(Self { outlet, plan, behind, dead })
+        Ok(Self { outlet, plan, behind, over })
+    }
+
+    /// Why nothing can be committed any more. What the checkpoints have met comes first: that
+    /// somebody else has the shard is not to be mistaken for something that opening it mends.
+    fn ended(&self, error: CommitError) -> CommitError {
+        self.over.get().map_or(error, Over::again)
     }
 }
 
 impl Commits for AtLeastOnce {
     fn commit(&mut self, commit: &Arc<Commit>) -> Result<Committed, CommitError> {
-        if self.dead.load(Ordering::Acquire) {
-            return Err(over());
+        if let Some(over) = self.over.get() {
+            return Err(over.again());
         }
         memorable(&self.plan, &commit.parts)?;
         let records = self.plan.published(commit);
@@ -62,12 +67,13 @@ impl Commits for AtLeastOnce {
         if let Err(error) = outcome {
             // Of an idempotent producer that has met a fatal error nothing more can be had.
             return Err(match self.outlet.is_finished() || self.outlet.is_stale() {
-                true => CommitError::Unknown(error),
+                true => self.ended(CommitError::Unknown(error)),
                 false => CommitError::NotCommitted(error),
             });
         }
         let (stored, receipt) = oneshot::channel();
-        self.behind.send((Arc::clone(commit), stored)).map_err(|_| over())?;
+        let ended = |_| self.ended(gone());
+        self.behind.send((Arc::clone(commit), stored)).map_err(ended)?;
         Ok(Committed::Published(receipt))
     }
 
@@ -81,7 +87,7 @@ struct Checkpoints {
     owned: Owned,
     /// When the last one was begun.
     stored: Instant,
-    dead: Arc<AtomicBool>,
+    over: Arc<OnceLock<Over>>,
 }
 
 impl Checkpoints {
@@ -93,9 +99,10 @@ impl Checkpoints {
             // A writer that has gone reads what is stored.
             match outcome {
                 Ok(()) => receipts.for_each(|receipt| drop(receipt.send(Ok(())))),
-                // Told to the first; nobody waits for a later one once that has failed.
+                // Told to the first, and to whoever commits anything more.
                 Err(error) => {
-                    self.dead.store(true, Ordering::Release);
+                    // Set once: this is the end of it.
+                    let _ = self.over.set(Over::of(&error));
                     let _ = receipts.next().map(|receipt| receipt.send(Err(error)));
                     return;
                 }

@@ -32,16 +32,26 @@ pub(super) fn ends_of(
     ask(asking, doing, |wait| asking.fetch_watermarks(&name, partition, wait))
 }
 
-/// Hands every record of these partitions to `take`, those of one partition in their order. The end
-/// is asked for without regard to transactions: a commit that has succeeded may still be on its way
-/// to readers.
+/// Hands every record of these partitions that is committed to `take`, those of one partition in
+/// their order. The end is asked for without regard to transactions: a commit that has succeeded
+/// may still be on its way to readers.
 pub(super) fn scan(
     options: &KafkaOptions,
     partitions: &[(Topic, i32)],
+    take: impl FnMut(Topic, &BorrowedMessage<'_>) -> Result<()>,
+) -> Result<()> {
+    scan_as(options, partitions, Isolation::Committed, take)
+}
+
+/// The same, with or without what may yet be taken back.
+pub(super) fn scan_as(
+    options: &KafkaOptions,
+    partitions: &[(Topic, i32)],
+    isolation: Isolation,
     mut take: impl FnMut(Topic, &BorrowedMessage<'_>) -> Result<()>,
 ) -> Result<()> {
     let doing = Doing { what: "reading what is stored", options };
-    let (consumer, mut ends) = begin(options, partitions)?;
+    let (consumer, mut ends) = begin(options, partitions, isolation)?;
     let mut progress = Instant::now();
     let mut place = (String::new(), 0);
     while !ends.is_empty() {
@@ -81,10 +91,11 @@ pub(super) fn scan(
 fn begin(
     options: &KafkaOptions,
     partitions: &[(Topic, i32)],
+    isolation: Isolation,
 ) -> Result<(BaseConsumer<Told>, Ends)> {
     let doing = Doing { what: "reading what is stored", options };
     let asking = consumer(options, Isolation::Uncommitted)?;
-    let consumer = consumer(options, Isolation::Committed)?;
+    let consumer = consumer(options, isolation)?;
     let mut ends = HashMap::new();
     let mut list = TopicPartitionList::new();
     for &(topic, partition) in partitions {

@@ -4,15 +4,20 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use connector_api::{Error, Result};
 use rdkafka::message::{BorrowedMessage, Message as _};
+use tokio::sync::Semaphore;
 
 use super::owner::{self, Owner};
 use super::topics::{Topic, Topics};
-use super::{KafkaOptions, blocking, levels, scan};
-use crate::sink::{LevelKey, RowEntry, ShardState, Stored};
+use super::{Isolation, KafkaOptions, blocking, levels, scan};
+use crate::sink::{LevelKey, RowEntry, ShardState, Stored, StoredRows};
+use crate::stock::encode::source_key;
 use crate::stock::{SellerId, SourceName, key};
 
 /// The only partition of a shard's topics.
 pub(super) const PARTITION: i32 = 0;
+
+/// The most rows that are handed out at once.
+const PIECE: usize = 4096;
 
 /// A seller's database.
 type Source = (SellerId, SourceName);
@@ -20,6 +25,8 @@ type Source = (SellerId, SourceName);
 /// Everything a partition of private topics holds.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
+    /// How the keys begin of the one source that is wanted; without it all are.
+    only: Option<String>,
     sources: HashMap<Source, Remembered>,
     /// By key, with the place of the record.
     pub(super) owners: HashMap<String, (i64, Owner)>,
@@ -29,22 +36,39 @@ pub(super) struct Contents {
 #[derive(Debug, Default)]
 struct Remembered {
     checkpoint: Option<String>,
-    /// By table and key.
-    rows: HashMap<(String, String), String>,
+    rows: Rows,
 }
+
+/// By table, then by key. Those of all sellers of a shard are here before the first of them takes
+/// its own: boxed, a text takes as much as it has.
+type Rows = HashMap<String, HashMap<Box<str>, Box<str>>>;
 
 impl Contents {
     /// What is stored of one source, once.
     pub(super) fn take(&mut self, source: &Source) -> Stored {
         let Remembered { checkpoint, rows } = self.sources.remove(source).unwrap_or_default();
-        let rows =
-            rows.into_iter().map(|((table, pk), value)| RowEntry { table, pk, value: Some(value) });
-        Stored { checkpoint, rows: rows.collect() }
+        let rows = rows.into_iter().flat_map(|(table, rows)| {
+            rows.into_iter().map(move |(pk, value)| RowEntry {
+                table: table.clone(),
+                pk: pk.into(),
+                value: Some(value.into()),
+            })
+        });
+        Stored { checkpoint, rows: Box::new(Going(Box::new(rows))) }
+    }
+
+    /// Whether a record is to be looked at: those of one source are few among those of a thousand.
+    fn wants(&self, key: &[u8]) -> bool {
+        let rest = self.only.as_ref().map(|only| key.strip_prefix(only.as_bytes()));
+        rest.is_none_or(|rest| rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/'))))
     }
 
     /// Takes in one record of the topic of this name.
     fn apply(&mut self, topic: Topic, name: &str, record: &BorrowedMessage<'_>) -> Result<()> {
         let (key, value) = (record.key().unwrap_or_default(), record.payload());
+        if !self.wants(key) {
+            return Ok(());
+        }
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| ());
         let foreign = || foreign(name, key);
         let key = text(key).map_err(|()| foreign())?;
@@ -58,10 +82,26 @@ impl Contents {
         let remembered = self.sources.entry(source).or_default();
         match (topic, value) {
             (Topic::Checkpoints, value) => remembered.checkpoint = value,
-            (_, Some(value)) => drop(remembered.rows.insert((part()?, part()?), value)),
-            (_, None) => drop(remembered.rows.remove(&(part()?, part()?))),
+            (_, value) => {
+                let (table, pk) = (part()?, part()?);
+                let rows = remembered.rows.entry(table).or_default();
+                match value {
+                    Some(value) => drop(rows.insert(pk.into(), value.into())),
+                    None => drop(rows.remove(&*pk)),
+                }
+            }
         }
         Ok(())
+    }
+}
+
+/// Cached rows, each forgotten as it is handed out.
+struct Going(Box<dyn Iterator<Item = RowEntry> + Send>);
+
+#[async_trait]
+impl StoredRows for Going {
+    async fn next(&mut self) -> Result<Vec<RowEntry>> {
+        Ok(self.0.by_ref().take(PIECE).collect())
     }
 }
 
@@ -75,17 +115,46 @@ fn foreign(topic: &str, key: &[u8]) -> Error {
 
 /// Reads topics from their beginning to their end, as far as it is committed.
 pub(super) fn read(options: &KafkaOptions, topics: &[Topic]) -> Result<Contents> {
-    let mut contents = Contents::default();
+    read_as(options, topics, Isolation::Committed)
+}
+
+/// The same, with or without what may yet be taken back.
+pub(super) fn read_as(
+    options: &KafkaOptions,
+    topics: &[Topic],
+    isolation: Isolation,
+) -> Result<Contents> {
+    read_into(Contents::default(), options, topics, isolation)
+}
+
+/// What is stored of one source.
+pub(super) fn read_one(options: &KafkaOptions, source: &Source) -> Result<Stored> {
+    let only = Some(source_key(&source.0, &source.1));
+    let contents = Contents { only, ..Contents::default() };
+    let topics = [Topic::Checkpoints, Topic::Rows];
+    Ok(read_into(contents, options, &topics, Isolation::Committed)?.take(source))
+}
+
+fn read_into(
+    mut contents: Contents,
+    options: &KafkaOptions,
+    topics: &[Topic],
+    isolation: Isolation,
+) -> Result<Contents> {
     let places: Vec<(Topic, i32)> = topics.iter().map(|topic| (*topic, PARTITION)).collect();
-    scan::scan(options, &places, |topic, record| contents.apply(topic, record.topic(), record))?;
+    scan::scan_as(options, &places, isolation, |topic, record| {
+        contents.apply(topic, record.topic(), record)
+    })?;
     Ok(contents)
 }
 
 /// What is stored of a shard. What was read when it was taken is handed out once; whoever begins
-/// again reads the topics again, so that nothing is kept twice in memory.
+/// again reads the topics again, so that nothing is kept twice in memory, and one after the other:
+/// when a server with hundreds of sellers comes back, all of them begin at once.
 pub(super) struct State {
     options: Arc<KafkaOptions>,
     topics: Arc<Topics>,
+    reading: Arc<Semaphore>,
     /// What was read, and who has had its part of it.
     first: Mutex<(Contents, HashSet<Source>)>,
 }
@@ -100,7 +169,7 @@ impl State {
         let partitions = contents.partitions.take();
         let first = Mutex::new((contents, HashSet::new()));
         let (options, topics) = (Arc::clone(options), Arc::clone(topics));
-        Ok((Self { options, topics, first }, partitions))
+        Ok((Self { options, topics, reading: Arc::new(Semaphore::new(1)), first }, partitions))
     }
 
     /// What was read when the shard was taken, unless this source has had it.
@@ -118,17 +187,50 @@ impl ShardState for State {
         if let Some(stored) = self.first(&source) {
             return Ok(stored);
         }
+        let turn = Arc::clone(&self.reading).acquire_owned().await.expect("nobody closes it");
         let options = Arc::clone(&self.options);
         blocking(move || {
-            let topics = [Topic::Checkpoints, Topic::Rows];
-            Ok(read(&options, &topics)?.take(&source))
+            // To the end, also for somebody who does not wait for it any more.
+            let _turn = turn;
+            read_one(&options, &source)
         })
         .await
+    }
+
+    fn retain(&self, sources: &HashSet<(SellerId, SourceName)>) {
+        let mut first = self.first.lock().expect("no holder panics");
+        let (contents, handed) = &mut *first;
+        let others = contents.sources.extract_if(|source, _| !sources.contains(source));
+        // Whoever asks all the same has to read it.
+        handed.extend(others.map(|(source, _)| source));
     }
 
     async fn levels(&self, seller: &SellerId, source: &SourceName) -> Result<Vec<LevelKey>> {
         let (options, topics) = (Arc::clone(&self.options), Arc::clone(&self.topics));
         let (seller, source) = (seller.clone(), source.clone());
         blocking(move || levels::read(&options, &topics, &seller, &source)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_reads_one_source_does_not_look_at_the_rows_of_others() {
+        let only = Some(source_key(&SellerId::new("acme"), &SourceName::new("main")));
+        let one = Contents { only, ..Contents::default() };
+        let all = Contents::default();
+        for (key, wanted) in [
+            ("acme/main", true),
+            ("acme/main/public.stock/1", true),
+            ("acme/main2", false),
+            ("acme/main2/public.stock/1", false),
+            ("acme2/main", false),
+            ("#owner/test/0", false),
+        ] {
+            assert_eq!(one.wants(key.as_bytes()), wanted, "{key}");
+            assert!(all.wants(key.as_bytes()), "{key}");
+        }
     }
 }

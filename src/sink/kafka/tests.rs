@@ -1,6 +1,8 @@
 //! The sink against a real broker.
 
 mod levels;
+mod owners;
+mod sizes;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -367,9 +369,9 @@ fn what_is_stored_is_read_back_with_the_last_of_each_key() {
         assert!(matches!(outcome, Committed::Durable));
         // Read again by whoever begins again, and by the next owner.
         for state in [state, sink.open(Shard(0)).await.unwrap().state] {
-            let stored = state.load(&seller, &source).await.unwrap();
+            let mut stored = state.load(&seller, &source).await.unwrap();
             assert_eq!(stored.checkpoint.as_deref(), Some("checkpoint 3"));
-            assert_eq!(stored.rows, [row("a/b %", Some("{}"))]);
+            assert_eq!(stored.all_rows().await.unwrap(), [row("a/b %", Some("{}"))]);
         }
         assert!(!sink.is_new().await.unwrap());
     });
@@ -406,6 +408,32 @@ fn an_event_that_no_topic_takes_is_a_dead_letter_and_stops_nobody() {
         assert_eq!(letter["table"], "public.stock");
         assert!(letter["reason"].as_str().unwrap().contains("bytes a record may have"), "{letter}");
     });
+}
+
+#[test]
+fn what_no_topic_takes_to_remember_is_for_a_person_and_nothing_of_it_is_published() {
+    let Some(options) = options("what_no_topic_takes_to_remember") else { return };
+    for delivery in [Delivery::ExactlyOnce, Delivery::AtLeastOnce] {
+        let mut options = KafkaOptions::clone(&options);
+        options.config.delivery = delivery;
+        options.config.topic_prefix = format!("too_large.{}.", delivery as u8);
+        let sink = Kafka { options: Arc::new(options.clone()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let Opened { mut writer, .. } = sink.open(Shard(0)).await.unwrap();
+            let huge = "x".repeat(2 << 20);
+            let checkpoint = Part { checkpoint: Some(huge.clone()), ..part("1", 1, Some(1), "A") };
+            let (table, pk) = ("public.stock".to_owned(), "1".to_owned());
+            let row = crate::sink::RowEntry { table, pk, value: Some(huge) };
+            let row = Part { rows: vec![row], ..part("1", 2, Some(1), "A") };
+            for part in [checkpoint, row] {
+                let outcome = writer.commit(commit(vec![part])).await;
+                let Err(CommitError::NotCommitted(error)) = outcome else { panic!("{delivery:?}") };
+                assert!(error.fix().unwrap().contains("max.message.bytes"), "{error}");
+            }
+        });
+        assert_eq!(committed(&options, Topic::Events), []);
+    }
 }
 
 #[test]

@@ -162,9 +162,16 @@ pub(super) fn prepare(options: &KafkaOptions, consumer: &BaseConsumer<Told>) -> 
         await_topic(options, consumer, &names[topic as usize])?;
     }
     check_partitions(options, &names, partitions)?;
-    let request_bytes = admin.check_settings()?;
+    let request_bytes = admin.check_settings()?.min(own_limit(options));
     let record_bytes = request_bytes.saturating_sub(BATCH_OVERHEAD);
     Ok(Topics { names, partitions, record_bytes, request_bytes })
+}
+
+/// The greatest request that sink.properties allow, bytes.
+fn own_limit(options: &KafkaOptions) -> usize {
+    let set = options.config.properties.iter().filter(|(name, _)| name == "message.max.bytes");
+    let bytes = set.filter_map(|(_, value)| value.expose().parse().ok()).next_back();
+    bytes.unwrap_or(usize::MAX)
 }
 
 /// The number of a topic's partitions, `None` where there is no such topic, and of brokers.

@@ -129,12 +129,13 @@ impl Outlet {
             ("linger.ms", "0.5"),
             // Events are alike: three times fewer bytes, and drains are a third faster.
             ("compression.type", "lz4"),
-            ("message.max.bytes", request_bytes.as_str()),
             ("statistics.interval.ms", "5000"),
         ];
         all.extend_from_slice(defaults);
         let mut config = client::config(options, &all);
         config.set("enable.idempotence", "true").set("acks", "all");
+        // What sink.properties say of it is part of this.
+        config.set("message.max.bytes", request_bytes);
         if let Some(id) = id {
             config.set("transactional.id", id);
         }
@@ -233,6 +234,11 @@ impl Outlet {
             }
             Some(failure) => {
                 let what = format!("writing to {}", failure.topic);
+                let request_bytes = self.topics.request_bytes;
+                if fault::is_of_size(failure.code) && self.options.may_be_resized(request_bytes) {
+                    let told = format!("{what}: {}; looking what it takes by now", failure.code);
+                    return Err(Error::transient(told));
+                }
                 Err(self.classified(&what, failure.code, &failure.code.to_string()))
             }
         }

@@ -2,7 +2,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use connector_api::{Error, Result};
+use connector_api::{Error, Fault, Result};
 use tokio::sync::oneshot;
 
 use super::owner::Owned;
@@ -29,7 +29,7 @@ pub(super) fn start(owned: Owned) -> Result<Box<dyn ShardWriter>> {
     let delivery = owned.options.config.delivery;
     let run: Box<dyn FnOnce() + Send> = match delivery {
         Delivery::ExactlyOnce => {
-            let mut exactly = ExactlyOnce { owned, dead: false };
+            let mut exactly = ExactlyOnce { owned, over: None };
             Box::new(move || serve(&inbox, &mut exactly))
         }
         Delivery::AtLeastOnce => {
@@ -47,7 +47,6 @@ pub(super) fn start(owned: Owned) -> Result<Box<dyn ShardWriter>> {
 #[async_trait]
 impl ShardWriter for Writer {
     async fn commit(&mut self, commit: Arc<Commit>) -> Result<Committed, CommitError> {
-        let gone = || CommitError::Unknown(Error::bug("the shard has to be opened again"));
         let (reply, answer) = oneshot::channel();
         self.commands.try_send((commit, reply)).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
@@ -76,13 +75,13 @@ fn serve(inbox: &mpsc::Receiver<Command>, to: &mut impl Commits) {
 /// Everything of a commit in one transaction.
 struct ExactlyOnce {
     owned: Owned,
-    dead: bool,
+    over: Option<Over>,
 }
 
 impl Commits for ExactlyOnce {
     fn commit(&mut self, commit: &Arc<Commit>) -> Result<Committed, CommitError> {
-        if self.dead {
-            return Err(over());
+        if let Some(over) = &self.over {
+            return Err(over.again());
         }
         let plan = self.owned.plan();
         let mut records = plan.published(commit);
@@ -92,7 +91,9 @@ impl Commits for ExactlyOnce {
             true => self.owned.renew(),
             false => self.owned.commit(&records),
         };
-        self.dead = matches!(outcome, Err(CommitError::Unknown(_) | CommitError::Fenced(_)));
+        if let Err(error @ (CommitError::Unknown(_) | CommitError::Fenced(_))) = &outcome {
+            self.over = Some(Over::of(error));
+        }
         outcome.map(|()| Committed::Durable)
     }
 
@@ -119,7 +120,38 @@ pub(super) fn memorable<'c>(
     }
 }
 
-/// What a writer says that has nothing more to say.
-pub(super) fn over() -> CommitError {
+/// What a writer says that has nothing more to say: why, whoever asks.
+#[derive(Debug)]
+pub(super) struct Over {
+    is_fenced: bool,
+    what: String,
+    fault: Fault,
+}
+
+impl Over {
+    /// As this error has it.
+    pub(super) fn of(error: &CommitError) -> Self {
+        let (CommitError::NotCommitted(said)
+        | CommitError::Unknown(said)
+        | CommitError::Fenced(said)) = error;
+        let is_fenced = matches!(error, CommitError::Fenced(_));
+        Self { is_fenced, what: said.to_string(), fault: said.fault().clone() }
+    }
+
+    pub(super) fn again(&self) -> CommitError {
+        let what = self.what.as_str();
+        let error = match &self.fault {
+            Fault::Transient => Error::transient(what),
+            Fault::Definite => Error::definite(what),
+            Fault::Operator { fix } => Error::operator(what, fix),
+            Fault::Held { by } => Error::held(what, by),
+            Fault::Bug => Error::bug(what),
+        };
+        if self.is_fenced { CommitError::Fenced(error) } else { CommitError::Unknown(error) }
+    }
+}
+
+/// What is said of a thread that is not there any more.
+pub(super) fn gone() -> CommitError {
     CommitError::Unknown(Error::bug("the shard has to be opened again"))
 }

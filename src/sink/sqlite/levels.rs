@@ -14,7 +14,6 @@ pub(super) fn read(
     // Everything that begins with `seller/source/`: the table is kept in the order of its keys, and
     // `0` is the character behind the slash.
     let source = source_key(seller, source);
-    let source = String::from_utf8(source).expect("percent-encoded keys are ASCII");
     let sql = "SELECT key, version, table_name, sku FROM levels
         WHERE key > ?1 || '/' AND key < ?1 || '0' ORDER BY key";
     let mut statement = connection.prepare(sql)?;

@@ -12,6 +12,7 @@
 //! | `schema` | the tables |
 //! | `tables` | what goes into them in one commit |
 //! | `write` | the transaction: all or nothing, or not known |
+//! | `stored` | checkpoints and cached rows, read back |
 //! | `levels` | what is published and lives |
 //! | `retention` | events that have had their time |
 
@@ -20,6 +21,7 @@ mod lock;
 mod open;
 mod retention;
 mod schema;
+mod stored;
 mod tables;
 mod write;
 
@@ -27,19 +29,16 @@ mod write;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use connector_api::{Error, Result};
-use rusqlite::OpenFlags;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    Commit, CommitError, Committed, LevelKey, OpenError, Opened, RowEntry, Shard, ShardState,
-    ShardWriter, Sink, Stored,
-};
-use crate::stock::{SellerId, SourceName};
+use super::{Commit, CommitError, Committed, OpenError, Opened, Shard, ShardWriter, Sink};
+use stored::Reader;
+pub use stored::checkpoints;
 
 /// Where the file is and how long its events are kept.
 #[derive(Debug, Clone)]
@@ -113,90 +112,4 @@ impl ShardWriter for Writer {
         self.commands.send((commit, reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?.map(|()| Committed::Durable)
     }
-}
-
-/// Reads what is stored through a connection of its own, so that a large cache of one seller does
-/// not hold up the commits of the others.
-struct Reader {
-    path: PathBuf,
-}
-
-#[async_trait]
-impl ShardState for Reader {
-    async fn load(&self, seller: &SellerId, source: &SourceName) -> Result<Stored> {
-        let (seller, source) = (seller.clone(), source.clone());
-        self.read(move |path| load(path, seller.as_str(), source.as_str())).await
-    }
-
-    async fn levels(&self, seller: &SellerId, source: &SourceName) -> Result<Vec<LevelKey>> {
-        let (seller, source) = (seller.clone(), source.clone());
-        self.read(move |path| levels::read(&reading(path)?, &seller, &source)).await
-    }
-}
-
-impl Reader {
-    /// Reads where it holds up nothing else.
-    async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Path) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let path = self.path.clone();
-        let work = move || {
-            work(&path).map_err(|error| open::classify(&error, &path, "reading what is stored"))
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|panic| Error::bug("reading what is stored panicked").because(panic))?
-    }
-}
-
-/// The stored checkpoints of sources, in their order, for commands beside the process that writes
-/// the file. `None` when there is no file yet.
-pub fn checkpoints(
-    path: &Path,
-    sources: &[(SellerId, SourceName)],
-) -> Result<Option<Vec<Option<String>>>> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let read = || -> rusqlite::Result<Vec<Option<String>>> {
-        let connection = reading(path)?;
-        let of = |(seller, source): &(SellerId, SourceName)| {
-            stored_checkpoint(&connection, seller.as_str(), source.as_str())
-        };
-        sources.iter().map(of).collect()
-    };
-    read().map(Some).map_err(|error| open::classify(&error, path, "reading what is stored"))
-}
-
-fn reading(path: &Path) -> rusqlite::Result<rusqlite::Connection> {
-    let connection = rusqlite::Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    connection.busy_timeout(open::BUSY_TIMEOUT)?;
-    Ok(connection)
-}
-
-fn stored_checkpoint(
-    connection: &rusqlite::Connection,
-    seller: &str,
-    source: &str,
-) -> rusqlite::Result<Option<String>> {
-    let sql = "SELECT value FROM checkpoints WHERE seller = ?1 AND source = ?2";
-    let mut statement = connection.prepare(sql)?;
-    let mut rows = statement.query([seller, source])?;
-    rows.next()?.map(|row| row.get(0)).transpose()
-}
-
-fn load(path: &Path, seller: &str, source: &str) -> rusqlite::Result<Stored> {
-    let connection = reading(path)?;
-    let transaction = connection.unchecked_transaction()?;
-    let checkpoint = stored_checkpoint(&transaction, seller, source)?;
-    let sql = "SELECT table_name, pk, value FROM rows WHERE seller = ?1 AND source = ?2";
-    let mut statement = transaction.prepare(sql)?;
-    let rows = statement.query_map([seller, source], |row| {
-        Ok(RowEntry { table: row.get(0)?, pk: row.get(1)?, value: Some(row.get(2)?) })
-    })?;
-    Ok(Stored { checkpoint, rows: rows.collect::<rusqlite::Result<_>>()? })
 }

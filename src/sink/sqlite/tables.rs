@@ -57,10 +57,6 @@ fn forget(transaction: &Transaction<'_>, part: &Part) -> rusqlite::Result<()> {
     for key in &part.forgets.levels {
         transaction.prepare_cached("DELETE FROM levels WHERE key = ?1")?.execute([key])?;
     }
-    if part.forgets.checkpoint {
-        let sql = "DELETE FROM checkpoints WHERE seller = ?1 AND source = ?2";
-        transaction.execute(sql, [part.seller.as_str(), part.source.as_str()])?;
-    }
     Ok(())
 }
 
@@ -137,7 +133,7 @@ impl<'t> Statements<'t> {
     ) -> rusqlite::Result<i64> {
         let (id, version) = (records.id(entry), records.version(entry));
         let (key, kind) = (records.key(entry), entry.kind.as_str());
-        let value = std::str::from_utf8(records.value(entry)).expect("events are JSON text");
+        let value = records.value(entry);
         let at = records.committed_at(entry);
         self.event.execute(params![id, seller, source, key, kind, version, at, value])?;
         Ok(transaction.last_insert_rowid())

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use connector_api::Fault;
 use rusqlite::Connection;
 
+use super::stored::NEXT_ROWS;
 use super::*;
-use crate::sink::{ControlKind, ControlRecord, DeadLetter, Part};
+use crate::sink::{ControlKind, ControlRecord, DeadLetter, LevelKey, Part, RowEntry, ShardState};
 use crate::stock::encode::{Encoder, Records};
 use crate::stock::quantity::Decimal;
 use crate::stock::{
     Change, EventKind, Item, Location, Operation, Origin, Provenance, Quality, Quantities,
-    StockEvent, Version,
+    SellerId, SourceName, StockEvent, Version,
 };
 
 const NOW_US: i64 = 1_700_000_000_000_000;
@@ -142,6 +143,42 @@ async fn a_commit_that_returned_is_in_the_files_and_comes_back_with_its_checkpoi
 }
 
 #[tokio::test]
+async fn many_cached_rows_come_back_each_once_and_those_of_others_stay() {
+    let (_folder, path) = file();
+    let Opened { mut writer, state, .. } = sink(&path).open(Shard(0)).await.unwrap();
+    let rows = |seller: &str| {
+        let row = |nth: u32| RowEntry {
+            table: format!("public.stock{}", nth % 2),
+            pk: nth.to_string(),
+            value: Some(format!("{seller} {nth}")),
+        };
+        (0..10_000).map(row).collect::<Vec<_>>()
+    };
+    let part = |seller: &str| Part {
+        rows: rows(seller),
+        ..Part::empty(SellerId::new(seller), SourceName::new("main"))
+    };
+    let parts = ["acma", "acme", "acmf"].map(part).into();
+    writer.commit(Arc::new(Commit { parts })).await.unwrap();
+    let mut stored = state.load(&SellerId::new("acme"), &SourceName::new("main")).await.unwrap();
+    let by_place = |row: &RowEntry| (row.table.clone(), row.pk.clone());
+    let (mut read, mut expected) = (stored.all_rows().await.unwrap(), rows("acme"));
+    read.sort_by_key(by_place);
+    expected.sort_by_key(by_place);
+    assert!(read == expected, "{} rows", read.len());
+    let connection = Connection::open(&path).unwrap();
+    let plan: String = connection
+        .query_row(&format!("EXPLAIN QUERY PLAN {NEXT_ROWS}"), ["", "", "", "", "1"], |row| {
+            row.get(3)
+        })
+        .unwrap();
+    assert_eq!(
+        plan,
+        "SEARCH rows USING PRIMARY KEY (seller=? AND source=? AND (table_name,pk)>(?,?))"
+    );
+}
+
+#[tokio::test]
 async fn everything_of_a_part_is_stored_together() {
     let (_folder, path) = file();
     let Opened { mut writer, state, .. } = sink(&path).open(Shard(0)).await.unwrap();
@@ -170,8 +207,8 @@ async fn everything_of_a_part_is_stored_together() {
     let second = part(vec![row("1", None), row("2", Some("c"))]);
     writer.commit(Arc::new(Commit { parts: vec![first] })).await.unwrap();
     writer.commit(Arc::new(Commit { parts: vec![second] })).await.unwrap();
-    let stored = state.load(&SellerId::new("acme"), &SourceName::new("main")).await.unwrap();
-    assert_eq!(stored.rows, [row("2", Some("c"))]);
+    let mut stored = state.load(&SellerId::new("acme"), &SourceName::new("main")).await.unwrap();
+    assert_eq!(stored.all_rows().await.unwrap(), [row("2", Some("c"))]);
     let connection = Connection::open(&path).unwrap();
     let count = |table: &str| {
         let sql = format!("SELECT count(*) FROM {table}");

@@ -34,9 +34,9 @@ pub struct CloudEvents {
 impl CloudEvents {
     /// The headers of one database of one tenant.
     pub fn new(seller: &SellerId, source: &SourceName) -> Self {
-        let mut text = ROOT.as_bytes().to_vec();
+        let mut text = ROOT.to_owned();
         key::write_source(seller.as_str(), source.as_str(), &mut text);
-        Self { source: String::from_utf8(text).expect("percent-encoded text is ASCII") }
+        Self { source: text }
     }
 
     /// The headers of the record that carries an event. Nothing is allocated.
@@ -65,13 +65,13 @@ impl CloudEvents {
         &self,
         remark: Remark<'_>,
         at_us: i64,
-        value: &[u8],
+        value: &str,
     ) -> impl Iterator<Item = Header<'_>> {
         let kind = match remark {
             Remark::Control(kind) => format!("stock.control.{kind}.v1"),
             Remark::DeadLetter => "stock.dlq.v1".to_owned(),
         };
-        let id = format!("{:032x}", xxh3_128(value));
+        let id = format!("{:032x}", xxh3_128(value.as_bytes()));
         let owned = |name, text: String| (name, Cow::Owned(text.into_bytes()));
         [
             text("ce_specversion", "1.0"),

@@ -16,25 +16,25 @@ pub struct Encoder {
     seller: SellerId,
     source: SourceName,
     /// `seller 00 source 00`: how the hashed text of every id begins.
-    names: Vec<u8>,
+    names: String,
     /// `,"seller":"...","source":"...","item":{"id":`
-    who: Vec<u8>,
+    who: String,
     /// `,"origin":{"engine":"...","database":"...","table":`
-    origin: Vec<u8>,
+    origin: String,
 }
 
 impl Encoder {
     /// The encoder of one database of one tenant.
     pub fn new(seller: &SellerId, source: &SourceName, engine: &str, database: &str) -> Self {
-        let mut who = Vec::new();
-        member(&mut who, b",\"seller\":", seller.as_str());
-        member(&mut who, b",\"source\":", source.as_str());
-        who.extend_from_slice(b",\"item\":{\"id\":");
-        let mut origin = Vec::new();
-        member(&mut origin, b",\"origin\":{\"engine\":", engine);
-        member(&mut origin, b",\"database\":", database);
-        origin.extend_from_slice(b",\"table\":");
-        let names = format!("{seller}\0{source}\0").into_bytes();
+        let mut who = String::new();
+        member(&mut who, ",\"seller\":", seller.as_str());
+        member(&mut who, ",\"source\":", source.as_str());
+        who.push_str(",\"item\":{\"id\":");
+        let mut origin = String::new();
+        member(&mut origin, ",\"origin\":{\"engine\":", engine);
+        member(&mut origin, ",\"database\":", database);
+        origin.push_str(",\"table\":");
+        let names = format!("{seller}\0{source}\0");
         Self { seller: seller.clone(), source: source.clone(), names, who, origin }
     }
 
@@ -58,11 +58,11 @@ impl Encoder {
         let key = records.since(start);
         let id = self.id(event, key, kind, records);
         let mut columns = Columns {
-            item: Some(records.text(event.item.id.as_bytes())),
-            sku: event.item.sku.map(|sku| records.text(sku.as_bytes())),
-            location: Some(records.text(event.location.id.as_bytes())),
-            bucket: event.bucket.map(|bucket| records.text(bucket.as_bytes())),
-            table: Some(records.text(event.origin.table.as_bytes())),
+            item: Some(records.text(event.item.id)),
+            sku: event.item.sku.map(|sku| records.text(sku)),
+            location: Some(records.text(event.location.id)),
+            bucket: event.bucket.map(|bucket| records.text(bucket)),
+            table: Some(records.text(event.origin.table)),
             ..Columns::default()
         };
         let start = records.data.len();
@@ -85,15 +85,15 @@ impl Encoder {
     ) -> u128 {
         let start = records.data.len();
         let out = &mut records.data;
-        out.extend_from_slice(&self.names);
-        out.extend_from_slice(&event.version.to_text());
-        out.push(0);
-        out.extend_from_slice(event.origin.mapping.as_bytes());
-        out.push(0);
+        out.push_str(&self.names);
+        event.version.write_to(out);
+        out.push('\0');
+        out.push_str(event.origin.mapping);
+        out.push('\0');
         out.extend_from_within(key.range());
-        out.push(0);
-        out.extend_from_slice(kind.as_str().as_bytes());
-        let id = xxh3_128(&out[start..]);
+        out.push('\0');
+        out.push_str(kind.as_str());
+        let id = xxh3_128(&out.as_bytes()[start..]);
         out.truncate(start);
         id
     }
@@ -106,27 +106,25 @@ impl Encoder {
         kind: RecordKind,
         records: &mut Records,
     ) -> Span {
-        records.data.extend_from_slice(b"{\"schema\":\"stock/1\",\"id\":\"");
-        let digit = |shift: u32| b"0123456789abcdef"[((id >> shift) & 15) as usize];
-        let place =
-            records.text(&std::array::from_fn::<u8, 32, _>(|at| digit(124 - 4 * at as u32)));
+        records.data.push_str("{\"schema\":\"stock/1\",\"id\":\"");
+        let place = records.text(const_hex::Buffer::<16>::new().format(&id.to_be_bytes()));
         let out = &mut records.data;
-        out.extend_from_slice(b"\",\"kind\":\"");
-        out.extend_from_slice(kind.as_str().as_bytes());
+        out.push_str("\",\"kind\":\"");
+        out.push_str(kind.as_str());
         if let EventKind::Removed { successor: Some(successor) } = event.kind {
-            member(out, b"\",\"successor\":", successor);
-            out.extend_from_slice(b",\"capture\":\"");
+            member(out, "\",\"successor\":", successor);
+            out.push_str(",\"capture\":\"");
         } else {
-            out.extend_from_slice(b"\",\"capture\":\"");
+            out.push_str("\",\"capture\":\"");
         }
-        out.extend_from_slice(provenance(event.capture).as_bytes());
-        out.push(b'"');
-        out.extend_from_slice(&self.who);
+        out.push_str(provenance(event.capture));
+        out.push('"');
+        out.push_str(&self.who);
         item(&event.item, out);
-        member(out, b",\"location\":{\"id\":", event.location.id);
-        optional(out, b",\"kind\":", event.location.kind);
-        out.push(b'}');
-        optional(out, b",\"bucket\":", event.bucket);
+        member(out, ",\"location\":{\"id\":", event.location.id);
+        optional(out, ",\"kind\":", event.location.kind);
+        out.push('}');
+        optional(out, ",\"bucket\":", event.bucket);
         place
     }
 
@@ -137,26 +135,27 @@ impl Encoder {
         records: &mut Records,
     ) -> (Option<Span>, Option<Span>) {
         let out = &mut records.data;
-        member(out, b",\"unit\":", event.unit);
-        let mut selling = Object::new(b",\"selling\":{");
-        for (name, flag) in [(&b"\"tracked\":"[..], event.tracked), (b"\"active\":", event.active)]
-        {
+        member(out, ",\"unit\":", event.unit);
+        let mut selling = Object::new(",\"selling\":{");
+        for (name, flag) in [("\"tracked\":", event.tracked), ("\"active\":", event.active)] {
             if let Some(flag) = flag {
                 selling.name(out, name);
-                out.extend_from_slice(if flag { b"true" } else { b"false" });
+                out.push_str(if flag { "true" } else { "false" });
             }
         }
         selling.close(out);
         change(event, out);
-        out.extend_from_slice(b",\"version\":\"");
-        let version = records.text(&event.version.to_text());
-        records.data.push(b'"');
+        out.push_str(",\"version\":\"");
+        let start = records.data.len();
+        event.version.write_to(&mut records.data);
+        let version = records.since(start);
+        records.data.push('"');
         let committed_at = event.committed_at_us.map(|at| {
-            records.data.extend_from_slice(b",\"committed_at\":\"");
+            records.data.push_str(",\"committed_at\":\"");
             let start = records.data.len();
             write_timestamp(at, &mut records.data);
             let place = records.since(start);
-            records.data.push(b'"');
+            records.data.push('"');
             place
         });
         self.provenance(event, &mut records.data);
@@ -164,50 +163,50 @@ impl Encoder {
     }
 
     /// `origin` and `quality`.
-    fn provenance(&self, event: &StockEvent<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.origin);
+    fn provenance(&self, event: &StockEvent<'_>, out: &mut String) {
+        out.push_str(&self.origin);
         string(event.origin.table, out);
-        out.extend_from_slice(b",\"operation\":\"");
-        out.extend_from_slice(operation(event.origin.operation).as_bytes());
-        out.push(b'"');
-        optional(out, b",\"transaction\":", event.origin.transaction);
-        member(out, b",\"position\":", event.origin.position);
-        out.extend_from_slice(b",\"row\":");
-        out.extend_from_slice(itoa::Buffer::new().format(event.origin.row).as_bytes());
-        member(out, b",\"mapping\":", event.origin.mapping);
-        out.push(b'}');
+        out.push_str(",\"operation\":\"");
+        out.push_str(operation(event.origin.operation));
+        out.push('"');
+        optional(out, ",\"transaction\":", event.origin.transaction);
+        member(out, ",\"position\":", event.origin.position);
+        out.push_str(",\"row\":");
+        out.push_str(itoa::Buffer::new().format(event.origin.row));
+        member(out, ",\"mapping\":", event.origin.mapping);
+        out.push('}');
         if !event.quality.is_empty() {
-            let mut list = Object::new(b",\"quality\":[");
+            let mut list = Object::new(",\"quality\":[");
             for flag in event.quality.flags() {
-                list.name(out, b"\"");
-                out.extend_from_slice(flag.as_str().as_bytes());
-                out.push(b'"');
+                list.name(out, "\"");
+                out.push_str(flag.as_str());
+                out.push('"');
             }
-            out.push(b']');
+            out.push(']');
         }
-        out.push(b'}');
+        out.push('}');
     }
 }
 
-fn item(item: &Item<'_>, out: &mut Vec<u8>) {
+fn item(item: &Item<'_>, out: &mut String) {
     string(item.id, out);
-    optional(out, b",\"sku\":", item.sku);
-    optional(out, b",\"sku_state\":", item.sku_state.map(sku_state));
-    optional(out, b",\"gtin\":", item.gtin);
-    optional(out, b",\"parent\":", item.parent);
-    out.push(b'}');
+    optional(out, ",\"sku\":", item.sku);
+    optional(out, ",\"sku_state\":", item.sku_state.map(sku_state));
+    optional(out, ",\"gtin\":", item.gtin);
+    optional(out, ",\"parent\":", item.parent);
+    out.push('}');
 }
 
 fn quantities(event: &StockEvent<'_>, records: &mut Records, columns: &mut Columns) {
     if event.kind == EventKind::Level {
         let measures = [Measure::OnHand, Measure::Available, Measure::Reserved, Measure::Incoming];
-        let mut object = Object::new(b",\"quantity\":{");
+        let mut object = Object::new(",\"quantity\":{");
         object.open(&mut records.data);
         for measure in measures {
             let Some(quantity) = event.quantity.get(measure) else { continue };
-            object.name(&mut records.data, b"\"");
-            records.data.extend_from_slice(measure.as_str().as_bytes());
-            records.data.extend_from_slice(b"\":");
+            object.name(&mut records.data, "\"");
+            records.data.push_str(measure.as_str());
+            records.data.push_str("\":");
             let span = decimal(quantity, records);
             match measure {
                 Measure::OnHand => columns.on_hand = Some(span),
@@ -217,96 +216,102 @@ fn quantities(event: &StockEvent<'_>, records: &mut Records, columns: &mut Colum
             }
         }
         object.close(&mut records.data);
-        optional(&mut records.data, b",\"measure\":", event.measure.map(Measure::as_str));
+        optional(&mut records.data, ",\"measure\":", event.measure.map(Measure::as_str));
     }
 }
 
-fn change(event: &StockEvent<'_>, out: &mut Vec<u8>) {
+fn change(event: &StockEvent<'_>, out: &mut String) {
     let change = &event.change;
-    let mut object = Object::new(b",\"change\":{");
-    for (name, number) in
-        [(&b"\"delta\":\""[..], change.delta), (b"\"previous\":\"", change.previous)]
-    {
+    let mut object = Object::new(",\"change\":{");
+    for (name, number) in [("\"delta\":\"", change.delta), ("\"previous\":\"", change.previous)] {
         if let Some(number) = number {
             object.name(out, name);
             number.write_to(out);
-            out.push(b'"');
+            out.push('"');
         }
     }
     if let Some(basis) = change.basis {
-        object.name(out, b"\"basis\":\"");
-        out.extend_from_slice(match basis {
-            Basis::BeforeImage => b"before_image",
-            Basis::Cache => b"cache",
-            Basis::SourceLedger => b"source_ledger",
+        object.name(out, "\"basis\":\"");
+        out.push_str(match basis {
+            Basis::BeforeImage => "before_image",
+            Basis::Cache => "cache",
+            Basis::SourceLedger => "source_ledger",
         });
-        out.push(b'"');
+        out.push('"');
     }
     if let Some(rows) = change.rows {
-        object.name(out, b"\"rows\":");
-        out.extend_from_slice(itoa::Buffer::new().format(rows).as_bytes());
+        object.name(out, "\"rows\":");
+        out.push_str(itoa::Buffer::new().format(rows));
     }
     object.close(out);
 }
 
 /// A decimal as a JSON string; returns the place of its digits.
 fn decimal(number: Decimal, records: &mut Records) -> Span {
-    records.data.push(b'"');
+    records.data.push('"');
     let start = records.data.len();
     number.write_to(&mut records.data);
     let span = records.since(start);
-    records.data.push(b'"');
+    records.data.push('"');
     span
 }
 
 /// An object or list that is left out altogether unless something is put into it.
 struct Object {
-    head: &'static [u8],
+    head: &'static str,
     opened: bool,
     empty: bool,
 }
 
 impl Object {
-    fn new(head: &'static [u8]) -> Self {
+    fn new(head: &'static str) -> Self {
         Self { head, opened: false, empty: true }
     }
 
-    fn open(&mut self, out: &mut Vec<u8>) {
+    fn open(&mut self, out: &mut String) {
         if !self.opened {
-            out.extend_from_slice(self.head);
+            out.push_str(self.head);
             self.opened = true;
         }
     }
 
-    fn name(&mut self, out: &mut Vec<u8>, name: &[u8]) {
+    fn name(&mut self, out: &mut String, name: &str) {
         self.open(out);
         if !self.empty {
-            out.push(b',');
+            out.push(',');
         }
         self.empty = false;
-        out.extend_from_slice(name);
+        out.push_str(name);
     }
 
-    fn close(&self, out: &mut Vec<u8>) {
+    fn close(&self, out: &mut String) {
         if self.opened {
-            out.push(b'}');
+            out.push('}');
         }
     }
 }
 
-pub(super) fn member(out: &mut Vec<u8>, name: &[u8], text: &str) {
-    out.extend_from_slice(name);
+pub(super) fn member(out: &mut String, name: &str, text: &str) {
+    out.push_str(name);
     string(text, out);
 }
 
-fn optional(out: &mut Vec<u8>, name: &[u8], text: Option<&str>) {
+fn optional(out: &mut String, name: &str, text: Option<&str>) {
     if let Some(text) = text {
         member(out, name, text);
     }
 }
 
-fn string(text: &str, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, text).expect("a vector takes everything");
+fn string(text: &str, out: &mut String) {
+    // RFC 8259, section 7. Nearly no text has any of these; the loop has no branch in it.
+    let escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    if text.bytes().fold(false, |found, byte| found | escaped(byte)) {
+        out.push_str(&serde_json::to_string(text).expect("any text is a JSON string"));
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    }
 }
 
 fn provenance(capture: Provenance) -> &'static str {

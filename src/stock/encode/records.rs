@@ -73,7 +73,7 @@ pub struct Entry {
 /// Encoded events: one buffer, and where each part lies in it.
 #[derive(Debug, Clone, Default)]
 pub struct Records {
-    pub(super) data: Vec<u8>,
+    pub(super) data: String,
     pub(super) entries: Vec<Entry>,
 }
 
@@ -91,7 +91,7 @@ impl Records {
     /// Adds everything of `other`.
     pub fn append(&mut self, other: &Records) {
         let base = u32::try_from(self.data.len()).expect("a batch is smaller than u32 counts");
-        self.data.extend_from_slice(&other.data);
+        self.data.push_str(&other.data);
         let moved = |span: Span| Span { start: span.start + base, ..span };
         self.entries.extend(other.entries.iter().map(|entry| Entry {
             key: moved(entry.key),
@@ -129,15 +129,15 @@ impl Records {
         let at = text(&event["committed_at"], "committed_at")?;
         let mut records = Self::default();
         let columns = Columns {
-            id: Some(records.text(id.as_bytes())),
-            version: Some(records.text(version.as_bytes())),
-            committed_at: Some(records.text(at.as_bytes())),
-            item: Some(records.text(text(&event["item"]["id"], "item")?.as_bytes())),
-            location: Some(records.text(text(&event["location"]["id"], "location")?.as_bytes())),
+            id: Some(records.text(&id)),
+            version: Some(records.text(&version)),
+            committed_at: Some(records.text(&at)),
+            item: Some(records.text(&text(&event["item"]["id"], "item")?)),
+            location: Some(records.text(&text(&event["location"]["id"], "location")?)),
             ..Columns::default()
         };
-        let key = records.text(key.as_bytes());
-        let value = records.text(value.as_bytes());
+        let key = records.text(key);
+        let value = records.text(value);
         let id =
             u128::from_str_radix(&id, 16).map_err(|error| Damaged(format!("its id: {error}")))?;
         let version = version.parse().map_err(|error: NotAVersion| Damaged(error.to_string()))?;
@@ -156,7 +156,7 @@ impl Records {
     }
 
     /// The values in the order they were pushed.
-    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn values(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| self.value(entry))
     }
 
@@ -166,8 +166,8 @@ impl Records {
     }
 
     /// The event as it is published.
-    pub fn value(&self, entry: &Entry) -> &[u8] {
-        &self.data[entry.value.range()]
+    pub fn value(&self, entry: &Entry) -> &str {
+        self.get(entry.value)
     }
 
     /// The id as the event says it, 32 hex digits.
@@ -202,6 +202,12 @@ impl Records {
             .map(|span| span.map(|span| self.get(span)))
     }
 
+    /// The quantities of a level: on hand, available, reserved, incoming.
+    pub fn quantities(&self, entry: &Entry) -> [Option<&str>; 4] {
+        let c = &entry.columns;
+        [c.on_hand, c.available, c.reserved, c.incoming].map(|span| span.map(|s| self.get(s)))
+    }
+
     /// Number of events.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -217,9 +223,9 @@ impl Records {
         self.data.len() + self.entries.len() * size_of::<Entry>()
     }
 
-    pub(super) fn text(&mut self, text: &[u8]) -> Span {
+    pub(super) fn text(&mut self, text: &str) -> Span {
         let start = self.data.len();
-        self.data.extend_from_slice(text);
+        self.data.push_str(text);
         self.since(start)
     }
 
@@ -230,6 +236,6 @@ impl Records {
     }
 
     fn get(&self, span: Span) -> &str {
-        std::str::from_utf8(&self.data[span.range()]).expect("only text is written")
+        &self.data[span.range()]
     }
 }

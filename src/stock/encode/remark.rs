@@ -19,8 +19,8 @@ pub struct Rejection<'a> {
 
 /// The record key of what is said about a source rather than about an item: `seller/source`,
 /// percent-encoded as in the keys of events.
-pub fn source_key(seller: &SellerId, source: &SourceName) -> Vec<u8> {
-    let mut key = Vec::new();
+pub fn source_key(seller: &SellerId, source: &SourceName) -> String {
+    let mut key = String::new();
     key::write_source(seller.as_str(), source.as_str(), &mut key);
     key
 }
@@ -34,13 +34,13 @@ pub fn control_value(
     kind: &str,
     at_us: i64,
     detail: &str,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(192 + detail.len());
-    member(&mut out, b"{\"schema\":\"stock-control/1\",\"kind\":", kind);
-    member(&mut out, b",\"seller\":", seller.as_str());
-    member(&mut out, b",\"source\":", source.as_str());
+) -> String {
+    let mut out = String::with_capacity(192 + detail.len());
+    member(&mut out, "{\"schema\":\"stock-control/1\",\"kind\":", kind);
+    member(&mut out, ",\"seller\":", seller.as_str());
+    member(&mut out, ",\"source\":", source.as_str());
     at(at_us, &mut out);
-    out.extend_from_slice(b",\"detail\":");
+    out.push_str(",\"detail\":");
     object(detail, &mut out);
     out
 }
@@ -50,29 +50,29 @@ pub fn dead_letter_value(
     seller: &SellerId,
     source: &SourceName,
     rejection: &Rejection<'_>,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256 + rejection.reason.len() + rejection.row.len());
-    member(&mut out, b"{\"schema\":\"stock-dlq/1\",\"seller\":", seller.as_str());
-    member(&mut out, b",\"source\":", source.as_str());
-    member(&mut out, b",\"table\":", rejection.table);
-    member(&mut out, b",\"position\":", rejection.position);
-    member(&mut out, b",\"reason\":", rejection.reason);
+) -> String {
+    let mut out = String::with_capacity(256 + rejection.reason.len() + rejection.row.len());
+    member(&mut out, "{\"schema\":\"stock-dlq/1\",\"seller\":", seller.as_str());
+    member(&mut out, ",\"source\":", source.as_str());
+    member(&mut out, ",\"table\":", rejection.table);
+    member(&mut out, ",\"position\":", rejection.position);
+    member(&mut out, ",\"reason\":", rejection.reason);
     at(rejection.at_us, &mut out);
-    out.extend_from_slice(b",\"row\":");
+    out.push_str(",\"row\":");
     object(rejection.row, &mut out);
     out
 }
 
-fn at(at_us: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"at\":\"");
+fn at(at_us: i64, out: &mut String) {
+    out.push_str(",\"at\":\"");
     write_timestamp(at_us, out);
-    out.push(b'"');
+    out.push('"');
 }
 
 /// The last member, and the end of the whole.
-fn object(text: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(text.as_bytes());
-    out.push(b'}');
+fn object(text: &str, out: &mut String) {
+    out.push_str(text);
+    out.push('}');
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
 
     const AT: i64 = 1_700_000_000_000_001;
 
-    fn control(kind: &str, detail: &str) -> Vec<u8> {
+    fn control(kind: &str, detail: &str) -> String {
         control_value(&SellerId::new("acme"), &SourceName::new("main"), kind, AT, detail)
     }
 
@@ -100,7 +100,7 @@ mod tests {
     }
 
     /// What the golden file shows, one a line: each kind in the words of the loop that reports it.
-    fn remarks() -> Vec<Vec<u8>> {
+    fn remarks() -> Vec<String> {
         let odd = (SellerId::new("a/\"b\""), SourceName::new("é\u{1}"));
         vec![
             control("gap", r#"{"from":"16/B374D848","to":"16/B3800000","reason":"log is gone"}"#),
@@ -133,8 +133,7 @@ mod tests {
 
     #[test]
     fn remarks_are_the_bytes_of_the_golden_file() {
-        let texts = remarks().into_iter().map(|value| String::from_utf8(value).unwrap());
-        let lines: String = texts.map(|line| line + "\n").collect();
+        let lines: String = remarks().into_iter().map(|line| line + "\n").collect();
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/remarks.jsonl");
         let golden = std::fs::read_to_string(path).unwrap_or_default();
         if golden != lines && std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -149,7 +148,7 @@ mod tests {
     #[test]
     fn the_key_is_how_the_keys_of_the_sources_events_begin() {
         let key = source_key(&SellerId::new("a/b"), &SourceName::new("é"));
-        assert_eq!(String::from_utf8(key).unwrap(), "a%2Fb/%C3%A9");
+        assert_eq!(key, "a%2Fb/%C3%A9");
     }
 
     proptest! {
@@ -158,7 +157,7 @@ mod tests {
             let (seller, source) = (SellerId::new(&texts[0]), SourceName::new(&texts[1]));
             let object = json!({ &texts[2]: &texts[3] }).to_string();
             let value = control_value(&seller, &source, &texts[2], AT, &object);
-            let value: Value = serde_json::from_slice(&value).unwrap();
+            let value: Value = serde_json::from_str(&value).unwrap();
             prop_assert_eq!(value, json!({
                 "schema": "stock-control/1", "kind": texts[2], "seller": texts[0],
                 "source": texts[1], "at": "2023-11-14T22:13:20.000001Z",
@@ -172,7 +171,7 @@ mod tests {
                 row: &object,
             };
             let value = dead_letter_value(&seller, &source, &rejection);
-            let value: Value = serde_json::from_slice(&value).unwrap();
+            let value: Value = serde_json::from_str(&value).unwrap();
             prop_assert_eq!(value, json!({
                 "schema": "stock-dlq/1", "seller": texts[0], "source": texts[1],
                 "table": texts[3], "position": texts[4], "reason": texts[5],

@@ -1,30 +1,30 @@
 /// Appends microseconds since 1970 as RFC 3339 in UTC with six fractional digits.
-pub(super) fn write_timestamp(micros: i64, out: &mut Vec<u8>) {
+pub(super) fn write_timestamp(micros: i64, out: &mut String) {
     const DAY: i64 = 86_400_000_000;
     let (year, month, day) = civil(micros.div_euclid(DAY));
     let rest = micros.rem_euclid(DAY);
     let seconds = rest / 1_000_000;
     digits(year, 4, out);
-    out.push(b'-');
+    out.push('-');
     digits(month, 2, out);
-    out.push(b'-');
+    out.push('-');
     digits(day, 2, out);
-    out.push(b'T');
+    out.push('T');
     digits(seconds / 3600, 2, out);
-    out.push(b':');
+    out.push(':');
     digits(seconds / 60 % 60, 2, out);
-    out.push(b':');
+    out.push(':');
     digits(seconds % 60, 2, out);
-    out.push(b'.');
+    out.push('.');
     digits(rest % 1_000_000, 6, out);
-    out.push(b'Z');
+    out.push('Z');
 }
 
 /// Microseconds since 1970 as RFC 3339 in UTC with six fractional digits.
 pub fn timestamp(micros: i64) -> String {
-    let mut out = Vec::with_capacity(27);
+    let mut out = String::with_capacity(27);
     write_timestamp(micros, &mut out);
-    String::from_utf8(out).expect("digits are text")
+    out
 }
 
 /// Days since 1970-01-01 to year, month, day of the proleptic Gregorian calendar, by counting in
@@ -42,14 +42,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + next, month, day)
 }
 
-fn digits(number: i64, width: usize, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + width, b'0');
-    let mut rest = number.unsigned_abs();
-    for digit in out[start..].iter_mut().rev() {
-        *digit = b'0' + u8::try_from(rest % 10).expect("below ten");
-        rest /= 10;
-    }
+fn digits(number: i64, width: usize, out: &mut String) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(number.unsigned_abs());
+    out.push_str(&"000000"[..width.saturating_sub(digits.len())]);
+    out.push_str(digits);
 }
 
 #[cfg(test)]

@@ -52,8 +52,20 @@ impl<'a> Numeral<'a> {
         Ok(Self { whole, fraction, exponent })
     }
 
+    /// The digits as one number, where they are as few as they nearly always are.
+    fn few_digits(&self) -> Option<i128> {
+        let fits = self.whole.len() + self.fraction.len() <= 18
+            && self.fraction.len() <= usize::from(SCALE_MAX)
+            && self.exponent == 0;
+        let add = |units: i64, digit: &u8| units * 10 + i64::from(digit - b'0');
+        fits.then(|| i128::from(self.whole.iter().chain(self.fraction).fold(0, add)))
+    }
+
     /// The value as units and scale, rounded half to even where it has more than nine decimals.
     fn units(&self) -> Result<(i128, u8, Exactness), NumberError> {
+        if let Some(units) = self.few_digits() {
+            return Ok((units, self.fraction.len() as u8, Exactness::Exact));
+        }
         let digits = || self.whole.iter().chain(self.fraction);
         let zeros = digits().take_while(|digit| **digit == b'0').count();
         let total = self.whole.len() + self.fraction.len();

@@ -250,9 +250,9 @@ proptest! {
     fn a_text_is_read_back_as_the_same_value(value in decimal()) {
         let text = value.to_string();
         prop_assert_eq!(exact(&text), value);
-        let mut written = Vec::new();
+        let mut written = String::new();
         value.write_to(&mut written);
-        prop_assert_eq!(text.as_bytes(), &written[..]);
+        prop_assert_eq!(&text, &written);
         prop_assert!(!text.contains('.') || !text.ends_with('0'));
     }
 

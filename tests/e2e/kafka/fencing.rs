@@ -14,6 +14,46 @@ use crate::support::{
 
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// What it had read goes out again when it wakes up, as it may; it does not take the shard back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_at_least_once_a_suspended_owner_that_wakes_up_under_load_ends() {
+    let test = "at_least_once_a_suspended_owner";
+    let Some(kafka) = shared_broker(test).await else { return };
+    let Some(shop) = Shop::start(PgVersion::V15, test).await else { return };
+    create(&shop).await;
+    let mut random = Random::from_environment(test);
+    let topics = Topics::new(&kafka.bootstrap());
+    let main = topics.main_file("delivery = \"at_least_once\"");
+    let workspace = Workspace::new(&main, &seller(&shop));
+    let mut first = Tailstock::start(&workspace, &["run", "--until-current"]);
+    assert!(first.wait(LIMIT).await.success(), "{}", first.log());
+    let mut owner = Tailstock::start(&workspace, &["run"]);
+    let works = async |quantity: i64| {
+        eventually("somebody publishes", LIMIT, async || {
+            let values = format!("(-1, 'w1', 'M', {quantity})");
+            let conflict = "ON CONFLICT (item, warehouse) DO UPDATE SET qty = excluded.qty";
+            shop.execute(&format!("INSERT INTO stock VALUES {values} {conflict}")).await;
+            let on_hand = topics.levels().get(&key(-1))?.clone();
+            (on_hand == Some(quantity.to_string())).then_some(())
+        })
+        .await;
+    };
+    for round in 0..2 {
+        works(2 * round).await;
+        let sessions = Sessions::start_anew(&shop, round, 4000, &mut random).await;
+        owner.signal_after(Signal::STOP, Duration::from_micros(random.below(300_000))).await;
+        let next = Tailstock::start(&workspace, &["run"]);
+        works(2 * round + 1).await;
+        owner.signal(Signal::CONT);
+        let status = owner.wait(LIMIT).await;
+        assert_eq!(status.code(), Some(3), "{}", owner.log());
+        owner = next;
+        sessions.join().await;
+    }
+    owner.signal(Signal::TERM);
+    assert!(owner.wait(LIMIT).await.success(), "{}", owner.log());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_suspended_owner_that_wakes_up_after_the_takeover_publishes_nothing_and_ends() {
     let test = "a_suspended_owner_publishes_nothing";

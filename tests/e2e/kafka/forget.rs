@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use testbed::PgVersion;
+use testbed::{MysqlVersion, PgVersion};
 
-use crate::support::{Shop, Tailstock, Topics, Workspace, eventually, shared_broker};
+use crate::support::{Shop, Tailstock, Topics, Workspace, by_version, eventually, shared_broker};
 
 const SELLER: &str = "[[stock]]\ntable = \"public.stock\"\nitem = \"item\"\non_hand = \"qty\"\n";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -53,4 +53,30 @@ async fn a_seller_is_forgotten_once_its_process_has_ended() {
     assert_eq!(shop.text("SELECT count(*)::text FROM pg_replication_slots").await, "0");
     let (_, said) = command(&workspace, &["status"]).await;
     assert!(said.contains("never_started"), "{said}");
+}
+
+/// Its server counts from the beginning again, as one does that was restored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seller_that_is_forgotten_and_comes_back_is_believed_by_who_goes_by_versions() {
+    let test = "a_seller_that_comes_back_into_kafka";
+    let Some(kafka) = shared_broker(test).await else { return };
+    let Some(shop) = Shop::start(MysqlVersion::Mariadb1011, test).await else { return };
+    shop.create("stock", "item bigint PRIMARY KEY, qty int").await;
+    shop.execute("INSERT INTO stock VALUES (1, 1), (2, 2)").await;
+    shop.execute("FLUSH BINARY LOGS").await;
+    let topics = Topics::new(&kafka.bootstrap());
+    let workspace = Workspace::new(&topics.main_file(""), &shop.whole_seller(SELLER));
+    let run = &["run", "--until-current"][..];
+    for arguments in [run, &["forget", "acme", "--yes"]] {
+        let (code, said) = command(&workspace, arguments).await;
+        assert_eq!(code, Some(0), "{said}");
+    }
+    shop.execute("RESET MASTER").await;
+    shop.execute("UPDATE stock SET qty = qty + 10").await;
+    let (code, said) = command(&workspace, run).await;
+    assert_eq!(code, Some(0), "{said}");
+    let expected = [("acme/main/1/_", "11"), ("acme/main/2/_", "12")]
+        .map(|(key, on_hand)| (key.to_owned(), Some(on_hand.to_owned())));
+    assert_eq!(by_version(topics.events()), expected.clone().into());
+    assert_eq!(topics.levels(), expected.into());
 }

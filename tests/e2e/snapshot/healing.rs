@@ -320,3 +320,38 @@ async fn another_server_that_lacks_what_was_read_is_a_gap_and_healed() {
     assert_eq!(published.count("control WHERE kind = 'gap'"), 1);
     published.by_key();
 }
+
+/// Each of the tries is one that came further.
+#[tokio::test]
+async fn a_run_with_an_end_does_not_lose_patience_with_a_table_that_comes_further() {
+    let test = "a_table_that_comes_further";
+    let Some(shop) = Shop::start(PgVersion::V15, test).await else { return };
+    shop.create("stock", TABLE).await;
+    let rows: Vec<String> = (0..9_000).map(|n| format!("({n}, 'S-{n}', {n})")).collect();
+    shop.execute(&format!("INSERT INTO stock VALUES {}", rows.join(","))).await;
+    let slow = format!("snapshot_rows_per_s = 1500\n{BY_ID}");
+    let workspace = Workspace::new(Workspace::MAIN, &shop.whole_seller(&slow));
+    let mut running = Tailstock::start(&workspace, &["run", "--until-current"]);
+    let store = workspace.path("stock.db");
+    let levels = || match store.exists() && published(&workspace).has("levels", 1) {
+        true => published(&workspace).count("levels"),
+        false => 0,
+    };
+    for _ in 0..2 {
+        let before = levels();
+        eventually("more of it", Duration::from_secs(20), async || {
+            (levels() > before).then_some(())
+        })
+        .await;
+        shop.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE application_name LIKE '%tailstock%' AND pid <> pg_backend_pid()",
+        )
+        .await;
+    }
+    assert!(running.wait(Duration::from_secs(60)).await.success(), "{}", running.log());
+    // Whoever has come further is told anew of what stops it.
+    let told = running.log().matches("trying again until it works").count();
+    assert_eq!(told, 2, "{}", running.log());
+    assert_eq!(published(&workspace).levels(), held(&shop, "id").await);
+}

@@ -17,13 +17,12 @@ mod status;
 mod tables;
 
 pub use status::head;
-pub(crate) use status::log_status;
+pub(crate) use tables::SHOW_GENERATED_KEYS;
 pub use tables::columns;
-pub(crate) use tables::show_generated_keys;
 
 /// What servers answer to who may not ask, and to what they do not have: no access to a database,
 /// to a table, to a column; a privilege is missing; the log is off; there is no such table.
-const REFUSED: [u16; 8] = [1044, 1045, 1142, 1143, 1227, 1370, 1381, 1146];
+pub(crate) const REFUSED: [u16; 8] = [1044, 1045, 1142, 1143, 1227, 1370, 1381, 1146];
 
 /// Asks the server. What the account may not see is left out, not an error.
 pub async fn gather(
@@ -105,7 +104,7 @@ async fn permitted(conn: &mut Conn, sql: &str) -> Result<Option<Vec<Row>>, Error
 }
 
 /// A cell as text; `None` for NULL.
-pub(crate) fn text(row: &Row, column: usize) -> Option<String> {
+fn text(row: &Row, column: usize) -> Option<String> {
     match row.as_ref(column)? {
         Value::NULL => None,
         Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
@@ -114,7 +113,7 @@ pub(crate) fn text(row: &Row, column: usize) -> Option<String> {
 }
 
 /// A cell by the name of its column, in either case.
-pub(crate) fn named(row: &Row, name: &str) -> Option<String> {
+fn named(row: &Row, name: &str) -> Option<String> {
     let columns = row.columns_ref();
     let is_it = |column: &mysql_async::Column| column.name_str().eq_ignore_ascii_case(name);
     text(row, columns.iter().position(is_it)?)

@@ -13,8 +13,8 @@ pub(crate) fn qualified(name: &TableName) -> String {
     format!("{}.{}", identifier(&name.schema), identifier(&name.table))
 }
 
-/// A text as SQL.
-fn literal(text: &str) -> String {
+/// A text as SQL, where a backslash escapes.
+pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 

@@ -1,7 +1,9 @@
 use connector_api::Result;
 
 use super::channel::Channel;
+use super::column::ResultColumn;
 use super::fault::ServerMessage;
+use super::length;
 
 /// What an answer may take, bytes: what is asked for here takes a few lines.
 const LARGEST_ANSWER: usize = 16 << 20;
@@ -16,31 +18,70 @@ const LONGEST_END: usize = 8;
 /// The length of a value that is NULL.
 const NULL: u8 = 0xfb;
 
-/// The answer to a query: its rows, or what the server said instead.
-pub(super) type Answer = std::result::Result<Vec<Vec<Option<String>>>, ServerMessage>;
+/// The rows of an answer, as text.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    columns: Vec<ResultColumn>,
+    pub(crate) rows: Vec<Row>,
+}
 
-/// Reads the answer to a query in the text protocol.
-pub(super) async fn read(channel: &mut Channel) -> Result<Answer> {
+/// The values of a row, as text; `None` for NULL.
+pub(crate) type Row = Vec<Option<String>>;
+
+impl Table {
+    /// Where the column of this name stands, in either case.
+    pub(crate) fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The first row; nothing when there is none.
+    pub(crate) fn first(self) -> Row {
+        self.rows.into_iter().next().unwrap_or_default()
+    }
+}
+
+/// The answer to a question, or what the server said instead.
+pub(crate) type Answer<T> = std::result::Result<T, ServerMessage>;
+
+/// What an answer begins with: its columns. There are none where it has no rows.
+pub(super) async fn columns(channel: &mut Channel) -> Result<Answer<Vec<ResultColumn>>> {
     let head = channel.packet().await?;
-    let columns = match head.split_first() {
+    let count = match head.split_first() {
         Some((&DONE, _)) => return Ok(Ok(Vec::new())),
         Some((&FAILED, body)) => return Ok(Err(ServerMessage::read(body))),
         None | Some((&FILE, _)) => return Err(channel.nonsense("no answer to a question")),
-        Some(_) => number(&head).map(|(columns, _)| columns),
+        Some(_) => length::number(&head).map(|(count, _)| count),
     };
-    let columns = columns.filter(|columns| (1..=MOST_COLUMNS).contains(columns));
-    let Some(columns) = columns else { return Err(channel.nonsense("a table without a shape")) };
-    for _ in 0..columns {
-        channel.packet().await?;
+    let count = count.filter(|count| (1..=MOST_COLUMNS).contains(count));
+    let Some(count) = count else { return Err(channel.nonsense("a table without a shape")) };
+    described(channel, count).await.map(Ok)
+}
+
+/// So many columns, and what ends them.
+pub(super) async fn described(channel: &mut Channel, count: u64) -> Result<Vec<ResultColumn>> {
+    let mut columns = Vec::new();
+    for _ in 0..count {
+        let column = ResultColumn::read(&channel.packet().await?);
+        columns.push(column.ok_or_else(|| channel.nonsense("a column without a shape"))?);
     }
     if !is_end(&channel.packet().await?) {
         return Err(channel.nonsense("more columns than it has"));
     }
+    Ok(columns)
+}
+
+/// Reads the answer to a query in the text protocol.
+pub(super) async fn read(channel: &mut Channel) -> Result<Answer<Table>> {
+    let columns = match columns(channel).await? {
+        Ok(columns) if columns.is_empty() => return Ok(Ok(Table::default())),
+        Ok(columns) => columns,
+        Err(told) => return Ok(Err(told)),
+    };
     let (mut rows, mut bytes) = (Vec::new(), 0_usize);
     loop {
         let packet = channel.packet().await?;
         if is_end(&packet) {
-            return Ok(Ok(rows));
+            return Ok(Ok(Table { columns, rows }));
         }
         if let Some((&FAILED, body)) = packet.split_first() {
             return Ok(Err(ServerMessage::read(body)));
@@ -49,9 +90,8 @@ pub(super) async fn read(channel: &mut Channel) -> Result<Answer> {
         if bytes > LARGEST_ANSWER {
             return Err(channel.nonsense("an answer that is too long"));
         }
-        let columns = usize::try_from(columns).unwrap_or_default();
-        let row = row(&packet, columns).ok_or_else(|| channel.nonsense("a row without a shape"))?;
-        rows.push(row);
+        let row = row(&packet, columns.len());
+        rows.push(row.ok_or_else(|| channel.nonsense("a row without a shape"))?);
     }
 }
 
@@ -59,7 +99,7 @@ fn is_end(packet: &[u8]) -> bool {
     packet.first() == Some(&END) && packet.len() <= LONGEST_END
 }
 
-fn row(mut packet: &[u8], columns: usize) -> Option<Vec<Option<String>>> {
+fn row(mut packet: &[u8], columns: usize) -> Option<Row> {
     let mut values = Vec::with_capacity(columns);
     for _ in 0..columns {
         if let Some((&NULL, rest)) = packet.split_first() {
@@ -67,28 +107,11 @@ fn row(mut packet: &[u8], columns: usize) -> Option<Vec<Option<String>>> {
             packet = rest;
             continue;
         }
-        let (len, rest) = number(packet)?;
-        let (text, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+        let (text, rest) = length::prefixed(packet)?;
         values.push(Some(String::from_utf8_lossy(text).into_owned()));
         packet = rest;
     }
     packet.is_empty().then_some(values)
-}
-
-/// A number that says its own length, and what is behind it.
-fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let (&first, rest) = bytes.split_first()?;
-    let len = match first {
-        0xfc => 2,
-        0xfd => 3,
-        0xfe => 8,
-        0xfb | 0xff => return None,
-        small => return Some((u64::from(small), rest)),
-    };
-    let (digits, rest) = rest.split_at_checked(len)?;
-    let mut wide = [0; 8];
-    wide[..len].copy_from_slice(digits);
-    Some((u64::from_le_bytes(wide), rest))
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use connector_api::Cursor;
-use mysql_async::Value;
 
 use super::quote::{column, hex, number};
 use super::table::is_integer;
+use crate::value::Field;
 
 /// An index whose columns tell every row from every other, and by which a table can be read in
 /// order.
@@ -71,21 +71,20 @@ impl Kind {
     }
 
     /// A value of it as a cursor keeps it; `None` for what no such column holds.
-    fn kept(&self, value: &Value) -> Option<String> {
-        Some(match (self, value) {
-            (Self::Number | Self::Label, Value::Int(number)) => number.to_string(),
-            (Self::Number | Self::Label, Value::UInt(number)) => number.to_string(),
-            (Self::Number, Value::Bytes(digits)) => {
-                String::from_utf8(digits.clone()).ok().filter(|digits| number(digits))?
-            }
-            (Self::Bits, Value::Bytes(bytes)) => {
+    fn kept(&self, value: &Field<'_>) -> Option<String> {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        Some(match (self, *value) {
+            (Self::Number | Self::Label, Field::Int(number)) => number.to_string(),
+            (Self::Number | Self::Label, Field::UInt(number)) => number.to_string(),
+            (Self::Number, Field::Bytes(digits)) => text(digits).filter(|digits| number(digits))?,
+            (Self::Bits, Field::Bytes(bytes)) => {
                 bytes.iter().fold(0, |bits: u64, &byte| bits << 8 | u64::from(byte)).to_string()
             }
-            (Self::Float, Value::Float(number)) => format!("{:e}", f64::from(*number)),
-            (Self::Float, Value::Double(number)) => format!("{number:e}"),
-            (Self::Text { .. } | Self::Bytes, Value::Bytes(bytes)) => hex(bytes),
-            (Self::Printed, Value::Bytes(bytes)) => String::from_utf8(bytes.clone()).ok()?,
-            (Self::Printed, Value::Date(..) | Value::Time(..)) => printed(value),
+            (Self::Float, Field::Float(number)) => format!("{:e}", f64::from(number)),
+            (Self::Float, Field::Double(number)) => format!("{number:e}"),
+            (Self::Text { .. } | Self::Bytes, Field::Bytes(bytes)) => hex(bytes),
+            (Self::Printed, Field::Bytes(bytes)) => text(bytes)?,
+            (Self::Printed, value) => value.printed()?,
             _ => return None,
         })
     }
@@ -112,21 +111,6 @@ impl Kind {
     }
 }
 
-fn printed(value: &Value) -> String {
-    match *value {
-        Value::Date(year, month, day, 0, 0, 0, 0) => format!("{year:04}-{month:02}-{day:02}"),
-        Value::Date(year, month, day, hour, minute, second, micros) => {
-            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}")
-        }
-        Value::Time(negative, days, hours, minutes, seconds, micros) => {
-            let (sign, hours) =
-                (if negative { "-" } else { "" }, u64::from(days) * 24 + u64::from(hours));
-            format!("{sign}{hours:02}:{minutes:02}:{seconds:02}.{micros:06}")
-        }
-        _ => String::new(),
-    }
-}
-
 /// The values of a key in SQL, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place(Vec<String>);
@@ -142,7 +126,10 @@ impl Key {
     }
 
     /// The place behind a row with these values of the key.
-    pub(super) fn behind<'v>(&self, values: impl Iterator<Item = &'v Value>) -> Option<Cursor> {
+    pub(super) fn behind(&self, values: &[Field<'_>]) -> Option<Cursor> {
+        if values.len() != self.parts.len() {
+            return None;
+        }
         let mut text = format!("[\"{}\"", self.fingerprint());
         for (part, value) in self.parts.iter().zip(values) {
             write!(text, ",\"{}\"", part.kind.kept(value)?).expect("a string takes everything");

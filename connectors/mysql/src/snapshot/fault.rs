@@ -5,7 +5,7 @@ use connector_api::{Error, TableName};
 use super::table::Plan;
 use super::{CHUNK_SECONDS, MysqlSnapshot};
 use crate::doctor::{identifier, qualified};
-use crate::session::{Doing, sql_error};
+use crate::session::{Doing, ServerMessage, Unanswered};
 use crate::value::Unreadable;
 
 /// There is no column of that name.
@@ -39,19 +39,25 @@ pub(super) fn unreadable(table: &TableName, column: &str, why: &Unreadable) -> E
 
 impl MysqlSnapshot {
     /// An error of a question about tables.
-    pub(super) fn failed(&self, error: mysql_async::Error) -> Error {
-        let doing = Doing::Asking("reading what is in tables");
-        sql_error(error, &doing, &self.config, self.client.flavor())
+    pub(super) fn failed(&self, error: Unanswered) -> Error {
+        match error {
+            Unanswered::Broken(error) => error,
+            Unanswered::Said(told) => self.classified(&told, "reading what is in tables"),
+        }
+    }
+
+    fn classified(&self, told: &ServerMessage, doing: &str) -> Error {
+        told.classify(&Doing::Asking(doing), &self.config, self.session.flavor())
     }
 
     /// An error of a read of a table.
-    pub(super) fn refused(&mut self, error: mysql_async::Error, plan: &Plan) -> Error {
+    pub(super) fn refused(&mut self, error: Unanswered, plan: &Plan) -> Error {
         let name = qualified(&plan.name);
-        let code = match &error {
-            mysql_async::Error::Server(error) => error.code,
-            _ => 0,
+        let told = match error {
+            Unanswered::Broken(error) => return error,
+            Unanswered::Said(told) => told,
         };
-        match code {
+        match told.code {
             code if NO_TABLE.contains(&code) => self.is_missing(&plan.name),
             code if REFUSED.contains(&code) => self.may_not_read(plan),
             code if TOO_LONG.contains(&code) => Error::transient(format!(
@@ -62,10 +68,7 @@ impl MysqlSnapshot {
                 self.was_altered = true;
                 was_altered(&plan.name)
             }
-            _ => {
-                let doing = format!("reading table {name}");
-                sql_error(error, &Doing::Asking(&doing), &self.config, self.client.flavor())
-            }
+            _ => self.classified(&told, &format!("reading table {name}")),
         }
     }
 

@@ -17,13 +17,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use connector_api::{Error, Position, Result, Sight};
-use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Row};
 
-use crate::doctor::{log_status, text};
+use crate::doctor::{REFUSED, literal};
 use crate::log::Flavor;
 use crate::position::{Gtid, GtidSet, Gtids, LogFile, LogPosition, MariaPosition};
+use crate::session::{Row, ServerMessage, Session, Unanswered};
 
+/// Both families read rows as of this statement from here on, and lock none of them.
+pub(super) const START: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 /// Time from a transaction's place in the log to its being seen, where nothing says it.
 pub(super) const SETTLING: Duration = Duration::from_millis(50);
 /// A place that has settled longer ago than this is left for a new one: what was changed since is
@@ -44,21 +45,29 @@ pub(super) struct LogEnd {
 
 impl LogEnd {
     /// Where it stands now.
-    pub(super) async fn now(conn: &mut Conn, flavor: Flavor) -> Result<Self, Failed> {
+    pub(super) async fn now(session: &mut Session) -> Result<Self, Failed> {
         let clock = "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)";
+        let flavor = session.flavor();
         let sql = match flavor {
             Flavor::MySql => format!("SELECT {clock}, @@GLOBAL.gtid_mode"),
             Flavor::MariaDb => format!("SELECT {clock}, @@GLOBAL.gtid_binlog_pos"),
         };
-        let status = log_status(conn).await?;
-        let row: Option<Row> = conn.query_first(sql).await?;
-        let said = |nth| row.as_ref().and_then(|row| text(row, nth)).unwrap_or_default();
-        let Some((file, offset, executed)) = status else { return Err(Failed::NoLog) };
-        let mode = said(1);
+        let [status, row] = session.rows_of([log_status(session), &sql]).await?;
+        let status = match status {
+            // The account may not ask.
+            Err(told) if REFUSED.contains(&told.code) => return Err(Failed::NoLog),
+            status => status?.first(),
+        };
+        let row = row?.first();
+        let place = said(&status, 0).parse().ok().zip(said(&status, 1).parse().ok());
+        let Some((file, offset)) = place else { return Err(Failed::NoLog) };
+        // Behind it the databases that are in the log, and those that are not.
+        let executed = status.into_iter().nth(4).flatten();
+        let mode = said(&row, 1);
         let mut end = Self {
             place: LogPosition { file, offset, created: 0, gtids: Gtids::None, prepared: vec![] },
             executed: None,
-            read_at_us: said(0).parse().unwrap_or_default(),
+            read_at_us: said(&row, 0).parse().unwrap_or_default(),
             names_all: flavor == Flavor::MySql && mode == "ON",
         };
         match (flavor, executed) {
@@ -74,39 +83,44 @@ impl LogEnd {
         Ok(end)
     }
 
-    /// The place of the log that the consistent snapshot of this connection is (MariaDB, InnoDB).
-    pub(super) async fn of_snapshot(conn: &mut Conn) -> Result<Self, Failed> {
-        let rows: Vec<Row> = conn.query("SHOW STATUS LIKE 'binlog_snapshot_%'").await?;
-        let said = |wanted: &str| {
-            let is_it =
-                |row: &&Row| text(row, 0).is_some_and(|name| name.eq_ignore_ascii_case(wanted));
-            rows.iter().find(is_it).and_then(|row| text(row, 1))
-        };
-        let file = said("binlog_snapshot_file").and_then(|file| file.parse::<LogFile>().ok());
-        let offset = said("binlog_snapshot_position").and_then(|offset| offset.parse().ok());
-        let (Some(file), Some(offset)) = (file, offset) else { return Err(Failed::NoLog) };
-        let sql = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED), \
+    /// Begins a consistent snapshot. Returns the place of the log that it is (MariaDB, InnoDB), and
+    /// whether a distributed transaction may ever have been committed here: the counter rises when
+    /// the statement begins, and is asked behind the snapshot that the answer is about.
+    pub(super) async fn begin(session: &mut Session) -> Result<(Self, bool), Failed> {
+        let now = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED), \
                    @@GLOBAL.gtid_binlog_pos";
-        let row: Option<Row> = conn.query_first(sql).await?;
-        let said = |nth| row.as_ref().and_then(|row| text(row, nth)).unwrap_or_default();
-        let gtids = Gtids::MariaDb(maria(&said(1))?);
-        Ok(Self {
+        let place = "SHOW STATUS LIKE 'binlog_snapshot_%'";
+        let distributed = "SHOW GLOBAL STATUS LIKE 'Com_xa_commit'";
+        let answers = session.rows_of([START, place, now, distributed]).await?;
+        let [began, place, now, distributed] = answers;
+        began?;
+        let (rows, row, distributed) = (place?.rows, now?.first(), distributed?.first());
+        let shown = |wanted: &str| {
+            let row = rows.iter().find(|row| said(row, 0).eq_ignore_ascii_case(wanted));
+            row.map(|row| said(row, 1))
+        };
+        let file = shown("binlog_snapshot_file").and_then(|file| file.parse::<LogFile>().ok());
+        let offset = shown("binlog_snapshot_position").and_then(|offset| offset.parse().ok());
+        let (Some(file), Some(offset)) = (file, offset) else { return Err(Failed::NoLog) };
+        let gtids = Gtids::MariaDb(maria(&said(&row, 1))?);
+        let end = Self {
             place: LogPosition { file, offset, created: 0, gtids, prepared: vec![] },
             executed: None,
-            read_at_us: said(0).parse().unwrap_or_default(),
+            read_at_us: said(&row, 0).parse().unwrap_or_default(),
             names_all: false,
-        })
+        };
+        Ok((end, said(&distributed, 1) != "0"))
     }
 
     /// The last transactions before it (MariaDB); `None` when its file is gone.
     pub(super) async fn transactions_before(
         &self,
-        conn: &mut Conn,
+        session: &mut Session,
     ) -> Result<Option<MariaPosition>, Failed> {
         let LogPosition { file, offset, .. } = &self.place;
-        let sql = "SELECT BINLOG_GTID_POS(?, ?)";
-        let row: Option<Row> = conn.exec_first(sql, (file.as_str(), offset)).await?;
-        row.and_then(|row| text(&row, 0)).map(|position| maria(&position)).transpose()
+        let sql = format!("SELECT BINLOG_GTID_POS({}, {offset})", literal(file.as_str()));
+        let row = session.rows(&sql).await?.first();
+        row.into_iter().next().flatten().map(|position| maria(&position)).transpose()
     }
 
     pub(super) fn coordinate(&self) -> u64 {
@@ -132,6 +146,21 @@ impl LogEnd {
     }
 }
 
+/// A value of a row, empty where there is none.
+fn said(row: &Row, nth: usize) -> String {
+    row.get(nth).cloned().flatten().unwrap_or_default()
+}
+
+/// The question where the log ends, and which transactions are executed (MySQL).
+fn log_status(session: &Session) -> &'static str {
+    let version = session.server_version().split('.').map_while(|part| part.parse::<u32>().ok());
+    // MariaDB has kept the old name, and counts from 10.
+    match session.flavor() == Flavor::MySql && version.ge([8, 2]) {
+        true => "SHOW BINARY LOG STATUS",
+        false => "SHOW MASTER STATUS",
+    }
+}
+
 fn maria(position: &str) -> Result<MariaPosition, Failed> {
     position.parse().map_err(|_| Failed::Gtids)
 }
@@ -139,19 +168,31 @@ fn maria(position: &str) -> Result<MariaPosition, Failed> {
 /// Why the end of the log is not known.
 #[derive(Debug)]
 pub(super) enum Failed {
-    Sql(mysql_async::Error),
+    Sql(Unanswered),
     NoLog,
     Gtids,
 }
 
-impl From<mysql_async::Error> for Failed {
-    fn from(error: mysql_async::Error) -> Self {
+impl From<ServerMessage> for Failed {
+    fn from(told: ServerMessage) -> Self {
+        Self::Sql(told.into())
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Sql(error.into())
+    }
+}
+
+impl From<Unanswered> for Failed {
+    fn from(error: Unanswered) -> Self {
         Self::Sql(error)
     }
 }
 
 impl Failed {
-    pub(super) fn into_error(self, of_sql: impl FnOnce(mysql_async::Error) -> Error) -> Error {
+    pub(super) fn into_error(self, of_sql: impl FnOnce(Unanswered) -> Error) -> Error {
         match self {
             Self::Sql(error) => of_sql(error),
             Self::NoLog => Error::operator(
@@ -162,13 +203,6 @@ impl Failed {
             Self::Gtids => Error::definite("the server's executed transactions cannot be read"),
         }
     }
-}
-
-/// Whether a distributed transaction may ever have been committed here: the counter rises when the
-/// statement begins. It is asked behind the snapshot that the answer is about.
-pub(super) async fn has_distributed(conn: &mut Conn) -> Result<bool, mysql_async::Error> {
-    let row: Option<Row> = conn.query_first("SHOW GLOBAL STATUS LIKE 'Com_xa_commit'").await?;
-    Ok(row.and_then(|row| text(&row, 1)).is_none_or(|count| count != "0"))
 }
 
 /// The ends of the log as they were seen from time to time.

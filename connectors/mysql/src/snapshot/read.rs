@@ -1,5 +1,6 @@
 //! One chunk: a transaction that sees one moment, and its rows.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,19 +8,16 @@ use connector_api::{
     BatchBuilder, BeginText, CHUNK_BYTES, Chunk, ChunkRequest, Cursor, Error, Fence, KEYLESS_BYTES,
     Op, Result, Sight,
 };
-use mysql_async::prelude::Queryable as _;
-use mysql_async::{Row, Value};
 
-use super::cursor::Place;
-use super::fence::{Before, LogEnd, has_distributed};
+use super::cursor::{Key, Place};
+use super::fence::{Before, LogEnd, START};
 use super::filter::rendered;
 use super::table::{Plan, Shape, too_large};
 use super::{MysqlSnapshot, fault, quote};
 use crate::log::Flavor;
-use crate::value::{Scratch, Selected};
+use crate::session::{Arrived, ResultColumn, Session, Unanswered};
+use crate::value::{Encoding, Field, Fields, Scratch, Selected, Unreadable};
 
-/// Both families read rows as of this statement from here on, and lock none of them.
-pub(super) const START: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 /// Rows that are gone through for each that may come, where a condition leaves some out.
 const WINDOW: u32 = 16;
 
@@ -60,10 +58,8 @@ impl MysqlSnapshot {
         let rows = self.rows(&plan, &part, &seen.end).await?;
         let took = started.elapsed();
         // Behind the read nobody alters the table before the transaction ends.
-        let shape = Shape::of(&mut self.client, request.table).await;
+        let shape = Shape::at_the_end(&mut self.session, request.table).await;
         let shape = shape.map_err(|error| self.failed(error))?;
-        let ended = self.client.query_drop("COMMIT").await;
-        ended.map_err(|error| self.failed(error))?;
         if shape.as_ref() != Some(&plan.shape) {
             self.plan_for(request.table, request.columns, shape).await?;
             return Ok(None);
@@ -82,7 +78,7 @@ impl MysqlSnapshot {
 
     /// Begins a transaction of which is known what it sees; `None` when it has to be begun anew.
     async fn begin(&mut self, plan: &Plan) -> Result<Option<Seen>> {
-        let is_mariadb = self.client.flavor() == Flavor::MariaDb;
+        let is_mariadb = self.session.flavor() == Flavor::MariaDb;
         let tells = is_mariadb && plan.is_innodb();
         let mut before = None;
         if !tells || self.has_distributed {
@@ -95,21 +91,20 @@ impl MysqlSnapshot {
             before = before.or(Some(end));
         }
         let settled = self.settled.coordinate();
-        self.client.query_drop(START).await.map_err(|error| self.failed(error))?;
         let Some(before) = before.filter(|_| !tells) else { return self.snapshot(settled).await };
+        self.tell(START).await?;
         let sight = before.sight(settled);
         Ok(Some(Seen { end: before, sight, is_exact: false }))
     }
 
-    /// The place of the log that the snapshot is.
+    /// Begins a transaction that is a place of the log.
     async fn snapshot(&mut self, settled: u64) -> Result<Option<Seen>> {
-        let end = LogEnd::of_snapshot(&mut self.client).await;
-        let end = end.map_err(|failed| failed.into_error(|error| self.failed(error)))?;
-        let may_not_tell = has_distributed(&mut self.client).await;
-        let may_not_tell = may_not_tell.map_err(|error| self.failed(error))?;
+        let began = LogEnd::begin(&mut self.session).await;
+        let (end, may_not_tell) =
+            began.map_err(|failed| failed.into_error(|error| self.failed(error)))?;
         if may_not_tell && !self.has_distributed {
             self.has_distributed = true;
-            self.client.query_drop("COMMIT").await.map_err(|error| self.failed(error))?;
+            self.tell("COMMIT").await?;
             return Ok(None);
         }
         let seen = match may_not_tell {
@@ -179,25 +174,24 @@ impl MysqlSnapshot {
             key.order(),
             rows - 1
         );
-        let row: Option<Row> = match self.client.exec_first(sql, ()).await {
-            Ok(row) => row,
-            Err(error) => return Err(self.refused(error, plan)),
-        };
-        let Some(row) = row else { return Ok(None) };
-        let values = (0..key.parts.len()).filter_map(|nth| row.as_ref(nth));
-        key.behind(values).map(Some).ok_or_else(|| no_key(plan))
+        match place_of(&mut self.session, key, &sql).await {
+            Ok(place) => Ok(place),
+            Err(Broken::Sql(error)) => Err(self.refused(error, plan)),
+            Err(Broken::Value(error)) => Err(error),
+            Err(Broken::Key) => Err(no_key(plan)),
+        }
     }
 
     async fn rows(&mut self, plan: &Plan, part: &Part, seen: &LogEnd) -> Result<Rows> {
-        let flavor = self.client.flavor();
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut filling = Filling::new(plan, seen);
-        let read = filling.read(&mut self.client, part, flavor, &mut scratch).await;
+        let read = filling.read(&mut self.session, part, &mut scratch).await;
         self.scratch = scratch;
         let is_full = match read {
             Ok(is_full) => is_full,
             Err(Broken::Sql(error)) => return Err(self.refused(error, plan)),
             Err(Broken::Value(error)) => return Err(error),
+            Err(Broken::Key) => return Err(no_key(plan)),
         };
         let Filling { builder, count, last, is_too_large, .. } = filling;
         if is_too_large {
@@ -205,7 +199,7 @@ impl MysqlSnapshot {
             return Err(too_large(&plan.name, &size, &self.account));
         }
         let next = match &plan.key {
-            Some(_) if is_full => Some(last.ok_or_else(|| no_key(plan))?),
+            Some(_) if is_full => last,
             _ => part.end.clone(),
         };
         Ok(Rows { builder, count, next })
@@ -221,14 +215,50 @@ fn no_key(plan: &Plan) -> Error {
 
 /// What ended a read.
 enum Broken {
-    Sql(mysql_async::Error),
+    Sql(Unanswered),
     Value(Error),
+    /// A value of the key is none that can be compared with.
+    Key,
 }
 
-impl From<mysql_async::Error> for Broken {
-    fn from(error: mysql_async::Error) -> Self {
+impl From<Unanswered> for Broken {
+    fn from(error: Unanswered) -> Self {
         Self::Sql(error)
     }
+}
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        Self::Sql(error.into())
+    }
+}
+
+/// The place behind the one row of a question for the values of a key.
+async fn place_of(session: &mut Session, key: &Key, sql: &str) -> Result<Option<Cursor>, Broken> {
+    let mut rows = session.select(sql).await?;
+    let encodings = rows.columns().iter().map(Encoding::of);
+    let encodings = encodings.collect::<Result<Vec<_>, _>>().map_err(strange)?;
+    let mut place = None;
+    loop {
+        match rows.arrived()? {
+            None => rows.more().await?,
+            Some(Arrived::End) => return Ok(place),
+            Some(Arrived::Row(row)) => {
+                let fields = fields(row, &encodings).map_err(strange)?;
+                place = Some(key.behind(&fields).ok_or(Broken::Key)?);
+            }
+        }
+    }
+}
+
+fn fields<'r>(row: &'r [u8], encodings: &[Encoding]) -> Result<Vec<Field<'r>>, Unreadable> {
+    let mut fields = Fields::of(row, encodings.len())?;
+    encodings.iter().map(|encoding| fields.next(*encoding)).collect()
+}
+
+/// No server answers so.
+fn strange(why: impl Display) -> Broken {
+    Broken::Value(Error::transient(format!("the server sent rows that cannot be read: {why}")))
 }
 
 /// A chunk that rows come into.
@@ -236,6 +266,9 @@ struct Filling<'p> {
     plan: &'p Plan,
     builder: BatchBuilder,
     table: u32,
+    /// Of all columns of the result.
+    encodings: Vec<Encoding>,
+    /// Of those that are captured, which come first.
     columns: Vec<Selected>,
     count: u32,
     /// Behind the last row.
@@ -259,6 +292,7 @@ impl<'p> Filling<'p> {
             plan,
             builder,
             table,
+            encodings: Vec::new(),
             columns: Vec::new(),
             count: 0,
             last: None,
@@ -269,27 +303,26 @@ impl<'p> Filling<'p> {
     /// Reads all rows. Returns whether there may be more than were taken.
     async fn read(
         &mut self,
-        client: &mut mysql_async::Conn,
+        session: &mut Session,
         part: &Part,
-        flavor: Flavor,
         scratch: &mut Scratch,
     ) -> Result<bool, Broken> {
-        let statement = client.prep(&*part.sql).await?;
-        let mut result = client.exec_iter(&statement, ()).await?;
-        for (nth, column) in result.columns_ref().iter().take(self.width()).enumerate() {
-            let read = Selected::of(column, flavor);
-            let name = &self.plan.schema.columns[nth].name;
-            let of = |why| Broken::Value(fault::unreadable(&self.plan.name, name, &why));
-            self.columns.push(read.map_err(of)?);
-        }
-        let (mut is_full, mut last) = (false, None);
-        while let Some(row) = result.next().await? {
-            // What comes behind a full chunk is left to the next one.
-            if is_full {
-                continue;
-            }
-            self.push(&row, scratch)?;
-            last = Some(row);
+        let flavor = session.flavor();
+        let mut rows = session.select(&part.sql).await?;
+        self.describe(rows.columns(), flavor)?;
+        let mut is_full = false;
+        loop {
+            let row = match rows.arrived()? {
+                None => {
+                    rows.more().await?;
+                    continue;
+                }
+                Some(Arrived::End) => return Ok(is_full),
+                // What comes behind a full chunk is left to the next one.
+                Some(Arrived::Row(_)) if is_full => continue,
+                Some(Arrived::Row(row)) => row,
+            };
+            self.push(row, scratch)?;
             let bytes = self.builder.data_bytes();
             self.is_too_large = self.plan.key.is_none() && bytes > KEYLESS_BYTES;
             if self.is_too_large {
@@ -297,28 +330,55 @@ impl<'p> Filling<'p> {
                 return Ok(true);
             }
             is_full = self.count >= part.limit || self.plan.key.is_some() && bytes >= CHUNK_BYTES;
+            if let Some(key) = self.plan.key.as_ref().filter(|_| is_full) {
+                let fields = fields(row, &self.encodings).map_err(strange)?;
+                let places = self.plan.key_places.iter();
+                let values: Option<Vec<_>> = places.map(|&nth| fields.get(nth).copied()).collect();
+                let behind = values.and_then(|values| key.behind(&values));
+                self.last = Some(behind.ok_or(Broken::Key)?);
+            }
         }
-        result.drop_result().await?;
-        client.close(statement).await?;
-        if let (Some(key), Some(row)) = (&self.plan.key, last) {
-            let parts = self.plan.key_places.iter().filter_map(|&place| row.as_ref(place));
-            self.last = key.behind(parts);
-        }
-        Ok(is_full)
     }
 
-    fn width(&self) -> usize {
-        self.plan.schema.columns.len()
+    /// Learns how the values stand in the rows, and how those that are captured are read.
+    fn describe(&mut self, columns: &[ResultColumn], flavor: Flavor) -> Result<(), Broken> {
+        let (found, wanted) = (columns.len(), self.plan.selected.len());
+        if found != wanted {
+            return Err(strange(format!("they have {found} columns instead of {wanted}")));
+        }
+        for (nth, column) in columns.iter().enumerate() {
+            let encoding = Encoding::of(column).map_err(|why| self.unreadable(nth, why))?;
+            self.encodings.push(encoding);
+            if nth < self.plan.schema.columns.len() {
+                let read = Selected::of(column, flavor);
+                self.columns.push(read.map_err(|why| self.unreadable(nth, why))?);
+            }
+        }
+        Ok(())
     }
 
-    fn push(&mut self, row: &Row, scratch: &mut Scratch) -> Result<(), Broken> {
+    /// A value of a column that is not read. One of the key alone has no name that anybody knows.
+    fn unreadable(&self, nth: usize, why: Unreadable) -> Broken {
+        match self.plan.schema.columns.get(nth) {
+            Some(column) if why != Unreadable::Short => {
+                Broken::Value(fault::unreadable(&self.plan.name, &column.name, &why))
+            }
+            _ => strange(why),
+        }
+    }
+
+    fn push(&mut self, row: &[u8], scratch: &mut Scratch) -> Result<(), Broken> {
         let image = self.builder.image();
-        for (nth, column) in self.columns.iter().enumerate() {
-            let value = row.as_ref(nth).unwrap_or(&Value::NULL);
-            column.push(value, scratch, &mut self.builder).map_err(|why| {
-                let name = &self.plan.schema.columns[nth].name;
-                Broken::Value(fault::unreadable(&self.plan.name, name, &why))
-            })?;
+        let mut fields = Fields::of(row, self.encodings.len()).map_err(strange)?;
+        for (nth, encoding) in self.encodings.iter().enumerate() {
+            let pushed = fields.next(*encoding).and_then(|field| match self.columns.get(nth) {
+                Some(column) => column.push(field, scratch, &mut self.builder),
+                None => Ok(()),
+            });
+            pushed.map_err(|why| self.unreadable(nth, why))?;
+        }
+        if !fields.is_at_end() {
+            return Err(strange("one has more than its columns"));
         }
         self.builder.row(self.table, Op::Insert, None, Some(image));
         self.count += 1;

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use connector_api::{Column, Error, KEYLESS_BYTES, Result, TableName, TableSchema};
-use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Row};
 
 use super::cursor::{Key, Kind, Part};
 use super::index::{self, Index};
 use super::quote;
-use crate::doctor::{named, qualified, text};
+use crate::doctor::{literal, qualified};
+use crate::session::{Row, Session, Table, Unanswered};
 
 /// A column as the catalog has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +34,10 @@ pub(super) fn is_integer(base: &str) -> bool {
     matches!(base, "tinyint" | "smallint" | "mediumint" | "int" | "bigint")
 }
 
+fn said(row: &Row, nth: usize) -> Option<String> {
+    row.get(nth).cloned().flatten()
+}
+
 /// What may change between two chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shape {
@@ -46,33 +49,52 @@ pub(super) struct Shape {
 impl Shape {
     /// `None` when there is no such table, or the account may see nothing of it.
     pub(super) async fn of(
-        conn: &mut Conn,
+        session: &mut Session,
         table: &TableName,
-    ) -> Result<Option<Self>, mysql_async::Error> {
-        let sql = "SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME, COLUMN_KEY, PRIVILEGES,
+    ) -> Result<Option<Self>, Unanswered> {
+        Ok(Self::from(session.rows(&Self::question(table)).await?, table))
+    }
+
+    /// The same, and the transaction ends behind the question.
+    pub(super) async fn at_the_end(
+        session: &mut Session,
+        table: &TableName,
+    ) -> Result<Option<Self>, Unanswered> {
+        let [shape, ended] = session.rows_of([&Self::question(table), "COMMIT"]).await?;
+        ended?;
+        Ok(Self::from(shape?, table))
+    }
+
+    fn question(table: &TableName) -> String {
+        let (schema, name) = (literal(&table.schema), literal(&table.table));
+        format!(
+            "SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME, COLUMN_KEY, PRIVILEGES,
                 IS_NULLABLE, TABLE_SCHEMA, TABLE_NAME,
                 (SELECT ENGINE FROM information_schema.TABLES
-                    WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?)
-            FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?
-            ORDER BY ORDINAL_POSITION";
-        let TableName { schema, table: name } = table;
-        let mut rows: Vec<Row> = conn.exec(sql, (schema, name, schema, name)).await?;
+                    WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {name})
+            FROM information_schema.COLUMNS
+            WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {name}
+            ORDER BY ORDINAL_POSITION"
+        )
+    }
+
+    fn from(answer: Table, table: &TableName) -> Option<Self> {
+        let mut rows = answer.rows;
         // A catalog may compare names without their case; the log does not.
-        rows.retain(|row| text(row, 6).as_ref() == Some(schema));
-        rows.retain(|row| text(row, 7).as_ref() == Some(name));
-        let Some(first) = rows.first() else { return Ok(None) };
-        let engine = text(first, 8).unwrap_or_default();
+        rows.retain(|row| said(row, 6).as_ref() == Some(&table.schema));
+        rows.retain(|row| said(row, 7).as_ref() == Some(&table.table));
+        let engine = said(rows.first()?, 8).unwrap_or_default();
         let columns = rows.iter().filter_map(|row| {
             Some(Described {
-                name: text(row, 0)?,
-                column_type: text(row, 1)?,
-                charset: text(row, 2),
-                is_key: text(row, 3)?.eq_ignore_ascii_case("PRI"),
-                may_select: text(row, 4)?.to_ascii_lowercase().contains("select"),
-                is_nullable: text(row, 5)?.eq_ignore_ascii_case("YES"),
+                name: said(row, 0)?,
+                column_type: said(row, 1)?,
+                charset: said(row, 2),
+                is_key: said(row, 3)?.eq_ignore_ascii_case("PRI"),
+                may_select: said(row, 4)?.to_ascii_lowercase().contains("select"),
+                is_nullable: said(row, 5)?.eq_ignore_ascii_case("YES"),
             })
         });
-        Ok(Some(Self { columns: columns.collect(), engine }))
+        Some(Self { columns: columns.collect(), engine })
     }
 
     fn column(&self, name: &str) -> Option<&Described> {
@@ -104,12 +126,12 @@ const FIRST_ROWS: u32 = 128;
 impl Plan {
     /// Of a table that is there.
     pub(super) async fn new(
-        conn: &mut Conn,
+        session: &mut Session,
         table: &TableName,
         wanted: &[String],
         shape: Shape,
-    ) -> Result<Self, mysql_async::Error> {
-        let indexes = Index::of(conn, table).await?;
+    ) -> Result<Self, Unanswered> {
+        let indexes = Index::of(session, table).await?;
         let key = key(&shape, &indexes);
         let captured: Vec<&Described> =
             shape.columns.iter().filter(|column| wanted.contains(&column.name)).collect();
@@ -232,19 +254,22 @@ pub(super) struct Size {
 
 impl Size {
     pub(super) async fn of(
-        conn: &mut Conn,
+        session: &mut Session,
         table: &TableName,
-    ) -> Result<Option<Self>, mysql_async::Error> {
-        let sql = "SELECT TABLE_TYPE, DATA_LENGTH, TABLE_ROWS FROM information_schema.TABLES
-            WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?";
-        let row: Option<Row> = conn.exec_first(sql, (&table.schema, &table.table)).await?;
-        let Some(row) = row else { return Ok(None) };
-        let number = |name| named(&row, name).and_then(|number| number.parse().ok());
-        Ok(Some(Self {
-            kind: text(&row, 0).unwrap_or_default(),
-            bytes: number("DATA_LENGTH"),
-            rows: number("TABLE_ROWS"),
-        }))
+    ) -> Result<Option<Self>, Unanswered> {
+        let sql = format!(
+            "SELECT TABLE_TYPE, DATA_LENGTH, TABLE_ROWS FROM information_schema.TABLES
+            WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+            literal(&table.schema),
+            literal(&table.table)
+        );
+        let row = session.rows(&sql).await?.first();
+        if row.is_empty() {
+            return Ok(None);
+        }
+        let number = |nth| said(&row, nth).and_then(|number| number.parse().ok());
+        let (bytes, rows) = (number(1), number(2));
+        Ok(Some(Self { kind: said(&row, 0).unwrap_or_default(), bytes, rows }))
     }
 
     /// A table without a key is read at once, or not at all.

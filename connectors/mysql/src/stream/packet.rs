@@ -1,5 +1,5 @@
 //! Packets of a dump: a length of three bytes and a number, and an event, in as many packets as it
-//! takes.
+//! takes. Rows of a table come in the same way.
 
 use connector_api::{Error, Result};
 
@@ -77,8 +77,13 @@ impl Packets {
     /// Packets of a dump that has just been asked for.
     #[must_use]
     pub fn new() -> Self {
+        Self::starting_at(1)
+    }
+
+    /// The same behind packets of another kind.
+    pub(crate) fn starting_at(number: u8) -> Self {
         let largest = usize::try_from(EVENT_BYTES_MAX).unwrap_or(usize::MAX);
-        Self { number: 1, largest, large: None }
+        Self { number, largest, large: None }
     }
 
     /// The packet at the beginning of `arrived`, and how many of its bytes are taken: those are not

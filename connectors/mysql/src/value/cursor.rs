@@ -24,6 +24,26 @@ impl<'a> Cursor<'a> {
         Ok(bytes)
     }
 
+    /// The next `N` bytes.
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Unreadable> {
+        let (bytes, rest) = self.rest.split_first_chunk().ok_or(Unreadable::Short)?;
+        self.rest = rest;
+        Ok(*bytes)
+    }
+
+    /// The next value, whose length stands before it in as many bytes as it takes.
+    pub(super) fn packed(&mut self) -> Result<&'a [u8], Unreadable> {
+        let [first] = self.array()?;
+        match first {
+            0xfc => self.prefixed(2),
+            0xfd => self.prefixed(3),
+            0xfe => self.prefixed(8),
+            // NULL and an error elsewhere.
+            0xfb | 0xff => Err(Unreadable::Short),
+            len => self.bytes(len.into()),
+        }
+    }
+
     /// The next value, whose length stands before it in `width` bytes, the lowest first.
     pub(super) fn prefixed(&mut self, width: usize) -> Result<&'a [u8], Unreadable> {
         let len = little_endian(self.bytes(width)?);

@@ -15,7 +15,7 @@ const HOUR_OF_TIME_MAX: u32 = 838;
 
 /// A date and a time of day. Month and day may be zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct DateTime {
+pub(crate) struct DateTime {
     pub(super) year: u32,
     pub(super) month: u32,
     pub(super) day: u32,
@@ -27,7 +27,7 @@ pub(super) struct DateTime {
 
 /// A span of time, as TIME holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Time {
+pub(crate) struct Time {
     negative: bool,
     hour: u32,
     minute: u32,
@@ -66,6 +66,11 @@ impl DateTime {
             _ => 0,
         };
         (1..=days).contains(&self.day)
+    }
+
+    /// Whether it may be a date alone.
+    pub(super) fn is_midnight(self) -> bool {
+        (self.hour, self.minute, self.second, self.micros) == (0, 0, 0, 0)
     }
 
     pub(super) fn print_date(self, line: &mut Line) {

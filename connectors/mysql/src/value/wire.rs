@@ -1,20 +1,21 @@
 //! The same values as a SELECT of the binary protocol gives them, to the same cells.
 
 use connector_api::{BatchBuilder, Cell, TextKind};
-use mysql_async::consts::{ColumnFlags, ColumnType as Kind};
-use mysql_async::{Column, Value};
+use mysql_async::consts::ColumnType as Kind;
 
 use super::charset::{Charset, Coding};
+use super::field::Field;
 use super::number;
-use super::temporal::{DateTime, Line, Time};
+use super::temporal::Line;
 use super::{Scratch, Unreadable};
 use crate::log::Flavor;
+use crate::session::ResultColumn;
 
 /// How the values of one column of a result are read. Who asks has told the server to convert no
 /// text, and to give moments in UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Selected {
-    Integer { unsigned: bool },
+    Integer,
     Float,
     Decimal,
     Bits,
@@ -29,16 +30,15 @@ pub(crate) enum Selected {
 
 impl Selected {
     /// What the server says of a column of its result.
-    pub(crate) fn of(column: &Column, flavor: Flavor) -> Result<Self, Unreadable> {
-        let decimals = column.decimals().min(6);
-        Ok(match column.column_type() {
+    pub(crate) fn of(column: &ResultColumn, flavor: Flavor) -> Result<Self, Unreadable> {
+        let decimals = column.decimals.min(6);
+        let unknown = |_| Unreadable::Type { code: column.code, metadata: 0 };
+        Ok(match Kind::try_from(column.code).map_err(unknown)? {
             Kind::MYSQL_TYPE_TINY
             | Kind::MYSQL_TYPE_SHORT
             | Kind::MYSQL_TYPE_INT24
             | Kind::MYSQL_TYPE_LONG
-            | Kind::MYSQL_TYPE_LONGLONG => {
-                Self::Integer { unsigned: column.flags().contains(ColumnFlags::UNSIGNED_FLAG) }
-            }
+            | Kind::MYSQL_TYPE_LONGLONG => Self::Integer,
             Kind::MYSQL_TYPE_FLOAT | Kind::MYSQL_TYPE_DOUBLE => Self::Float,
             Kind::MYSQL_TYPE_DECIMAL | Kind::MYSQL_TYPE_NEWDECIMAL => Self::Decimal,
             Kind::MYSQL_TYPE_BIT => Self::Bits,
@@ -51,8 +51,8 @@ impl Selected {
             Kind::MYSQL_TYPE_GEOMETRY | Kind::MYSQL_TYPE_VECTOR => Self::Bytes,
             _ => {
                 let charset = match flavor {
-                    Flavor::MySql => Charset::of_mysql(column.character_set()),
-                    Flavor::MariaDb => Charset::of_mariadb(column.character_set()),
+                    Flavor::MySql => Charset::of_mysql(column.collation),
+                    Flavor::MariaDb => Charset::of_mariadb(column.collation),
                 };
                 match charset.coding()? {
                     Coding::Binary => Self::Bytes,
@@ -65,42 +65,37 @@ impl Selected {
     /// Adds a value to the row being built, or nothing.
     pub(crate) fn push(
         &self,
-        value: &Value,
+        value: Field<'_>,
         scratch: &mut Scratch,
         out: &mut BatchBuilder,
     ) -> Result<(), Unreadable> {
         match (self, value) {
-            (_, Value::NULL) => out.push(Cell::Null),
-            (Self::Integer { unsigned: true }, Value::UInt(number)) => {
-                out.push(Cell::UInt(*number))
-            }
-            (Self::Integer { unsigned }, Value::Int(number)) => out.push(match unsigned {
-                true => Cell::UInt(u64::try_from(*number).map_err(|_| other("integer"))?),
-                false => Cell::Int(*number),
-            }),
-            (Self::Float, Value::Float(number)) => {
+            (_, Field::Null) => out.push(Cell::Null),
+            (Self::Integer, Field::Int(number)) => out.push(Cell::Int(number)),
+            (Self::Integer, Field::UInt(number)) => out.push(Cell::UInt(number)),
+            (Self::Float, Field::Float(number)) => {
                 out.push(Cell::Float(number::float(&number.to_le_bytes())));
             }
-            (Self::Float, Value::Double(number)) => out.push(Cell::Float(*number)),
-            (Self::Decimal, Value::Bytes(digits)) => decimal(digits, out)?,
-            (Self::Bits, Value::Bytes(bytes)) => out.push(Cell::UInt(number::bits(bytes))),
-            (Self::Year, Value::Int(year)) => year_of(u64::try_from(*year).ok(), out)?,
-            (Self::Year, Value::UInt(year)) => year_of(Some(*year), out)?,
-            (Self::Date, Value::Date(..)) => {
+            (Self::Float, Field::Double(number)) => out.push(Cell::Float(number)),
+            (Self::Decimal, Field::Bytes(digits)) => decimal(digits, out)?,
+            (Self::Bits, Field::Bytes(bytes)) => out.push(Cell::UInt(number::bits(bytes))),
+            (Self::Year, Field::Int(year)) => year_of(u64::try_from(year).ok(), out)?,
+            (Self::Year, Field::UInt(year)) => year_of(Some(year), out)?,
+            (Self::Date, Field::Moment(date)) => {
                 let mut line = Line::new();
-                moment(value)?.print_date(&mut line);
+                date.print_date(&mut line);
                 out.push_text(TextKind::Text, line.text());
             }
-            (Self::Moment { decimals, zoned }, Value::Date(..)) => {
-                moment(value)?.push(*decimals, *zoned, out);
+            (Self::Moment { decimals, zoned }, Field::Moment(moment)) => {
+                moment.push(*decimals, *zoned, out);
             }
-            (Self::Time { decimals }, Value::Time(..)) => time(value)?.push(*decimals, out),
-            (Self::Json, Value::Bytes(text)) => {
+            (Self::Time { decimals }, Field::Time(time)) => time.push(*decimals, out),
+            (Self::Json, Field::Bytes(text)) => {
                 let text = std::str::from_utf8(text).map_err(|_| other("json"))?;
                 out.push_text(TextKind::Json, text);
             }
-            (Self::Text(coding), Value::Bytes(text)) => coding.push(text, &mut scratch.text, out),
-            (Self::Bytes, Value::Bytes(bytes)) => out.push_bytes(bytes),
+            (Self::Text(coding), Field::Bytes(text)) => coding.push(text, &mut scratch.text, out),
+            (Self::Bytes, Field::Bytes(bytes)) => out.push_bytes(bytes),
             _ => return Err(other("value of its column")),
         }
         Ok(())
@@ -130,22 +125,6 @@ fn year_of(year: Option<u64>, out: &mut BatchBuilder) -> Result<(), Unreadable> 
     line.digits(year.ok_or_else(|| other("year"))?, 4);
     out.push_text(TextKind::Text, line.text());
     Ok(())
-}
-
-fn moment(value: &Value) -> Result<DateTime, Unreadable> {
-    let Value::Date(year, month, day, hour, minute, second, micros) = *value else {
-        return Err(other("datetime"));
-    };
-    let [month, day, hour, minute, second] = [month, day, hour, minute, second].map(u32::from);
-    DateTime { year: year.into(), month, day, hour, minute, second, micros }.checked("datetime")
-}
-
-fn time(value: &Value) -> Result<Time, Unreadable> {
-    let Value::Time(negative, days, hours, minutes, seconds, micros) = *value else {
-        return Err(other("time"));
-    };
-    let hours = days.checked_mul(24).and_then(|days| days.checked_add(hours.into()));
-    Time::new(negative, hours.ok_or_else(|| other("time"))?, [minutes, seconds], micros)
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-use connector_api::{Comparison, Condition, Fault, Literal};
+use std::time::Duration;
+
+use connector_api::{ChunkRequest, Comparison, Condition, Fault, Literal, TableName};
 
 use super::*;
 use crate::support::shelf::{Shelf, lines};
@@ -200,5 +202,50 @@ async fn a_table_that_is_altered_between_chunks_is_read_in_its_new_shape() {
         let rest = shelf.chunk("stock", &wanted, chunk.next.as_ref(), 5).await;
         // By another key, of which there is no place yet: from the beginning.
         assert_eq!(lines(&rest).len(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_several_packets_is_read_whole() {
+    const PACKET: usize = 0xff_ffff;
+    for shop in each("rows of several packets", &[("max_allowed_packet", "67108864")]) {
+        shop.sql("create table huge (id int primary key, note longtext)");
+        // With one that ends where its packet does.
+        let sizes = [PACKET - 10, 18_000_000, 5];
+        for (id, size) in sizes.iter().enumerate() {
+            shop.sql(&format!("insert into huge values ({id}, repeat(char(65 + {id}), {size}))"));
+        }
+        let mut shelf = Shelf::open(&shop).await;
+        let rows = shelf.rows("huge", &["id", "note"], 100).await;
+        assert_eq!(rows.len(), sizes.len());
+        for (id, row) in rows.iter().enumerate() {
+            assert!(row.starts_with(&format!("Int({id}) Text(")), "{id}");
+            let letters = row.bytes().filter(|byte| usize::from(*byte) == 65 + id).count();
+            assert_eq!(letters, sizes[id], "{id}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_is_given_up_leaves_nothing_to_the_next_one() {
+    for shop in each("a read that is given up", &[]) {
+        let values: Vec<String> =
+            (0..500).map(|id| format!("({id}, 1, repeat('x', 500))")).collect();
+        shop.sql(&format!("insert into stock values {}", values.join(",")));
+        let mut shelf = Shelf::open(&shop).await;
+        let columns = ["id".to_owned(), "note".to_owned()];
+        let table = TableName::new("shop", "stock");
+        for patience in 0..40 {
+            let request = ChunkRequest {
+                table: &table,
+                columns: &columns,
+                filter: None,
+                after: None,
+                rows: 500,
+            };
+            let patience = Duration::from_micros(250 * patience);
+            let _ = tokio::time::timeout(patience, shelf.reader.chunk(&request)).await;
+        }
+        assert_eq!(shelf.rows("stock", &["id", "note"], 100).await.len(), 500);
     }
 }

@@ -70,16 +70,16 @@ async fn a_source_that_is_forgotten_leaves_tombstones() {
     let parts = vec![first, said("c", 2, Some(1)), part_of("other", "a", (1, Some(1)), "A")];
     writer.commit(commit(parts)).await.unwrap();
     let levels = levels_of(state.as_ref(), "acme").await;
-    let forgets = crate::sink::Forgets {
-        levels: levels.into_iter().map(|level| level.key).collect(),
-        checkpoint: true,
-    };
+    let forgets =
+        crate::sink::Forgets { levels: levels.into_iter().map(|level| level.key).collect() };
     let rows = vec![row(None)];
-    let part = Part { rows, forgets, ..Part::empty(acme.clone(), main.clone()) };
+    let checkpoint = Some("forgotten".to_owned());
+    let part = Part { rows, forgets, checkpoint, ..Part::empty(acme.clone(), main.clone()) };
     writer.commit(commit(vec![part])).await.unwrap();
     let state = sink.open(Shard(0)).await.unwrap().state;
-    let stored = state.load(&acme, &main).await.unwrap();
-    assert!(stored.checkpoint.is_none() && stored.rows.is_empty(), "{stored:?}");
+    let mut stored = state.load(&acme, &main).await.unwrap();
+    assert_eq!(stored.checkpoint.as_deref(), Some("forgotten"));
+    assert_eq!(stored.all_rows().await.unwrap(), vec![]);
     assert_eq!(levels_of(state.as_ref(), "acme").await, []);
     assert_eq!(levels_of(state.as_ref(), "other").await.len(), 1);
     tokio::task::spawn_blocking(move || {

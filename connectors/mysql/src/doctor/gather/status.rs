@@ -1,6 +1,6 @@
 use mysql_async::{Conn, Error, Row};
 
-use super::{listed, log_file, named, permitted, text};
+use super::{listed, log_file, permitted, text};
 use crate::position::{ListedLog, LogFile};
 
 /// Where the log ends, and which databases are in it.
@@ -15,16 +15,6 @@ pub(super) async fn status(conn: &mut Conn) -> Result<Option<Status>, Error> {
     let Some(row) = status_row(conn).await? else { return Ok(None) };
     let databases = |column| listed(&text(&row, column).unwrap_or_default());
     Ok(Some(Status { head: log_file(&row), do_db: databases(2), ignore_db: databases(3) }))
-}
-
-/// Where the log ends, and the transactions that are executed where the server names them (MySQL).
-/// `None` when the log is off, or the account may not ask.
-pub(crate) async fn log_status(
-    conn: &mut Conn,
-) -> Result<Option<(LogFile, u64, Option<String>)>, Error> {
-    let Some(row) = status_row(conn).await? else { return Ok(None) };
-    let executed = named(&row, "Executed_Gtid_Set");
-    Ok(log_file(&row).map(|(file, offset)| (file, offset, executed)))
 }
 
 async fn status_row(conn: &mut Conn) -> Result<Option<Row>, Error> {

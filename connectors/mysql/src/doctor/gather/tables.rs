@@ -30,7 +30,7 @@ pub(super) async fn tables(
     if capture.tables.is_empty() {
         return Ok(Vec::new());
     }
-    show_generated_keys(conn).await?;
+    conn.query_drop(SHOW_GENERATED_KEYS).await?;
     let kinds =
         "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES";
     let kinds = matching(conn, kinds, capture).await?;
@@ -162,7 +162,7 @@ pub async fn columns(
     conn: &mut Conn,
     table: &TableName,
 ) -> Result<Option<Vec<ColumnLayout>>, Error> {
-    show_generated_keys(conn).await?;
+    conn.query_drop(SHOW_GENERATED_KEYS).await?;
     let sql = "SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME, COLUMN_KEY, ORDINAL_POSITION
         FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?
         ORDER BY ORDINAL_POSITION";
@@ -207,8 +207,6 @@ async fn hashes(conn: &mut Conn, table: &TableName) -> Result<u64, Error> {
 
 /// A MySQL server may make primary keys by itself and hide them from the catalog, but not from
 /// the log. To MariaDB the comment is one.
-pub(crate) async fn show_generated_keys(conn: &mut Conn) -> Result<(), Error> {
-    let sql = "SET /*!80030 SESSION show_gipk_in_create_table_and_information_schema = ON, */ \
-               @tailstock = NULL";
-    conn.query_drop(sql).await
-}
+pub(crate) const SHOW_GENERATED_KEYS: &str = "\
+    SET /*!80030 SESSION show_gipk_in_create_table_and_information_schema = ON, */ \
+    @tailstock = NULL";

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::value::{Encoding, Fields};
 
 fn part(name: &str, column_type: &str, charset: Option<&str>) -> Part {
     Part { name: name.into(), kind: Kind::of(column_type, charset), descending: false }
@@ -15,7 +16,7 @@ fn key(parts: &[Part]) -> Key {
 #[test]
 fn a_key_of_one_column_is_compared_with_one_value() {
     let key = key(&[part("id", "bigint(20) unsigned", None)]);
-    let cursor = key.behind([Value::UInt(u64::MAX)].iter()).unwrap();
+    let cursor = key.behind(&[Field::UInt(u64::MAX)]).unwrap();
     let place = key.place(&cursor).unwrap();
     assert_eq!(key.is_behind(&place), "`id` > 18446744073709551615");
     assert_eq!(key.is_up_to(&place), "`id` <= 18446744073709551615");
@@ -28,8 +29,8 @@ fn a_key_of_several_columns_begins_with_the_range_of_its_first() {
         part("b", "char(3)", Some("latin1")),
         part("c", "date", None),
     ]);
-    let values = [Value::Int(-1), Value::Bytes(b"\xe4'".into()), Value::Date(0, 0, 0, 0, 0, 0, 0)];
-    let place = key.place(&key.behind(values.iter()).unwrap()).unwrap();
+    let values = [Field::Int(-1), Field::Bytes(b"\xe4'"), moment(&[0])];
+    let place = key.place(&key.behind(&values).unwrap()).unwrap();
     assert_eq!(
         key.is_behind(&place),
         "`a` >= -1 AND (`a` > -1 OR (`a` = -1 AND (`b` > _latin1 X'e427' OR (`b` = _latin1 X'e427' \
@@ -47,7 +48,7 @@ fn a_key_of_several_columns_begins_with_the_range_of_its_first() {
 #[test]
 fn a_cursor_of_another_key_is_none_of_this() {
     let [one, other] = ["id", "other"].map(|name| key(&[part(name, "int", None)]));
-    let cursor = one.behind([Value::Int(3)].iter()).unwrap();
+    let cursor = one.behind(&[Field::Int(3)]).unwrap();
     assert!(one.place(&cursor).is_some());
     assert!(other.place(&cursor).is_none());
     let longer = key(&[part("id", "int", None), part("other", "int", None)]);
@@ -57,45 +58,81 @@ fn a_cursor_of_another_key_is_none_of_this() {
 #[test]
 fn bits_are_a_number() {
     let key = key(&[part("id", "bit(64)", None)]);
-    let cursor = key.behind([Value::Bytes(vec![0xff; 8])].iter()).unwrap();
+    let cursor = key.behind(&[Field::Bytes(&[0xff; 8])]).unwrap();
     assert_eq!(key.is_behind(&key.place(&cursor).unwrap()), "`id` > 18446744073709551615");
-    let cursor = key.behind([Value::Bytes(b"5".into())].iter()).unwrap();
+    let cursor = key.behind(&[Field::Bytes(b"5")]).unwrap();
     assert_eq!(key.is_behind(&key.place(&cursor).unwrap()), "`id` > 53");
 }
 
-fn any_value() -> impl Strategy<Value = (Part, Value)> {
+/// A date and a time as a server sends it.
+fn moment(raw: &[u8]) -> Field<'_> {
+    let row = [&[0][..], raw].concat();
+    let mut fields = Fields::of(&row, 1).unwrap();
+    let Field::Moment(moment) = fields.next(Encoding::Moment).unwrap() else { panic!("a moment") };
+    Field::Moment(moment)
+}
+
+#[test]
+fn a_date_is_compared_as_one_and_a_moment_with_all_its_digits() {
+    let key = key(&[part("at", "datetime(3)", None)]);
+    let condition = |raw: &[u8]| {
+        let cursor = key.behind(&[moment(raw)]).unwrap();
+        key.is_behind(&key.place(&cursor).unwrap())
+    };
+    assert_eq!(condition(&[4, 0xea, 7, 2, 30]), "`at` > '2026-02-30'");
+    let raw = [11, 0xea, 7, 11, 21, 23, 59, 58, 0x40, 0xe2, 1, 0];
+    assert_eq!(condition(&raw), "`at` > '2026-11-21 23:59:58.123456'");
+}
+
+/// A value that owns its bytes.
+#[derive(Debug, Clone)]
+enum Owned {
+    Plain(Field<'static>),
+    Bytes(Vec<u8>),
+}
+
+impl Owned {
+    fn field(&self) -> Field<'_> {
+        match self {
+            Self::Plain(field) => *field,
+            Self::Bytes(bytes) => Field::Bytes(bytes),
+        }
+    }
+}
+
+fn any_value() -> impl Strategy<Value = (Part, Owned)> {
+    let plain = |part, field| (part, Owned::Plain(field));
     prop_oneof![
-        any::<i64>().prop_map(|n| (part("k", "bigint", None), Value::Int(n))),
-        any::<u64>().prop_map(|n| (part("k", "bigint unsigned", None), Value::UInt(n))),
-        prop::num::f64::NORMAL.prop_map(|n| (part("k", "double", None), Value::Double(n))),
+        any::<i64>().prop_map(move |n| plain(part("k", "bigint", None), Field::Int(n))),
+        any::<u64>().prop_map(move |n| plain(part("k", "bigint unsigned", None), Field::UInt(n))),
+        prop::num::f64::NORMAL
+            .prop_map(move |n| plain(part("k", "double", None), Field::Double(n))),
         prop::collection::vec(any::<u8>(), 0..20)
-            .prop_map(|b| (part("k", "varchar(20)", Some("utf8mb4")), Value::Bytes(b))),
+            .prop_map(|b| (part("k", "varchar(20)", Some("utf8mb4")), Owned::Bytes(b))),
         prop::collection::vec(any::<u8>(), 0..20)
-            .prop_map(|b| (part("k", "varbinary(20)", None), Value::Bytes(b))),
-        (any::<bool>(), 0u32..34, 0u8..24, 0u8..60, 0u8..60, 0u32..1_000_000).prop_map(
-            |(n, d, h, m, s, u)| (part("k", "time(6)", None), Value::Time(n, d, h, m, s, u))
-        ),
+            .prop_map(|b| (part("k", "varbinary(20)", None), Owned::Bytes(b))),
     ]
 }
 
 proptest! {
     #[test]
     fn a_cursor_keeps_every_value(values in prop::collection::vec(any_value(), 1..4)) {
-        let (parts, values): (Vec<Part>, Vec<Value>) = values.into_iter().unzip();
+        let (parts, values): (Vec<Part>, Vec<Owned>) = values.into_iter().unzip();
+        let values: Vec<Field<'_>> = values.iter().map(Owned::field).collect();
         let key = key(&parts);
-        let cursor = key.behind(values.iter()).unwrap();
+        let cursor = key.behind(&values).unwrap();
         let Place(literals) = key.place(&cursor).unwrap();
         for (literal, value) in literals.iter().zip(&values) {
             match value {
-                Value::Double(number) => {
+                Field::Double(number) => {
                     let text = literal.trim_matches(['(', ')']);
                     prop_assert_eq!(text.parse::<f64>().unwrap(), *number);
                 }
-                Value::Bytes(bytes) => {
+                Field::Bytes(bytes) => {
                     let wanted = format!("X'{}'", hex(bytes));
                     prop_assert!(literal.ends_with(&wanted));
                 }
-                Value::Int(number) => prop_assert_eq!(literal, &number.to_string()),
+                Field::Int(number) => prop_assert_eq!(literal, &number.to_string()),
                 _ => {}
             }
         }

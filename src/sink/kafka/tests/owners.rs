@@ -1,0 +1,96 @@
+//! Who has a shard, and who must not take it back.
+
+use std::collections::HashSet;
+
+use super::*;
+use crate::sink::RowEntry;
+
+/// A process with its own memory of what it had.
+fn process(test: &str, delivery: Delivery) -> Option<Kafka> {
+    let options = options(test)?;
+    let mut own = options_of(test, options.config.brokers.clone());
+    own.config.delivery = delivery;
+    Some(Kafka::new(own))
+}
+
+async fn open(sink: &Kafka) -> Result<Opened, OpenError> {
+    sink.open(Shard(0)).await
+}
+
+#[tokio::test]
+async fn with_at_least_once_whoever_was_replaced_hears_of_it_whatever_it_is_doing() {
+    let test = "at_least_once_replaced";
+    let Some(first) = process(test, Delivery::AtLeastOnce) else { return };
+    let second = process(test, Delivery::AtLeastOnce).unwrap();
+    let Opened { mut writer, .. } = open(&first).await.unwrap();
+    let mut later = open(&second).await.unwrap();
+    let mut published = Vec::new();
+    // Nobody asks meanwhile what has become of the checkpoints.
+    let error = loop {
+        let ordinal = u32::try_from(published.len()).unwrap();
+        match writer.commit(commit(vec![part("1", ordinal, Some(1), "A")])).await {
+            Ok(outcome) => published.push(outcome),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, CommitError::Fenced(_)), "{error:?}");
+    let error = writer.commit(commit(vec![part("1", 0, Some(1), "A")])).await.unwrap_err();
+    assert!(matches!(error, CommitError::Fenced(_)), "again: {error:?}");
+    let Some(Committed::Published(stored)) = published.into_iter().next() else { panic!("none") };
+    let told = stored.await.unwrap();
+    assert!(matches!(told, Err(CommitError::Fenced(_))), "{told:?}");
+    let outcome = later.writer.commit(commit(vec![part("1", 9, Some(1), "A")])).await;
+    assert!(outcome.is_ok(), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn whoever_was_replaced_and_does_not_know_it_does_not_take_the_shard_back() {
+    let test = "replaced_and_does_not_know";
+    for delivery in [Delivery::ExactlyOnce, Delivery::AtLeastOnce] {
+        let Some(first) = process(test, delivery) else { return };
+        let second = process(test, delivery).unwrap();
+        let opened = open(&first).await.unwrap();
+        // Its own end, whatever that was, is no reason not to begin again.
+        drop(opened);
+        let _opened = open(&first).await.unwrap();
+        let mut later = open(&second).await.unwrap();
+        match open(&first).await {
+            Err(OpenError::Fenced(error)) => {
+                assert!(matches!(error.fault(), Fault::Held { .. }), "{error}");
+            }
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("it has taken the shard back"),
+        }
+        let outcome = later.writer.commit(commit(vec![part("1", 1, Some(1), "A")])).await;
+        assert!(outcome.is_ok(), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_begins_again_reads_what_is_its_own() {
+    let Some(sink) = process("whoever_begins_again", Delivery::ExactlyOnce) else { return };
+    let Opened { mut writer, .. } = open(&sink).await.unwrap();
+    let row = |value: &str| RowEntry {
+        table: "public.stock".to_owned(),
+        pk: "1".to_owned(),
+        value: Some(value.to_owned()),
+    };
+    let names = [("acme", "main"), ("acme", "main2"), ("acme2", "main"), ("acm", "e")];
+    let parts = names.iter().zip(0..).map(|((seller, source), nth)| Part {
+        source: SourceName::new(source),
+        rows: vec![row(&format!("{seller} {source}"))],
+        ..part_of(seller, "1", (nth, Some(1)), "A")
+    });
+    writer.commit(commit(parts.collect())).await.unwrap();
+    let state = open(&sink).await.unwrap().state;
+    // What is kept of others goes, and is there again for whoever asks all the same.
+    state.retain(&HashSet::from([(SellerId::new("acme"), SourceName::new("main"))]));
+    for _ in 0..2 {
+        for ((seller, source), nth) in names.iter().zip(0..) {
+            let (seller, source) = (SellerId::new(seller), SourceName::new(source));
+            let mut stored = state.load(&seller, &source).await.unwrap();
+            assert_eq!(stored.checkpoint, Some(format!("checkpoint {nth}")));
+            assert_eq!(stored.all_rows().await.unwrap(), [row(&format!("{seller} {source}"))]);
+        }
+    }
+}

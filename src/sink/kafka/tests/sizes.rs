@@ -1,0 +1,59 @@
+//! Records that are larger than somebody takes.
+
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+
+use super::*;
+
+/// Text that does not become shorter.
+fn noise(bytes: usize) -> String {
+    let word = |nth: usize| format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&nth.to_le_bytes()));
+    (0..bytes / 16).map(word).collect()
+}
+
+#[test]
+fn what_the_properties_do_not_let_out_is_a_dead_letter_as_what_no_topic_takes() {
+    let Some(options) = options("what_the_properties_do_not_let_out") else { return };
+    on_runtime(move || {
+        let options = with_property(&options, "message.max.bytes", "20000");
+        let mut owned = take(&options);
+        let parts = vec![part("1", 1, Some(1), &noise(30_000)), part("2", 2, Some(2), "A")];
+        commit_all(&mut owned, &commit(parts)).unwrap();
+        let keys = |topic| committed(&options, topic).into_iter().map(|(key, _)| key);
+        assert_eq!(keys(Topic::Events).collect::<Vec<_>>(), ["acme/main/2/_"]);
+        assert_eq!(committed(&options, Topic::DeadLetters).len(), 1);
+    });
+}
+
+#[test]
+fn a_request_that_a_topic_does_not_take_is_for_a_person_when_looking_again_does_not_help() {
+    let Some(options) = options("a_request_that_a_topic_does_not_take") else { return };
+    on_runtime(move || {
+        drop(take(&options));
+        let admin: AdminClient<Told> =
+            client::config(&options, &[]).create_with_context(Told::new(&options)).unwrap();
+        let name = options.topic(Topic::Events);
+        let smaller =
+            AlterConfig::new(ResourceSpecifier::Topic(&name)).set("max.message.bytes", "20000");
+        let altered = admin.alter_configs([&smaller], &AdminOptions::new());
+        assert!(tokio::runtime::Handle::current().block_on(altered).unwrap()[0].is_ok());
+        let consumer = consumer(&options, Isolation::Uncommitted).unwrap();
+        let large = commit(vec![part("1", 1, Some(1), &noise(100_000))]);
+        // As it is where the settings of topics may not be read.
+        let unknowing = || {
+            let mut topics = topics::prepare(&options, &consumer).unwrap();
+            (topics.request_bytes, topics.record_bytes) = (1_048_588, 1_048_000);
+            owner::shut_out(&options, &Arc::new(topics), Shard(0), &consumer).unwrap()
+        };
+        let refused = |mut owned: Owned| match commit_all(&mut owned, &large) {
+            Err(CommitError::Unknown(error)) => error,
+            other => panic!("{other:?}"),
+        };
+        let first = refused(unknowing());
+        assert_eq!(*first.fault(), Fault::Transient, "the topic may have changed: {first}");
+        let again = refused(unknowing());
+        assert!(again.fix().unwrap().contains("max.message.bytes"), "{again}");
+        // Where it can be looked at, it is, and a dead letter takes its place.
+        commit_all(&mut take(&options), &large).unwrap();
+        assert_eq!(committed(&options, Topic::DeadLetters).len(), 1);
+    });
+}

@@ -1,0 +1,77 @@
+//! What it proves: whoever asks for the end has it soon, whatever the brokers do, and nothing is
+//! lost by that.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use testbed::{KafkaOptions, PgVersion};
+
+use crate::support::{Shop, Tailstock, Topics, Workspace, eventually, own_cluster};
+
+const SELLER: &str = "[[stock]]\ntable = \"public.stock\"\nitem = \"item\"\non_hand = \"qty\"\n";
+const LIMIT: Duration = Duration::from_secs(60);
+/// After which it is killed by those who wait ten seconds, with time for a machine that is busy.
+const SOON: Duration = Duration::from_secs(14);
+
+/// Waits until it says something it had not said when its log had this many bytes.
+async fn says(run: &Tailstock, behind: usize, words: &str) {
+    let said = async || run.log()[behind..].contains(words).then_some(());
+    if tokio::time::timeout(LIMIT, eventually(words, LIMIT * 2, said)).await.is_err() {
+        panic!("it does not say {words:?}: {}", run.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_ends_although_the_cluster_answers_nobody() {
+    let test = "ends_although_the_cluster_answers_nobody";
+    let Some(kafka) = own_cluster(KafkaOptions::default().controlled(), test).await else { return };
+    let Some(shop) = Shop::start(PgVersion::V15, test).await else { return };
+    shop.create("stock", "item bigint PRIMARY KEY, qty int").await;
+    let topics = Topics::new(&kafka.bootstrap());
+    let workspace = Workspace::new(&topics.main_file(""), &shop.seller(SELLER));
+    let mut first = Tailstock::start(&workspace, &["run", "--until-current"]);
+    assert!(first.wait(LIMIT).await.success(), "{}", first.log());
+    let mut run = Tailstock::start(&workspace, &["run"]);
+    shop.execute("INSERT INTO stock VALUES (1, 1)").await;
+    eventually("an event", LIMIT, async || (topics.events().len() == 1).then_some(())).await;
+    kafka.pause(0);
+    shop.execute("INSERT INTO stock VALUES (2, 2)").await;
+    says(&run, 0, "the cluster acknowledges nothing").await;
+    let begun = Instant::now();
+    run.signal(Signal::TERM);
+    let status = run.wait(LIMIT).await;
+    assert!(status.success() && begun.elapsed() < SOON, "{:?}: {}", begun.elapsed(), run.log());
+    // Neither does one that has not reached it yet wait for it.
+    let behind = run.log().len();
+    let mut run = Tailstock::start(&workspace, &["run"]);
+    says(&run, behind, "the sink cannot be used yet").await;
+    let begun = Instant::now();
+    run.signal(Signal::TERM);
+    let status = run.wait(LIMIT).await;
+    assert!(status.success() && begun.elapsed() < SOON, "{:?}: {}", begun.elapsed(), run.log());
+    kafka.resume(0);
+    let mut last = Tailstock::start(&workspace, &["run", "--until-current"]);
+    assert!(last.wait(LIMIT).await.success(), "{}", last.log());
+    let levels = [1, 2].map(|n: u32| (format!("acme/main/{n}/_"), Some(n.to_string())));
+    assert_eq!(topics.levels(), BTreeMap::from(levels));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_a_process_at_once() {
+    let test = "a_second_signal_ends_a_process";
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap().to_string();
+    let seller = format!(
+        "seller = \"acme\"\n[source]\nkind = \"postgres\"\n\
+         url = \"postgresql://u@{address}/x\"\n{SELLER}"
+    );
+    let workspace = Workspace::new(&Topics::new(&address).main_file(""), &seller);
+    let mut run = Tailstock::start(&workspace, &["run"]);
+    says(&run, 0, "the sink cannot be used yet").await;
+    let begun = Instant::now();
+    run.signal(Signal::TERM);
+    run.signal(Signal::INT);
+    run.wait(LIMIT).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{test}: {:?}", begun.elapsed());
+}
