@@ -1,0 +1,90 @@
+//! What it proves: what is remembered of a table is of use only as long as its images hold what
+//! they did and its rows are known by what they were.
+
+use testbed::{MysqlVersion, PgVersion};
+
+use super::{BY_ID, BY_SKU, catch_up, held, published};
+use crate::support::{Engine, Shop, Workspace};
+
+const TABLE: &str = "id bigint PRIMARY KEY, sku varchar(40) NOT NULL, qty int";
+const ROWS: &str = "INSERT INTO stock VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)";
+
+async fn shop(engine: Engine, test: &str) -> Option<Shop> {
+    let shop = Shop::start(engine, test).await?;
+    shop.create("stock", TABLE).await;
+    shop.execute(ROWS).await;
+    Some(shop)
+}
+
+#[tokio::test]
+async fn rows_are_remembered_from_when_old_images_lack_what_a_filter_asks_for() {
+    let test = "rows_are_remembered_from_when_old_images_lack";
+    let Some(shop) = shop(PgVersion::V15.into(), test).await else { return };
+    shop.execute("ALTER TABLE stock REPLICA IDENTITY FULL").await;
+    let stock = BY_ID.replace("item = ", "where = \"qty > 0\"\nitem = ");
+    let workspace = Workspace::new(Workspace::MAIN, &shop.whole_seller(&stock));
+    catch_up(&workspace).await;
+    let published = published(&workspace);
+    assert_eq!((published.levels().len(), published.count("rows")), (3, 0));
+    shop.execute("ALTER TABLE stock REPLICA IDENTITY DEFAULT").await;
+    catch_up(&workspace).await;
+    assert_eq!(published.count("rows"), 3);
+    shop.execute("UPDATE stock SET qty = 0 WHERE id = 2").await;
+    catch_up(&workspace).await;
+    let keys: Vec<String> = published.levels().into_keys().collect();
+    assert_eq!(keys, ["acme/main/1/_", "acme/main/3/_"]);
+    shop.execute("ALTER TABLE stock REPLICA IDENTITY FULL").await;
+    catch_up(&workspace).await;
+    shop.execute("UPDATE stock SET qty = 0 WHERE id = 3").await;
+    catch_up(&workspace).await;
+    let keys: Vec<String> = published.levels().into_keys().collect();
+    assert_eq!((keys, published.count("rows")), (vec!["acme/main/1/_".to_owned()], 0));
+}
+
+#[tokio::test]
+async fn another_primary_key_is_read_and_nothing_stored_ends_the_start() {
+    let test = "another_primary_key_is_read";
+    let Some(shop) = shop(PgVersion::V15.into(), test).await else { return };
+    let workspace = Workspace::new(Workspace::MAIN, &shop.whole_seller(BY_SKU));
+    catch_up(&workspace).await;
+    shop.execute("ALTER TABLE stock DROP CONSTRAINT stock_pkey, DROP COLUMN id").await;
+    shop.execute("ALTER TABLE stock ADD COLUMN number bigserial PRIMARY KEY").await;
+    shop.execute("UPDATE stock SET qty = 20 WHERE sku = 'b'; DELETE FROM stock WHERE sku = 'c'")
+        .await;
+    catch_up(&workspace).await;
+    let published = published(&workspace);
+    assert_eq!(published.levels(), held(&shop, "sku").await);
+    assert_eq!(published.count("rows"), 2);
+}
+
+async fn levels_are_whole_under_minimal_images(version: MysqlVersion, test: &str) {
+    let engine = Engine::from(version).setting("binlog_row_image", "MINIMAL");
+    let Some(shop) = shop(engine, test).await else { return };
+    let workspace = Workspace::new(Workspace::MAIN, &shop.whole_seller(BY_ID));
+    catch_up(&workspace).await;
+    shop.execute("BEGIN").await;
+    shop.execute("UPDATE stock SET qty = 10 WHERE id = 1").await;
+    shop.execute("UPDATE stock SET sku = 'A' WHERE id = 1").await;
+    shop.execute("COMMIT").await;
+    shop.execute("UPDATE stock SET qty = 20 WHERE id = 2").await;
+    catch_up(&workspace).await;
+    let published = published(&workspace);
+    assert_eq!(published.levels(), held(&shop, "id").await);
+    let events = published.events();
+    let changed = events[events.len() - 2..].iter().map(|event| &event.value);
+    let skus: Vec<&str> = changed.map(|value| value["item"]["sku"].as_str().unwrap()).collect();
+    assert_eq!(skus, ["A", "b"]);
+    assert!(events.iter().all(|event| event.value.get("quality").is_none()));
+}
+
+#[tokio::test]
+async fn levels_of_mysql_are_whole_under_minimal_images() {
+    let test = "levels_of_mysql_are_whole_under_minimal_images";
+    levels_are_whole_under_minimal_images(MysqlVersion::Mysql97, test).await;
+}
+
+#[tokio::test]
+async fn levels_of_mariadb_are_whole_under_minimal_images() {
+    let test = "levels_of_mariadb_are_whole_under_minimal_images";
+    levels_are_whole_under_minimal_images(MysqlVersion::Mariadb118, test).await;
+}
