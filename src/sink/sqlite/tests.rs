@@ -97,6 +97,17 @@ async fn refused(path: &Path) -> Error {
     }
 }
 
+/// The same of a file whose last writer lets go of it in a moment.
+async fn refused_once_free(path: &Path) -> Error {
+    loop {
+        let error = refused(path).await;
+        if !matches!(error.fault(), Fault::Held { .. }) {
+            return error;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 pub(super) fn file() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stock.db");

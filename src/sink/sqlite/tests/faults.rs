@@ -33,13 +33,13 @@ async fn files_that_are_not_ours_are_left_alone() {
     let newer = folder.path().join("newer.db");
     drop(writer(&newer).await);
     Connection::open(&newer).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
-    let error = refused(&newer).await;
+    let error = refused_once_free(&newer).await;
     assert!(is_operator(&error) && error.to_string().contains("later version"), "{error}");
 
     let older = folder.path().join("older.db");
     drop(writer(&older).await);
     Connection::open(&older).unwrap().execute_batch("PRAGMA user_version = 0").unwrap();
-    let error = refused(&older).await;
+    let error = refused_once_free(&older).await;
     assert!(is_operator(&error) && error.to_string().contains("earlier version"), "{error}");
 
     let nowhere = folder.path().join("missing/stock.db");
