@@ -81,6 +81,10 @@ impl Tail {
         let mut lines = Vec::new();
         loop {
             let text = self.lines.recv_timeout(LIMIT).expect("tail shows what happens");
+            // What is made of rows that are there is no line of its own.
+            if text.contains("rewritten by ALTER TABLE") {
+                continue;
+            }
             let line: Line =
                 serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
             if line.table != "marker" {

@@ -91,7 +91,7 @@ impl Decoder {
         self.group.as_ref().map_or(Branch::None, |group| group.branch)
     }
 
-    /// Before a branch is too long to be taken back. Returns whether it is passed over from here on.
+    /// Before a branch is too long to be taken back. Returns whether it is passed over from here.
     pub(super) fn passes_over_if_long(&mut self, out: &mut Out<'_>) -> bool {
         let is_long = out.batch.next_ordinal() >= CHANGES_MAX;
         if !is_long || self.branch() != Branch::Undecided || !self.take_back(out) {

@@ -149,22 +149,22 @@ impl Charset {
         }
     }
 
-    /// The text of a statement in UTF-8, as far as names are concerned: what stands in the quotes of
-    /// a string may be bytes of any sort. `None` when nobody can convert it.
+    /// The text of a statement in UTF-8, as far as names are concerned: what stands in the quotes
+    /// of a string may be bytes of any sort. `None` when nobody can convert it.
     pub(crate) fn statement<'t>(&self, raw: &'t [u8]) -> Option<Cow<'t, [u8]>> {
-        let mut scratch = String::new();
-        match self.coding? {
-            Coding::Utf8 | Coding::Ascii | Coding::Binary => return Some(Cow::Borrowed(raw)),
-            Coding::Web(encoding, _) => {
-                let (text, _) = encoding.decode_without_bom_handling(raw);
-                let swaps = self.coding.and_then(|coding| coding.text(raw, &mut scratch));
-                scratch = swaps.map_or_else(|| text.into_owned(), str::to_owned);
-            }
-            coding => {
-                coding.text(raw, &mut scratch)?;
-            }
+        let coding = self.coding?;
+        if matches!(coding, Coding::Utf8 | Coding::Ascii | Coding::Binary) {
+            return Some(Cow::Borrowed(raw));
         }
-        Some(Cow::Owned(scratch.into_bytes()))
+        let mut scratch = String::new();
+        let text = match (coding.text(raw, &mut scratch), coding) {
+            (Some(text), _) => text.to_owned(),
+            (None, Coding::Web(encoding, _)) => {
+                encoding.decode_without_bom_handling(raw).0.into_owned()
+            }
+            (None, _) => return None,
+        };
+        Some(Cow::Owned(text.into_bytes()))
     }
 
     pub(super) fn coding(&self) -> Result<Coding, Unreadable> {
