@@ -43,8 +43,8 @@ fn every_event_that_a_server_lists_is_read_and_every_row_is_what_select_says() {
 /// its own into the last file when it comes to it, behind the copy perhaps.
 fn listed(server: &Mysql, file: &Recorded) -> Vec<String> {
     let mut rows = server.query(&format!("show binlog events in '{}'", file.file)).unwrap();
-    let begin = |row: &Vec<Option<String>>| row[1].as_ref().unwrap().parse::<usize>().unwrap();
-    rows.retain(|row| begin(row) < file.bytes.len());
+    let end = |row: &Vec<Option<String>>| row[4].as_ref().unwrap().parse::<usize>().unwrap();
+    rows.retain(|row| end(row) <= file.bytes.len());
     let shown = |row: &Vec<Option<String>>| {
         let text = |nth: usize| row[nth].clone().unwrap_or_default();
         format!("{} {} {}", text(1), text(2), text(4))
