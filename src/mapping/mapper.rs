@@ -107,6 +107,8 @@ pub struct Mapper {
     pub(super) dirty: BTreeSet<usize>,
     /// Whether rows were loaded that derived mappings have not been told of.
     pub(super) unlinked: bool,
+    /// Whether rows are told apart otherwise than the plan has it.
+    outlived: bool,
 }
 
 impl Mapper {
@@ -125,6 +127,7 @@ impl Mapper {
             held: Held::default(),
             scratch: Scratch::default(),
             unlinked: false,
+            outlived: false,
             watch: Watch::default(),
             dirty: BTreeSet::new(),
         }
@@ -135,6 +138,12 @@ impl Mapper {
     pub fn set_dirty<'a>(&mut self, tables: impl Iterator<Item = &'a String>) {
         let place = |name: &String| self.plan.tables.iter().position(|table| table.text == *name);
         self.dirty = tables.filter_map(place).collect();
+    }
+
+    /// Whether the log has come to where the rows of a table are told apart otherwise than the plan
+    /// has it. Nothing but a plan made anew helps.
+    pub fn is_outlived(&self) -> bool {
+        self.outlived
     }
 
     /// Maps one batch.
@@ -207,6 +216,7 @@ impl Mapper {
                 if last.is_some_and(|last| last.is_rekeyed(schema)) {
                     // What is remembered is known by what identifies nothing any more.
                     self.clear(&table);
+                    self.outlived = true;
                     let reason = "what identifies its rows has changed".to_owned();
                     let table = table.clone();
                     out.notices.push(Notice::Unreadable { table, position, reason });

@@ -135,6 +135,13 @@ impl Seller {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let mut shutdown = self.surroundings.shutdown.clone();
         loop {
+            if self.mapper.is_outlived() && self.checkpoint.point.partial.is_none() {
+                // Behind the change in the log, so that it is met once.
+                self.close(Ended::Current).await?;
+                return Err(Error::transient(
+                    "what identifies the rows of a table has changed: its mapping is read anew",
+                ));
+            }
             if self.is_current() {
                 return self.close(Ended::Current).await;
             }

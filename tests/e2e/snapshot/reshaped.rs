@@ -1,10 +1,12 @@
 //! What it proves: what is remembered of a table is of use only as long as its images hold what
 //! they did and its rows are known by what they were.
 
+use std::time::Duration;
+
 use testbed::{MysqlVersion, PgVersion};
 
 use super::{BY_ID, BY_SKU, catch_up, held, published};
-use crate::support::{Engine, Shop, Workspace};
+use crate::support::{Engine, Shop, Tailstock, Workspace, eventually};
 
 const TABLE: &str = "id bigint PRIMARY KEY, sku varchar(40) NOT NULL, qty int";
 const ROWS: &str = "INSERT INTO stock VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)";
@@ -55,6 +57,40 @@ async fn another_primary_key_is_read_and_nothing_stored_ends_the_start() {
     let published = published(&workspace);
     assert_eq!(published.levels(), held(&shop, "sku").await);
     assert_eq!(published.count("rows"), 2);
+}
+
+#[tokio::test]
+async fn another_primary_key_is_taken_up_by_a_process_that_runs() {
+    let test = "another_primary_key_is_taken_up";
+    for engine in [Engine::from(PgVersion::V15), MysqlVersion::Mariadb1011.into()] {
+        let Some(shop) = shop(engine, test).await else { return };
+        let workspace = Workspace::new(Workspace::MAIN, &shop.whole_seller(BY_SKU));
+        catch_up(&workspace).await;
+        let running = Tailstock::start(&workspace, &["run"]);
+        shop.execute("UPDATE stock SET qty = 10 WHERE sku = 'a'").await;
+        eventually("it follows", Duration::from_secs(30), async || {
+            let quantity = published(&workspace).levels()["acme/main/a/_"].clone();
+            (quantity.as_deref() == Some("10")).then_some(())
+        })
+        .await;
+        let unkeyed = match shop.is_mysql() {
+            true => "ALTER TABLE stock DROP PRIMARY KEY, DROP COLUMN id",
+            false => "ALTER TABLE stock DROP CONSTRAINT stock_pkey, DROP COLUMN id",
+        };
+        shop.execute(unkeyed).await;
+        shop.execute("ALTER TABLE stock ADD COLUMN number SERIAL, ADD PRIMARY KEY (number)").await;
+        shop.execute("UPDATE stock SET qty = 20 WHERE sku = 'b'").await;
+        shop.execute("DELETE FROM stock WHERE sku = 'c'").await;
+        let wanted = held(&shop, "sku").await;
+        eventually("the table is read by its new key", Duration::from_secs(60), async || {
+            let now = published(&workspace);
+            let checkpoint = now.texts("SELECT value FROM checkpoints").pop()?;
+            let is_read = checkpoint.contains(r#""dirty_tables":{}"#);
+            (is_read && now.levels() == wanted && now.count("rows") == 2).then_some(())
+        })
+        .await;
+        drop(running);
+    }
 }
 
 async fn levels_are_whole_under_minimal_images(version: MysqlVersion, test: &str) {
