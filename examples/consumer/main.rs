@@ -4,6 +4,7 @@
 use std::{env::args, error::Error, iter::from_fn, time::Duration};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::types::RDKafkaErrorCode::{self, AllBrokersDown, BrokerTransportFailure};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use rusqlite::{Connection, params};
 
@@ -33,7 +34,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     loop {
         let batch = db.transaction()?; // the stock and how far it was read: both or neither
         for record in from_fn(|| consumer.poll(Duration::from_millis(5))).take(500) {
-            let record = record?;
+            let record = match record {
+                // The library connects again by itself.
+                Err(error) if error.rdkafka_error_code().is_some_and(is_lost) => continue,
+                record => record?,
+            };
             let (key, event) = (record.key_view::<str>(), record.payload_view::<str>());
             batch.execute(include_str!("apply.sql"), [key.transpose()?, event.transpose()?])?;
             let next = params![record.partition(), record.offset() + 1];
@@ -41,4 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         batch.commit()?;
     }
+}
+
+fn is_lost(code: RDKafkaErrorCode) -> bool {
+    matches!(code, BrokerTransportFailure | AllBrokersDown)
 }
