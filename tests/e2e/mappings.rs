@@ -132,7 +132,7 @@ fn plan(random: &mut Random, groups: u64, is_mysql: bool) -> (Vec<Group>, Vec<Ma
 
 async fn levels_are_what_a_query_says(engine: Engine, test: &str) {
     let Some(shop) = Shop::start(engine, test).await else { return };
-    let (number, rounds) = if is_full_size() { (120, 6) } else { (24, 2) };
+    let (number, rounds) = if is_full_size() { (120, 6) } else { (12, 1) };
     let mut random = Random::from_environment(test);
     let (groups, mappings) = plan(&mut random, number, shop.is_mysql());
     as_standard(&shop).await;

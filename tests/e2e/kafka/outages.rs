@@ -152,7 +152,7 @@ async fn a_broker_that_is_slow_all_the_time_slows_publishing_and_nothing_else() 
     let Some(mut scene) = Scene::start(&kafka, "", test).await else { return };
     let reader = scene.reader().await;
     let sessions = Sessions::start(&scene.shop, 2000, &mut scene.random).await;
-    for _ in 0..if is_full_size() { 200 } else { 40 } {
+    for _ in 0..if is_full_size() { 200 } else { 20 } {
         kafka.pause(0);
         pass(Duration::from_millis(200)).await;
         kafka.resume(0);
@@ -171,7 +171,7 @@ async fn with_at_least_once_brokers_that_fail_lose_nothing_and_repetitions_have_
     let options = "delivery = \"at_least_once\"\n";
     let Some(mut scene) = Scene::start(&kafka, options, test).await else { return };
     let sessions = Sessions::start(&scene.shop, 8000, &mut scene.random).await;
-    for _ in 0..if is_full_size() { 5 } else { 2 } {
+    for _ in 0..if is_full_size() { 5 } else { 1 } {
         pass(Duration::from_millis(scene.random.below(500))).await;
         kafka.pause(0);
         pass(Duration::from_secs(4)).await;

@@ -56,7 +56,7 @@ async fn insert(shop: &Shop, table: &str, rows: u64, row: impl Fn(u64) -> String
 
 async fn sums_and_lookups_are_read_under_fire(engine: Engine, test: &str) {
     let Some(shop) = Shop::start(engine, test).await else { return };
-    let (rows, kills) = if is_full_size() { (200_000, 10) } else { (30_000, 3) };
+    let (rows, kills) = if is_full_size() { (200_000, 10) } else { (20_000, 2) };
     let columns = "id bigint PRIMARY KEY, product bigint NOT NULL, kind varchar(8) NOT NULL, \
                    qty int NOT NULL";
     shop.create("stock", columns).await;

@@ -85,7 +85,7 @@ impl Output {
 
 async fn a_table_under_fire(engine: Engine, (test, stock): (&str, &str), output: Output) {
     let Some(shop) = Shop::start(engine, test).await else { return };
-    let (rows, kills) = if is_full_size() { (500_000, 20) } else { (60_000, 5) };
+    let (rows, kills) = if is_full_size() { (500_000, 20) } else { (40_000, 3) };
     shop.create("stock", TABLE).await;
     for first in (0..rows).step_by(10_000) {
         let values: Vec<String> =
