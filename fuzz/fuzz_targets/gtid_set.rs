@@ -2,7 +2,7 @@
 //! same, and what was united is contained.
 #![no_main]
 
-use connector_mysql::position::{GtidSet, MariaState};
+use connector_mysql::position::GtidSet;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
