@@ -13,6 +13,7 @@ mod due;
 mod reading;
 mod sweep;
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -218,22 +219,22 @@ impl Seller {
 
     /// Begins with the next table that has to be read, if there is one.
     fn begin_snapshot(&mut self) -> Result<()> {
+        let config = &self.surroundings.config;
         // As a rule, and asked behind every batch.
-        if self.checkpoint.dirty_tables.is_empty() {
+        if self.checkpoint.dirty_tables.is_empty() || !config.source.snapshot.automatic {
             return Ok(());
         }
         let now = Instant::now();
         let failed = &self.snapshots.failed;
-        let config = &self.surroundings.config;
-        let incomplete = incomplete(&self.checkpoint, self.mapper.plan(), config);
+        let waits = |table: &str| failed.get(table).is_some_and(|failure| failure.until > now);
+        let plan = self.mapper.plan();
+        let incomplete = LazyCell::new(|| incomplete(&self.checkpoint, plan, config));
         // A mapping is silent until all it looks up has been read: its keys would be taken for
         // keys without a row.
-        let is_silent = |table: &str| self.mapper.plan().looks_up(table, &incomplete);
-        let waits = |table: &str| failed.get(table).is_some_and(|failure| failure.until > now);
+        let is_silent = |table: &str| plan.looks_up(table, &incomplete);
         let passed_over = |table: &str| waits(table) || is_silent(table);
         let due = next_due(&self.checkpoint, &self.snapshots.order, passed_over);
-        let automatic = config.source.snapshot.automatic;
-        let Some(table) = due.filter(|_| automatic) else { return Ok(()) };
+        let Some(table) = due else { return Ok(()) };
         let reason = &self.checkpoint.dirty_tables[&table];
         let reason = reason.split(UNREADABLE).next().unwrap_or_default().to_owned();
         let (coordinate, counter) = (self.coordinate()?, self.checkpoint.synthetic);
