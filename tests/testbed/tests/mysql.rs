@@ -113,7 +113,7 @@ fn a_row_based_binlog_with_gtids_is_the_default_and_settings_win_over_it() {
         let shown = "select concat_ws(' ', @@binlog_format, @@sync_binlog, @@server_id,
             @@innodb_flush_log_at_trx_commit, @@character_set_server)";
         let port = server.port();
-        assert_eq!(server.value(shown).unwrap(), format!("ROW 1 {port} 1 utf8mb4"));
+        assert_eq!(server.value(shown).unwrap(), format!("ROW 0 {port} 1 utf8mb4"));
         let gtid = if version.is_mariadb() { "@@gtid_strict_mode" } else { "@@gtid_mode = 'ON'" };
         assert_eq!(server.value(&format!("select {gtid}")).unwrap(), "1");
 

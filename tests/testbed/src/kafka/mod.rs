@@ -70,7 +70,7 @@ impl Kafka {
 
     fn addresses(&self, port: impl Fn(&Node) -> u16) -> String {
         let addresses: Vec<String> =
-            self.nodes.iter().map(|node| format!("localhost:{}", port(node))).collect();
+            self.nodes.iter().map(|node| format!("127.0.0.1:{}", port(node))).collect();
         addresses.join(",")
     }
 

@@ -76,20 +76,20 @@ impl Node {
     fn properties(&self, peers: &Peers, nth: usize, options: &KafkaOptions) -> String {
         let [open, controller, secure] = self.ports;
         let voter =
-            |(nth, ports): (usize, &[u16; 3])| format!("{}@localhost:{}", nth + 1, ports[1]);
+            |(nth, ports): (usize, &[u16; 3])| format!("{}@127.0.0.1:{}", nth + 1, ports[1]);
         let voters: Vec<String> = peers.0.iter().enumerate().map(voter).collect();
         let copies = peers.0.len();
-        let mut listeners = format!("OPEN://localhost:{open}");
+        let mut listeners = format!("OPEN://127.0.0.1:{open}");
         let mut protocols = "OPEN:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned();
         if let Some(protocol) = &options.listener {
-            listeners += &format!(",SECURE://localhost:{secure}");
+            listeners += &format!(",SECURE://127.0.0.1:{secure}");
             protocols += &format!(",SECURE:{protocol}");
         }
         let mut text = format!(
             "process.roles=broker,controller\n\
              node.id={}\n\
              controller.quorum.voters={}\n\
-             listeners={listeners},CONTROLLER://localhost:{controller}\n\
+             listeners={listeners},CONTROLLER://127.0.0.1:{controller}\n\
              advertised.listeners={listeners}\n\
              listener.security.protocol.map={protocols}\n\
              controller.listener.names=CONTROLLER\n\
