@@ -91,6 +91,9 @@ pub(super) enum Command {
     Tail(TailArgs),
 
     /// Show how every seller of the running process stands
+    ///
+    /// LAG is the log that was not confirmed yet, KEPT what the server keeps for this reader alone,
+    /// and LEFT the time, or the log that may still be written, until it removes what was not read.
     #[command(after_help = "Example:\n  tailstock --config tailstock.toml status")]
     Status(JsonArgs),
 

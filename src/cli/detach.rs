@@ -70,7 +70,8 @@ fn refuse_if_followed(config: &Config, seller: &SellerConfig) -> Result<(), Fail
         Some(status) => {
             let (address, state) = (client.address, status.state.replace('_', " "));
             let what = format!("{name}/{source} is followed by the process on {address} ({state})");
-            let fix = "end that process, or take the seller's file from it and start it again";
+            let fix = "end it, run this again, remove the seller's file, and start the process \
+                       again";
             Err(Failure::new(Exit::Held, what, fix))
         }
     }

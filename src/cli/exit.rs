@@ -75,6 +75,11 @@ impl Failure {
         self.exit
     }
 
+    /// What went wrong, on one line.
+    pub(super) fn what(&self) -> String {
+        self.reports.iter().map(|report| report.what.as_str()).collect::<Vec<_>>().join("; ")
+    }
+
     /// Tells it to the person at the terminal.
     pub(super) fn print(&self) {
         let stderr = std::io::stderr();

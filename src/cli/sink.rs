@@ -7,6 +7,8 @@ use super::Failure;
 use crate::config::KafkaConfig;
 use crate::config::{Config, SinkConfig};
 #[cfg(feature = "kafka")]
+use crate::sink::Shard;
+#[cfg(feature = "kafka")]
 use crate::sink::kafka::{self, Kafka, KafkaOptions};
 #[cfg(feature = "sqlite")]
 use crate::sink::sqlite::{self, Sqlite, SqliteOptions};
@@ -44,6 +46,25 @@ pub(super) fn checkpoints(
             // Nobody asks a command for its metrics.
             let options = options(config, kafka, &StatusBoard::default());
             Ok(kafka::checkpoints(&options, sources)?)
+        }
+        #[cfg(not(all(feature = "kafka", feature = "sqlite")))]
+        _ => Err(not_built_in()),
+    }
+}
+
+/// Who works with what is stored, or may do so, for people.
+pub(super) fn holder(config: &Config) -> Result<Option<String>, Failure> {
+    match &config.sink {
+        SinkConfig::Discard => Ok(None),
+        #[cfg(feature = "sqlite")]
+        SinkConfig::Sqlite(store) => {
+            Ok(sqlite::holder(&store.path).map(|holder| format!("held by {holder}")))
+        }
+        #[cfg(feature = "kafka")]
+        SinkConfig::Kafka(kafka) => {
+            let options = options(config, kafka, &StatusBoard::default());
+            let holder = kafka::holder(&options, Shard(0))?;
+            Ok(holder.map(|holder| format!("may be held by {holder}")))
         }
         #[cfg(not(all(feature = "kafka", feature = "sqlite")))]
         _ => Err(not_built_in()),

@@ -69,12 +69,15 @@ fn remembered(config: &Config, report: &Report<'_>, args: &SnapshotArgs) -> Resu
             Failure::new(Exit::Failed, what, &fix)
         };
         let mut store = Store::take(config, args.take_over).await?.ok_or_else(unknown)?;
-        let stored = store.load(report.seller).await?.checkpoint.ok_or_else(unknown)?;
+        let stored = store.load(report.seller).await?;
+        let lacking = stored.lacking;
+        let stored = stored.checkpoint.ok_or_else(unknown)?;
         let (seller, source) = (&report.seller.seller, &report.seller.source.name);
         let unusable = |error| Error::definite("what is stored cannot be read").because(error);
         let recalled = Recalled::decode(&stored, seller.as_str(), source.as_str());
         let mut checkpoint = recalled.map_err(unusable)?.checkpoint().ok_or_else(unknown)?;
         let tables = those_of(&checkpoint, &tables);
+        checkpoint.doubt(&lacking);
         for table in &tables {
             checkpoint.taint(table.clone(), "asked for".to_owned());
         }

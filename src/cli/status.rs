@@ -12,21 +12,18 @@ use crate::telemetry::{SnapshotProgress, SourceStatus};
 
 /// Tells how every seller of the running process stands; when none runs, what is stored.
 pub(super) fn status(config: &Config, json: bool) -> Result<Exit, Failure> {
-    let answer = match running(config) {
-        Ok(answer) => answer,
+    let (answer, statuses) = match running(config).and_then(|answer| ours(config, answer)) {
+        Ok(told) => told,
         Err(failure) => {
-            let statuses = stored(config)?.ok_or(failure)?;
-            serde_json::to_string(&statuses).expect("a status has only text keys")
+            let Some(statuses) = stored(config)? else { return Err(failure) };
+            eprintln!("no process could be asked, so this is what is stored: {}", failure.what());
+            (serde_json::to_string(&statuses).expect("a status has only text keys"), statuses)
         }
     };
-    if json {
-        return print(&format!("{answer}\n"));
+    match json {
+        true => print(&format!("{answer}\n")),
+        false => print(&table(&statuses)),
     }
-    let statuses: Vec<SourceStatus> = serde_json::from_str(&answer).map_err(|error| {
-        let what = format!("what answers is no tailstock of this version: {error}");
-        Failure::new(Exit::Failed, what, "ask with the version that runs")
-    })?;
-    print(&table(&statuses))
 }
 
 /// What the running process says of itself.
@@ -38,9 +35,30 @@ fn running(config: &Config) -> Result<String, Failure> {
     });
     answer.map_err(|error| {
         let what = format!("no running tailstock answers on {}: {error}", client.address);
-        let fix = format!("start it: tailstock --config {} run", config.file.display());
-        Failure::new(Exit::Failed, what, &fix)
+        Failure::new(Exit::Failed, what, &start(config))
     })
+}
+
+fn start(config: &Config) -> String {
+    format!("start it: tailstock --config {} run", config.file.display())
+}
+
+/// The answer as it is and as it is read, unless it is of a process of another configuration, which
+/// has the address that this one's would have.
+fn ours(config: &Config, answer: String) -> Result<(String, Vec<SourceStatus>), Failure> {
+    let statuses: Vec<SourceStatus> = serde_json::from_str(&answer).map_err(|error| {
+        let what = format!("what answers is no tailstock of this version: {error}");
+        Failure::new(Exit::Failed, what, "ask with the version that runs")
+    })?;
+    let is_ours = |one: &SourceStatus| {
+        let mut sellers = config.sellers.iter();
+        sellers.any(|ours| ours.seller.as_str() == one.seller)
+    };
+    if statuses.iter().any(is_ours) {
+        return Ok((answer, statuses));
+    }
+    let what = "what answers follows no seller of this configuration";
+    Err(Failure::new(Exit::Failed, what, &start(config)))
 }
 
 /// What the store says of every seller; `None` where nothing is stored.
@@ -48,30 +66,49 @@ fn stored(config: &Config) -> Result<Option<Vec<SourceStatus>>, Failure> {
     let source = |seller: &SellerConfig| (seller.seller.clone(), seller.source.name.clone());
     let sources: Vec<_> = config.sellers.iter().map(source).collect();
     let Some(checkpoints) = sink::checkpoints(config, &sources)? else { return Ok(None) };
+    let holder = sink::holder(config)?;
     let status = |(config, text): (&SellerConfig, Option<String>)| {
         let (seller, source) = (config.seller.as_str(), config.source.name.as_str());
         let decode = |text: String| Recalled::decode(&text, seller, source);
         let unusable = |error| Error::definite("what is stored cannot be read").because(error);
         let checkpoint =
             text.map(decode).transpose().map_err(unusable)?.and_then(Recalled::checkpoint);
-        Ok(SourceStatus::stopped(config, checkpoint.as_ref()))
+        Ok(SourceStatus::stored(config, checkpoint.as_ref(), holder.clone()))
     };
     let statuses: Result<Vec<SourceStatus>, Error> =
         config.sellers.iter().zip(checkpoints).map(status).collect();
     Ok(Some(statuses?))
 }
 
+const COLUMNS: [&str; 10] = [
+    "SELLER",
+    "STATE",
+    "LAG",
+    "KEPT",
+    "LEFT",
+    "HEARD",
+    "ROWS",
+    "EVENTS",
+    "DEAD LETTERS",
+    "POSITION",
+];
+
+/// What is left until the server removes unread log: time, or else bytes it may write.
+fn left(status: &SourceStatus) -> Option<String> {
+    let hours = status.log_headroom_seconds.map(|seconds| format!("{} h", seconds / 3600));
+    hours.or_else(|| status.log_headroom_bytes.map(bytes))
+}
+
 fn table(statuses: &[SourceStatus]) -> String {
-    let mut rows = vec![
-        ["SELLER", "STATE", "LAG", "HEARD", "ROWS", "EVENTS", "DEAD LETTERS", "POSITION"]
-            .map(str::to_owned),
-    ];
+    let mut rows = vec![COLUMNS.map(str::to_owned)];
     rows.extend(statuses.iter().map(|status| {
         let unknown = || "-".to_owned();
         [
             format!("{}/{}", status.seller, status.source),
             status.state.clone(),
             status.lag_bytes.map_or_else(unknown, bytes),
+            status.retained_log_bytes.map_or_else(unknown, bytes),
+            left(status).unwrap_or_else(unknown),
             status.last_contact_ms.map_or_else(unknown, |ms| format!("{} s ago", ms / 1000)),
             status.rows.to_string(),
             status.events.to_string(),
@@ -143,12 +180,13 @@ mod tests {
     fn a_halted_seller_is_shown_with_its_reason_and_fix() {
         let json = r#"[{"seller":"acme","source":"main","state":"halted",
             "since":"2026-11-21T00:00:00.000Z","reason":"no publication",
-            "fix":"CREATE PUBLICATION tailstock","lag_bytes":1536,"rows":3,"events":2,
+            "fix":"CREATE PUBLICATION tailstock","lag_bytes":1536,"retained_log_bytes":2048,
+            "log_headroom_bytes":1024,"log_headroom_seconds":7300,"rows":3,"events":2,
             "dead_letters":0,"restarts":0,"dirty_tables":{"public.stock":"truncated"}}]"#;
         let statuses: Vec<SourceStatus> = serde_json::from_str(json).unwrap();
         let wanted = "\
-SELLER     STATE   LAG      HEARD  ROWS  EVENTS  DEAD LETTERS  POSITION
-acme/main  halted  1.5 KiB  -      3     2       0             -
+SELLER     STATE   LAG      KEPT     LEFT  HEARD  ROWS  EVENTS  DEAD LETTERS  POSITION
+acme/main  halted  1.5 KiB  2.0 KiB  2 h   -      3     2       0             -
   because: no publication
   fix: CREATE PUBLICATION tailstock
   not to be trusted: public.stock (truncated)

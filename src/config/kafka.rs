@@ -92,7 +92,7 @@ const PROPERTIES: Key = Key {
 };
 
 /// Properties that are part of what is promised, and what says the same here.
-const OURS: [(&str, &str); 13] = [
+const OURS: [(&str, &str); 14] = [
     ("bootstrap.servers", "say it with sink.brokers"),
     ("metadata.broker.list", "say it with sink.brokers"),
     ("acks", "remove it: every commit waits for all in-sync replicas"),
@@ -103,6 +103,7 @@ const OURS: [(&str, &str); 13] = [
     ("group.id", "remove it: it comes from `name`"),
     ("enable.auto.commit", "remove it: checkpoints are stored with the events"),
     ("partitioner", "remove it: all records of an item go to one partition"),
+    ("allow.auto.create.topics", "remove it: a topic that was deleted is not to come back empty"),
     ("enable.gapless.guarantee", "remove it: transactions and delivery reports guarantee more"),
     ("max.in.flight", "remove it: it is 5, the most that keeps the order"),
     ("max.in.flight.requests.per.connection", "remove it: it is 5, the most that keeps the order"),
@@ -265,7 +266,11 @@ fn properties(section: &Section<'_>, outside: &Outside<'_>) -> Option<Vec<(Strin
     let Some(section) = section.section(&PROPERTIES) else { return Some(Vec::new()) };
     let mut checked = Vec::new();
     let mut right = true;
-    for property in section.properties(outside) {
+    for mut property in section.properties(outside) {
+        if is_file(&property) {
+            property.value =
+                property.value.map(|value| Secret::new(outside.path_text(value.expose())));
+        }
         if let Err(problem) = check(&property, outside) {
             section.report(problem);
             right = false;
@@ -277,6 +282,12 @@ fn properties(section: &Section<'_>, outside: &Outside<'_>) -> Option<Vec<(Strin
         }
     }
     right.then_some(checked)
+}
+
+/// Whether it names a file, and not a word of the library.
+fn is_file(Property { name, value, .. }: &Property) -> bool {
+    let is_probe = || value.as_ref().is_some_and(|value| value.expose() == "probe");
+    FILES.contains(&name.as_str()) && !is_probe()
 }
 
 fn check(property: &Property, outside: &Outside<'_>) -> Result<(), Problem> {
@@ -296,10 +307,9 @@ fn check(property: &Property, outside: &Outside<'_>) -> Result<(), Problem> {
         return Err(Problem::at(place, "a secret in plain text", wanted, fix));
     }
     // The library says only which of its own libraries has failed.
-    let is_file = FILES.contains(&name) && value.expose() != "probe";
-    if is_file && !secret && !Path::new(value.expose()).exists() {
+    if is_file(property) && !secret && !Path::new(value.expose()).exists() {
         let found = format!("{:?}, which does not exist", value.expose());
-        let fix = "name the file from the folder tailstock is started in, or by its whole path";
+        let fix = "name the file from the folder of this file, or by its whole path";
         return Err(Problem::at(place, found, "a file that tailstock may read", fix));
     }
     let Err(said) = (outside.loader().check_property)(name, value.expose()) else { return Ok(()) };

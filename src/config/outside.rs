@@ -29,6 +29,11 @@ impl<'a> Outside<'a> {
         self.folder.join(text)
     }
 
+    /// The same for who wants a text. A folder's name that is none is one that nobody finds.
+    pub(super) fn path_text(&self, text: &str) -> String {
+        self.path(text).to_string_lossy().into_owned()
+    }
+
     /// `text` with every `${NAME}` replaced by that environment variable.
     pub(super) fn expand(&self, text: &Text) -> Result<String, Problem> {
         let mut expanded = String::new();

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use connector_transport::Connections;
 
 use super::Secret;
@@ -162,7 +164,7 @@ pub(super) fn read(section: Section<'_>, outside: &Outside<'_>) -> Option<Source
     let source = address.zip(kind).zip(name).map(|((address, kind), name)| SourceConfig {
         name: SourceName::new(&name),
         kind,
-        url: address.url,
+        url: located(&address.url, outside),
         password: password.or(address.password),
         snapshot,
         connections: Connections::at_most(CONNECTIONS),
@@ -279,6 +281,41 @@ fn split_password(url: &str) -> (String, Option<String>) {
     (kept, password.filter(|password| !password.is_empty()))
 }
 
+/// Parameters of URLs that name a file.
+const FILES: [&str; 6] = ["sslrootcert", "sslcert", "sslkey", "ssl-ca", "ssl-cert", "ssl-key"];
+
+/// The URL with its files as they are found from anywhere: like every path they are relative to the
+/// folder of the file they stand in.
+fn located(url: &str, outside: &Outside<'_>) -> String {
+    let Some((front, query)) = url.split_once('?') else { return url.to_owned() };
+    let parameter = |parameter: &str| -> Option<String> {
+        let (name, value) = parameter.split_once('=')?;
+        let is_file = FILES.contains(&name.replace('_', "-").as_str());
+        if !is_file || value.is_empty() || (name, value) == ("sslrootcert", "system") {
+            return None;
+        }
+        let path = percent_decoded(value);
+        let located = outside.path_text(&path);
+        (located != path).then(|| format!("{name}={}", percent_encoded(&located)))
+    };
+    let parameters =
+        query.split('&').map(|text| parameter(text).unwrap_or_else(|| text.to_owned()));
+    format!("{front}?{}", parameters.collect::<Vec<_>>().join("&"))
+}
+
+/// A path as a URL has it.
+fn percent_encoded(path: &str) -> String {
+    let mut text = String::new();
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'.' | b'_' | b'-' => text.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => text.push(char::from(byte)),
+            byte => write!(text, "%{byte:02X}").expect("writing to memory"),
+        }
+    }
+    text
+}
+
 /// `%41` is `A`; what is no such escape stays as it is.
 fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::new();
@@ -326,6 +363,31 @@ mod tests {
     fn a_url_without_a_password_stays_as_it_is() {
         for url in ["postgresql://u@[::1]:5432/d", "postgresql:///d?host=/run/pg", "postgres://h"] {
             assert_eq!(split_password(url), (url.to_owned(), None));
+        }
+    }
+
+    #[test]
+    fn files_of_a_url_are_found_from_anywhere() {
+        let loader = crate::config::Loader {
+            variable: &|_| None,
+            check_source: &|_| Ok(()),
+            check_property: &|_, _| Ok(()),
+        };
+        let beside =
+            |file: &str, url: &str| located(url, &Outside::of(&loader, std::path::Path::new(file)));
+        let relative = "postgresql://u@h/d?sslmode=verify-ca&sslrootcert=ca.pem&sslkey=a%20b";
+        let found = "postgresql://u@h/d?sslmode=verify-ca&sslrootcert=/etc/my%20shop/ca.pem&sslkey=\
+                     /etc/my%20shop/a%20b";
+        assert_eq!(beside("/etc/my shop/acme.toml", relative), found);
+        assert_eq!(beside("acme.toml", relative), relative);
+        let mysql = beside("/etc/acme.toml", "mysql://u@h/d?ssl-ca=../ca.pem&ssl_cert=c");
+        assert_eq!(mysql, "mysql://u@h/d?ssl-ca=/etc/../ca.pem&ssl_cert=/etc/c");
+        for url in [
+            "postgresql://u@h/d",
+            "postgresql://u@h/d?sslrootcert=system&host=/run/pg&application_name=a",
+            "mysql://u@h/d?ssl-ca=/whole/path&ssl-key=",
+        ] {
+            assert_eq!(beside("/etc/acme.toml", url), url);
         }
     }
 

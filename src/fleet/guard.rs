@@ -92,21 +92,31 @@ impl Guard {
         let mut wait = first;
         loop {
             tokio::time::sleep(wait).await;
-            wait = match tokio::time::timeout(PATIENCE, self.look()).await {
-                Ok(Ok(verdict)) if verdict != Verdict::Fine => BUSY,
-                Ok(Ok(_)) | Err(_) => CALM,
-                Ok(Err(error)) => {
+            let looked = tokio::time::timeout(PATIENCE, self.look()).await;
+            let unanswered = |_| Err(Error::transient("the server does not answer"));
+            wait = match looked.unwrap_or_else(unanswered) {
+                Ok(Some(Verdict::Fine)) => CALM,
+                Ok(Some(_)) => BUSY,
+                Ok(None) => self.unknown(),
+                Err(error) => {
                     let (seller, source) = (&self.config.seller, &self.config.source.name);
                     tracing::debug!(%seller, %source, error = %chain(&error), "not looked at");
-                    CALM
+                    self.unknown()
                 }
             };
         }
     }
 
-    async fn look(&mut self) -> Result<Verdict> {
+    /// What the server keeps is not known, until it is looked at again.
+    fn unknown(&self) -> Duration {
+        self.metrics.log_kept(LogKeeping::default());
+        CALM
+    }
+
+    /// `None` where another process looks.
+    async fn look(&mut self) -> Result<Option<Verdict>> {
         let store = match &*self.duty.borrow() {
-            Duty::StandingBy => return Ok(Verdict::Fine),
+            Duty::StandingBy => return Ok(None),
             Duty::Waiting => None,
             Duty::InCharge(store) => store.clone(),
         };
@@ -122,7 +132,7 @@ impl Guard {
             relieving(&self.relief, connector.release_log()).await?;
             self.metrics.log_kept(LogKeeping::default());
         }
-        Ok(verdict)
+        Ok(Some(verdict))
     }
 
     fn tell(&mut self, verdict: &Verdict) {
@@ -227,8 +237,41 @@ pub(super) fn relieved() -> Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::config::Loader;
+    use crate::telemetry::StatusBoard;
+
+    #[tokio::test]
+    async fn what_a_server_keeps_that_cannot_be_asked_is_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let main = "name = 'test'\nsellers = 'acme.toml'\n[sink]\nkind = 'discard'\n";
+        let seller = format!(
+            "seller = 'acme'\n[source]\nkind = 'postgres'\nurl = \
+             'postgresql://u@{nobody}/d?sslmode=disable'\n[[stock]]\ntable = 'public.stock'\n\
+             item = 'id'\non_hand = 'qty'\n"
+        );
+        std::fs::write(folder.path().join("main.toml"), main).unwrap();
+        std::fs::write(folder.path().join("acme.toml"), seller).unwrap();
+        let (variable, check_source, check_property) =
+            (&|_: &str| None, &|_: &_| Ok(()), &|_: &str, _: &str| Ok(()));
+        let loader = Loader { variable, check_source, check_property };
+        let installation = loader.load(&folder.path().join("main.toml")).unwrap();
+        let (board, config) = (StatusBoard::default(), installation.sellers[0].clone());
+        let metrics = board.seller(&config);
+        metrics.log_kept(keeps(1 << 20, true));
+        let (_duty, duty) = watch::channel(Duty::InCharge(None));
+        let (relief, _) = watch::channel(false);
+        let guard =
+            Guard { installation, config, metrics: metrics.clone(), duty, relief, said: None };
+        let watching = tokio::spawn(guard.watch(Duration::ZERO));
+        while board.statuses()[0].retained_log_bytes.is_some() {
+            tokio::task::yield_now().await;
+        }
+        watching.abort();
+    }
 
     fn postgres(retained_wal_bytes: Option<u64>, protect: Protect) -> SourceKind {
         let (publication, slot) = (String::new(), None);

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/metrics` | Prometheus' text format |
 //! | `/healthz` | 200 while the process is alive |
-//! | `/readyz` | 200 when every source streams and no table is dirty; else 503, who, why, fix |
+//! | `/readyz` | 200 when all sources stream, the sink takes it and no table is dirty; else 503 |
 //! | `/v1/sellers` | how every source stands, a JSON array |
 //! | `POST /v1/sellers/{seller}/sources/{source}/snapshot` | which tables will be read as a whole |
 //!
@@ -45,30 +45,29 @@ pub fn snapshot_path(seller: &str, source: &str) -> String {
     format!("{SELLERS_PATH}/{seller}/sources/{source}/snapshot")
 }
 
-/// Takes the address, before anything else starts.
+/// Takes the address; `None` while another process has it.
 ///
 /// # Errors
-/// An operator's, when the address is taken or is none of this machine's.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let (found, fix) = match error.kind() {
-            std::io::ErrorKind::AddrInUse => (
-                "another process listens there",
-                "end it, or give this one another port: [http] listen = \"127.0.0.1:8643\"; \"\" \
-                 turns HTTP off",
-            ),
-            std::io::ErrorKind::AddrNotAvailable => (
-                "this machine has no such address",
-                "use one it has: [http] listen = \"127.0.0.1:8642\"",
-            ),
-            std::io::ErrorKind::PermissionDenied => (
-                "the system does not allow it",
-                "use a port above 1023: [http] listen = \"127.0.0.1:8642\"",
-            ),
-            _ => ("the system refused", "use another address: [http] listen = \"127.0.0.1:8642\""),
-        };
-        Error::operator(format!("cannot listen on {address}: {found}"), fix).because(error)
-    })
+/// An operator's, when nobody could listen there.
+pub async fn bind(address: SocketAddr) -> Result<Option<TcpListener>> {
+    let error = match TcpListener::bind(address).await {
+        Ok(listener) => return Ok(Some(listener)),
+        Err(error) => error,
+    };
+    let (found, fix) = match error.kind() {
+        std::io::ErrorKind::AddrInUse => return Ok(None),
+        std::io::ErrorKind::AddrNotAvailable => (
+            "this machine has no such address",
+            "use one it has: [http] listen = \"127.0.0.1:8642\"",
+        ),
+        std::io::ErrorKind::PermissionDenied => (
+            "the system does not allow it",
+            "use a port above 1023: [http] listen = \"127.0.0.1:8642\"",
+        ),
+        _ => ("the system refused", "use another address: [http] listen = \"127.0.0.1:8642\""),
+    };
+    let what = format!("cannot listen on {address}: {found}");
+    Err(Error::operator(what, fix).because(error))
 }
 
 /// Answers requests until `stop` turns true, and a second longer those that have begun.
@@ -82,7 +81,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let finished = stopped(stop.clone());
     // Who asks is told apart by where from.
-    let service = router(outside).into_make_service_with_connect_info::<SocketAddr>();
+    let service = router(outside).into_make_service_with_connect_info::<snapshot::Ends>();
     let server = axum::serve(listener, service).with_graceful_shutdown(finished);
     let too_late = async {
         stopped(stop).await;

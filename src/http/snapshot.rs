@@ -2,12 +2,37 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::serve::IncomingStream;
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
 
 use crate::fleet::{Outside, Refusal};
+
+/// The two ends of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    peer: IpAddr,
+    local: Option<IpAddr>,
+}
+
+impl Ends {
+    /// Nobody else has the address that was connected to.
+    fn are_of_one_machine(self) -> bool {
+        self.peer.is_loopback() || self.local == Some(self.peer)
+    }
+}
+
+impl Connected<IncomingStream<'_, TcpListener>> for Ends {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        let ip = |address: SocketAddr| address.ip().to_canonical();
+        let local = stream.io().local_addr().ok().map(ip);
+        Self { peer: ip(*stream.remote_addr()), local }
+    }
+}
 
 /// What a client may ask for; without a body it is everything.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -33,12 +58,12 @@ pub enum SnapshotAnswer {
 /// cannot be asked.
 pub(super) async fn take(
     State(outside): State<Outside>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
     Path((seller, source)): Path<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Err(why) = check_sender(peer, &headers) {
+    if let Err(why) = check_sender(ends, &headers) {
         return refused(StatusCode::FORBIDDEN, why);
     }
     let order: SnapshotOrder = match &body[..] {
@@ -74,9 +99,10 @@ fn refused(status: StatusCode, why: String) -> Response {
 
 /// A command on this machine, and no web page: a browser sends this type of content to another
 /// origin only where that allows it, and names a page's own host whoever answers for it.
-fn check_sender(peer: SocketAddr, headers: &HeaderMap) -> Result<(), String> {
-    if !peer.ip().to_canonical().is_loopback() {
-        return Err(format!("{} is not this machine: ask from where tailstock runs", peer.ip()));
+fn check_sender(ends: Ends, headers: &HeaderMap) -> Result<(), String> {
+    if !ends.are_of_one_machine() {
+        let peer = ends.peer;
+        return Err(format!("{peer} is not this machine: ask from where tailstock runs"));
     }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if text(header::CONTENT_TYPE) != "application/json" {
@@ -89,4 +115,20 @@ fn check_sender(peer: SocketAddr, headers: &HeaderMap) -> Result<(), String> {
         return Err("wanted an address of this machine in the header host".to_owned());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_asks_from_loopback_or_from_the_address_that_it_asks() {
+        let own = |peer: [u8; 4], local: [u8; 4]| {
+            Ends { peer: peer.into(), local: Some(local.into()) }.are_of_one_machine()
+        };
+        assert!(own([127, 0, 0, 1], [127, 0, 0, 1]));
+        assert!(own([127, 0, 0, 2], [127, 0, 0, 1]));
+        assert!(own([10, 0, 0, 5], [10, 0, 0, 5]));
+        assert!(!own([10, 0, 0, 6], [10, 0, 0, 5]));
+    }
 }

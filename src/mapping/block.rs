@@ -1,6 +1,6 @@
-use std::collections::HashMap;
-
 use connector_api::RowChange;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::standing::{Arena, Key, Place};
 use crate::stock::quantity::Decimal;
@@ -66,7 +66,8 @@ impl Cause {
 pub(super) struct Block {
     pub(super) arena: Arena,
     touches: Vec<Option<Touch>>,
-    by_key: HashMap<u128, usize>,
+    /// The hash of a key and a mapping, and the place of its last touch.
+    by_key: HashTable<(u128, usize)>,
 }
 
 impl Block {
@@ -75,7 +76,17 @@ impl Block {
     pub(super) fn touch(&mut self, mut touch: Touch) -> u32 {
         let hash = self.hash(touch.key, touch.mapping);
         let place = self.touches.len();
-        let earlier = self.by_key.insert(hash, place).and_then(|at| self.touches[at].take());
+        let same = |known: &(u128, usize)| known.0 == hash;
+        let earlier = match self.by_key.entry(short(hash), same, |known| short(known.0)) {
+            Entry::Occupied(mut known) => {
+                let (_, at) = std::mem::replace(known.get_mut(), (hash, place));
+                self.touches[at].take()
+            }
+            Entry::Vacant(vacant) => {
+                vacant.insert((hash, place));
+                None
+            }
+        };
         let folded = earlier.map_or(0, |earlier| earlier.rows);
         if let Some(earlier) = earlier {
             touch.previous = earlier.previous;
@@ -92,8 +103,9 @@ impl Block {
 
     /// Whether a key of a mapping was touched already.
     pub(super) fn has(&self, key: Key, mapping: usize) -> bool {
-        let at = self.by_key.get(&self.hash(key, mapping));
-        at.is_some_and(|at| self.touches[*at].is_some())
+        let hash = self.hash(key, mapping);
+        let at = self.by_key.find(short(hash), |known| known.0 == hash);
+        at.is_some_and(|(_, at)| self.touches[*at].is_some())
     }
 
     fn hash(&self, key: Key, mapping: usize) -> u128 {
@@ -130,4 +142,9 @@ impl Block {
         self.touches.clear();
         self.by_key.clear();
     }
+}
+
+/// A hash is its own hash.
+fn short(hash: u128) -> u64 {
+    hash as u64
 }

@@ -12,7 +12,11 @@ use super::transaction::Transaction;
 use super::watch::identities;
 use crate::progress::Said;
 use crate::state::{CachedRow, RowId};
+use crate::stock::encode::Records;
 use crate::stock::{Provenance, SYNTHETIC_ORDINAL};
+
+/// Touched keys whose events are made together: few enough to lie in the processor's cache.
+const AT_ONCE: usize = 256;
 
 /// What the versions of events are made of that no row of the log caused.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +47,16 @@ impl Mapper {
         &self.plan
     }
 
+    /// The next events are written into this, which is empty.
+    pub fn write_into(&mut self, records: Records) {
+        self.blank = records;
+    }
+
+    /// Nothing, and room for it.
+    pub(super) fn blank(&mut self) -> Mapped {
+        Mapped { records: std::mem::take(&mut self.blank), ..Mapped::default() }
+    }
+
     /// Rows of this table are being read from here on: what the stream changes in it is noted, and
     /// cached rows that are not seen any more can be told from the others. `number` rises with
     /// every snapshot of the table.
@@ -69,29 +83,43 @@ impl Mapper {
     /// versions as there are rows. Where the rows have to be read again, [`Self::has_lost_track`]
     /// says so, and nothing has come of them.
     pub fn chunk(&mut self, rows: &Batch, sight: &dyn Sight, at: &Synthetic<'_>) -> Mapped {
-        let mut out = Mapped::default();
+        let mut out = self.blank();
         self.forget_shapes();
         self.synthesize(at);
-        let mut touches = std::mem::take(&mut self.watch.touches);
-        let unseen = touches.unseen(sight);
-        let choices: Vec<(RowChange, Choice)> = rows
-            .events()
-            .iter()
-            .filter_map(|event| match event {
-                SourceEvent::Row(row) => Some((*row, self.choose(rows, row, &unseen))),
+        let changes = || {
+            rows.events().iter().filter_map(|event| match event {
+                SourceEvent::Row(row) => Some(row),
                 _ => None,
             })
-            .collect();
+        };
+        let mut touches = std::mem::take(&mut self.watch.touches);
+        let unseen = touches.unseen(sight);
+        let choices: Vec<Choice> = match unseen.is_empty() {
+            true => Vec::new(),
+            false => changes().map(|row| self.choose(rows, row, &unseen)).collect(),
+        };
         drop(unseen);
-        if choices.iter().any(|(_, choice)| matches!(choice, Choice::ReadAgain)) {
+        if choices.iter().any(|choice| matches!(choice, Choice::ReadAgain)) {
             touches.lose();
             self.watch.touches = touches;
             return out;
         }
         self.watch.touches = touches;
-        for (row, choice) in choices {
-            match choice {
-                Choice::Take => self.row(rows, &row, &mut out),
+        // Rows that are told apart and need not be remembered have keys of their own: nothing of
+        // them folds.
+        let table = changes().next().map(|row| &rows.table(row.table).name);
+        let place = table.and_then(|table| self.plan.place_of(table));
+        let plan = place.map(|place| &self.plan.tables[place]);
+        let folds = plan.is_none_or(|plan| plan.cached || plan.identity_width == 0);
+        let mut choices = choices.into_iter();
+        for row in changes() {
+            match choices.next().unwrap_or(Choice::Take) {
+                Choice::Take => {
+                    self.row(rows, row, &mut out);
+                    if !folds && self.folding.len() >= AT_ONCE {
+                        self.flush(rows, Which::Folding, &mut out);
+                    }
+                }
                 Choice::Complete(merged) => {
                     // Its events refer to the batch it is in.
                     self.flush(rows, Which::Folding, &mut out);
@@ -174,9 +202,6 @@ impl Mapper {
 
     /// What becomes of a row that was read.
     fn choose(&mut self, rows: &Batch, row: &RowChange, unseen: &HashMap<&RowId, Said>) -> Choice {
-        if unseen.is_empty() {
-            return Choice::Take;
-        }
         let who = (&self.source.seller, &self.source.source);
         let binding = bind(&mut self.bindings, rows, row.table, &self.plan);
         let Some((binding, image)) = binding.zip(rows.after(row)) else { return Choice::Take };

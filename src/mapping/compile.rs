@@ -88,14 +88,23 @@ impl<'a> Layout<'a> {
     pub(super) fn identity(&self) -> String {
         let part = |column: &String| {
             let type_name = self.type_of(column).unwrap_or_default();
-            match base_of(type_name) {
-                "smallint" | "integer" | "bigint" | "tinyint" | "mediumint" | "int" => {
-                    format!("{column:?} integer")
-                }
-                _ => format!("{column:?} {type_name}"),
+            match is_whole(type_name) {
+                true => format!("{column:?} integer"),
+                false => format!("{column:?} {type_name}"),
             }
         };
         self.table.primary_key.iter().map(part).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether each column that identifies a row holds whole numbers, where that is certain.
+    pub(super) fn whole_numbers(&self) -> Vec<Option<bool>> {
+        let is_whole = |column: &String| {
+            let type_name = self.type_of(column)?;
+            let is_other = matches!(base_of(type_name), "numeric" | "decimal")
+                || kind_of(type_name) == ColumnKind::Text;
+            is_whole(type_name).then_some(true).or(is_other.then_some(false))
+        };
+        self.table.primary_key.iter().map(is_whole).collect()
     }
 
     pub(super) fn place(&self, column: &str) -> usize {
@@ -463,6 +472,11 @@ fn position(layouts: &[Layout<'_>], table: &TableName) -> usize {
 fn base_of(type_name: &str) -> &str {
     let base = type_name.split('(').next().unwrap_or(type_name).trim();
     base.split(" unsigned").next().unwrap_or(base)
+}
+
+fn is_whole(type_name: &str) -> bool {
+    let base = base_of(type_name);
+    matches!(base, "smallint" | "integer" | "bigint" | "tinyint" | "mediumint" | "int")
 }
 
 fn is_float(type_name: &str) -> bool {

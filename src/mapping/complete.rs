@@ -5,7 +5,8 @@ use connector_api::TableName;
 use super::block::Cause;
 use super::change::Moved;
 use super::derive::{Derived, Deriver, Measures, RowMove, Wanted, linked, wants};
-use super::mapper::Mapper;
+use super::mapper::{Mapped, Mapper};
+use super::notice::Notice;
 use super::plan::LookupPlace;
 use super::standing::Unusable;
 use crate::state::Owners;
@@ -109,6 +110,28 @@ impl Mapper {
         self.link();
     }
 
+    /// Looks, at a row of the log, whether rows are still identified by what the plan has it. Until
+    /// a table has been read the log may be older than the plan.
+    pub(super) fn look_at_key(&mut self, binding: usize, table: usize, out: &mut Mapped) {
+        let binding = &mut self.bindings[binding];
+        binding.is_of_log |= self.transaction.capture == Provenance::Stream;
+        if binding.is_of_log && binding.is_keyed_otherwise && self.tables[table].complete {
+            let name = self.plan.tables[table].name.clone();
+            self.rekey(&name, out);
+        }
+    }
+
+    /// What is remembered of a table is known by what identifies nothing any more.
+    pub(super) fn rekey(&mut self, name: &TableName, out: &mut Mapped) {
+        self.clear(name);
+        if let Some(table) = self.plan.place_of(name) {
+            self.tables[table].complete = false;
+        }
+        self.outlived = true;
+        let (table, position) = (name.clone(), self.transaction.position.clone());
+        out.notices.push(Notice::Rekeyed { table, position });
+    }
+
     /// What a change of one row means for the derived mappings, where so many events were
     /// published already.
     pub(super) fn derive(
@@ -134,7 +157,7 @@ impl Mapper {
                 }
             }
         }
-        if cause.operation == Operation::Delete {
+        if cause.operation == Operation::Delete && known {
             // Rows that were read and not published yet may have gone with it.
             for place in &self.plan.tables[table].looked_up_by {
                 if self.plan.lookup(*place).required {

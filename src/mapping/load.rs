@@ -27,9 +27,10 @@ impl Mapper {
             return Ok(());
         }
         let id = match state.rows.load(stored, &plan.columns) {
-            Ok(id) if id.to_text() == key => id,
+            Ok(id) if id.to_text() == key && plan.may_hold(state.rows.get(&id)) => id,
             Ok(id) => {
-                state.rows.set(&id, None);
+                // What has its name in the store now may be another row.
+                state.rows.forget(&id);
                 state.outdated.insert(key.to_owned());
                 return Ok(());
             }

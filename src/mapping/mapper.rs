@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use connector_api::{Batch, Begin, ClearCause, RowChange, SourceEvent, TableName};
+use connector_api::{Batch, Begin, RowChange, SourceEvent, TableName};
 
 use super::block::{After, Block, Cause, Touch};
 use super::change::{Change, Doubt, Images};
@@ -10,6 +10,7 @@ use super::grace::Grace;
 use super::held::Held;
 use super::level::Level;
 use super::memory::TableState;
+use super::notice::Notice;
 use super::plan::{Plan, TablePlan};
 use super::row::{Binding, Row};
 use super::standing::Unusable;
@@ -28,36 +29,6 @@ pub struct SourceIdentity {
     pub source: SourceName,
     /// High part of every version.
     pub epoch: u32,
-}
-
-/// Something that happened to a table as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
-    /// Every row went at once.
-    ScopeCleared {
-        /// The table.
-        table: TableName,
-        /// The transaction's place in the log.
-        position: String,
-        /// How.
-        cause: ClearCause,
-    },
-    /// A change could not be read as rows.
-    Unreadable {
-        /// The table.
-        table: TableName,
-        /// The transaction's place in the log.
-        position: String,
-        /// Why.
-        reason: String,
-    },
-    /// The table's rows have another shape now.
-    SchemaChanged {
-        /// The table.
-        table: TableName,
-        /// Its captured columns.
-        columns: Vec<String>,
-    },
 }
 
 /// What happened to the rows of a batch.
@@ -102,13 +73,15 @@ pub struct Mapper {
     pub(super) immediate: Block,
     pub(super) held: Held,
     pub(super) scratch: Scratch,
+    /// Memory for the next events.
+    pub(super) blank: Records,
     pub(super) watch: Watch,
     /// Tables that a snapshot is due of.
     pub(super) dirty: BTreeSet<usize>,
     /// Whether rows were loaded that derived mappings have not been told of.
     pub(super) unlinked: bool,
     /// Whether rows are told apart otherwise than the plan has it.
-    outlived: bool,
+    pub(super) outlived: bool,
 }
 
 impl Mapper {
@@ -126,6 +99,7 @@ impl Mapper {
             immediate: Block::default(),
             held: Held::default(),
             scratch: Scratch::default(),
+            blank: Records::default(),
             unlinked: false,
             outlived: false,
             watch: Watch::default(),
@@ -148,7 +122,7 @@ impl Mapper {
 
     /// Maps one batch.
     pub fn apply(&mut self, batch: &Batch) -> Mapped {
-        let mut out = Mapped::default();
+        let mut out = self.blank();
         self.link();
         self.forget_shapes();
         let mut open = false;
@@ -214,12 +188,7 @@ impl Mapper {
                 let mut known = self.bindings.iter().filter(|known| known.is_of_log);
                 let last = known.rfind(|known| known.schema.name == table);
                 if last.is_some_and(|last| last.is_rekeyed(schema)) {
-                    // What is remembered is known by what identifies nothing any more.
-                    self.clear(&table);
-                    self.outlived = true;
-                    let reason = "what identifies its rows has changed".to_owned();
-                    let table = table.clone();
-                    out.notices.push(Notice::Unreadable { table, position, reason });
+                    self.rekey(&table, out);
                 }
                 let columns = schema.columns.iter().map(|column| column.name.clone()).collect();
                 Notice::SchemaChanged { table, columns }
@@ -230,7 +199,7 @@ impl Mapper {
     }
 
     /// All rows of a table are gone: what was remembered of them goes too.
-    fn clear(&mut self, name: &TableName) {
+    pub(super) fn clear(&mut self, name: &TableName) {
         let Some(table) = self.plan.place_of(name) else { return };
         self.folding.forget(table);
         self.tables[table].rows.clear();
@@ -250,7 +219,7 @@ impl Mapper {
             return self.unfit(batch, row, place, out);
         };
         let streams = self.transaction.capture == Provenance::Stream;
-        self.bindings[place].is_of_log |= streams;
+        self.look_at_key(place, table, out);
         let binding = &self.bindings[place];
         let plan = &self.plan.tables[table];
         let state = &mut self.tables[table];

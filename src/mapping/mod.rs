@@ -21,6 +21,7 @@
 //! | `level` | what is said of a key that takes more than one row |
 //! | `memory`, `load` | what is remembered of a table, and how it comes back from the store |
 //! | `block` | the last touch of every key within one block of a transaction |
+//! | `notice` | what happened to a table as a whole |
 //! | `held` | removals that wait for the end of a large transaction |
 //! | `complete`, `publish` | mappings of several tables: silent until all are read, then all keys |
 //! | `grace` | removals that wait for a later event of their key |
@@ -48,6 +49,7 @@ mod load;
 mod lookup;
 mod mapper;
 mod memory;
+mod notice;
 mod pattern;
 mod plan;
 mod publish;
@@ -63,7 +65,8 @@ mod watch;
 pub use chunk::{Synthetic, Vanished};
 pub use definition::{Definition, Kind, Lookup};
 pub use lookup::LOOKUPS_MAX;
-pub use mapper::{Counts, Mapped, Mapper, Notice, SourceIdentity};
+pub use mapper::{Counts, Mapped, Mapper, SourceIdentity};
+pub use notice::Notice;
 pub use pattern::{STAR, STAR_TEXT, is_meant, is_pattern, star_of};
 pub use plan::{Plan, PlanError};
 pub use publish::DerivedKey;

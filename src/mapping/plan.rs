@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use connector_api::{
-    Capture, CaptureTable, Column, Columns, TableDescription, TableName, TableSchema,
+    Capture, CaptureTable, Column, Columns, TableDescription, TableName, TableSchema, Value,
 };
 
 use super::compile::{Compiler, Layout};
@@ -10,6 +10,7 @@ use super::definition::{Definition, Kind};
 use super::field::Field;
 use super::lookup::LookupPlan;
 use super::sum::Sum;
+use crate::state::CachedRow;
 use crate::stock::Measure;
 
 /// A definition that does not fit the table it names.
@@ -48,6 +49,8 @@ pub(super) struct TablePlan {
     pub(super) shape: Arc<TableSchema>,
     /// What rows are known by, for people and hashes.
     identity: String,
+    /// Whether each of the columns that identify a row holds whole numbers, where that is certain.
+    whole_numbers: Vec<Option<bool>>,
     /// Whether the last image of rows is kept.
     pub(super) cached: bool,
     /// Whether that of every row is, or only of those that a derived mapping or a lookup wants.
@@ -266,12 +269,22 @@ impl TablePlan {
             columns: layout.columns.clone(),
             identity_width,
             identity: layout.identity(),
+            whole_numbers: layout.whole_numbers(),
             cached: false,
             keeps_all: false,
             derives: false,
             mappings: Vec::new(),
             looked_up_by: Vec::new(),
         }
+    }
+
+    /// Whether a stored row may be one of this table as it is now. A column that held numbers may
+    /// hold texts since: `1` is another row then, of the same name in the store.
+    pub(super) fn may_hold(&self, row: Option<&CachedRow>) -> bool {
+        let fits = |(value, whole): (Value<'_>, &Option<bool>)| {
+            whole.is_none_or(|whole| whole == matches!(value, Value::Int(_) | Value::UInt(_)))
+        };
+        row.is_some_and(|row| row.values().zip(&self.whole_numbers).all(fits))
     }
 
     /// What has to be remembered of the rows, now that everything that is said of them is known.

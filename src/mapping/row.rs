@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
-use connector_api::{RowImage, TableSchema, Value};
+use connector_api::{Column, RowImage, TableSchema, Value};
 
+use super::definition::Kind;
 use super::expression::Columns;
 use super::plan::TablePlan;
 use crate::state::{CachedRow, RowId};
@@ -15,6 +16,8 @@ pub(super) struct Binding {
     pub(super) table: Result<usize, MissingColumn>,
     /// Whether it is the log's, and not that of rows that were read or put together.
     pub(super) is_of_log: bool,
+    /// Whether its rows are identified by other columns than the plan has it.
+    pub(super) is_keyed_otherwise: bool,
     cells: Vec<usize>,
 }
 
@@ -41,8 +44,9 @@ impl Binding {
                 }
             }
         }
-        let table = missing.map_or(Ok(table), Err);
-        Some(Self { schema: Arc::clone(schema), table, is_of_log: false, cells })
+        let is_keyed_otherwise = is_keyed_otherwise(schema, &tables[table]);
+        let (schema, table) = (Arc::clone(schema), missing.map_or(Ok(table), Err));
+        Some(Self { schema, table, is_of_log: false, is_keyed_otherwise, cells })
     }
 
     /// Whether rows of another shape of the table are identified in another way.
@@ -58,6 +62,17 @@ impl Binding {
     pub(super) fn row<'a>(&'a self, image: RowImage<'a>, cached: Option<&'a CachedRow>) -> Row<'a> {
         Row { image: Some((image, &self.cells)), older: None, cached }
     }
+}
+
+fn is_keyed_otherwise(schema: &TableSchema, plan: &TablePlan) -> bool {
+    // Of whole old rows, and of rows without a key, the log does not say what identifies them.
+    let is_said = schema.columns.iter().any(|column| !column.identity);
+    // A ledger is not read again, nor is anything remembered of it.
+    let is_read = plan.mappings.iter().any(|mapping| mapping.kind == Kind::Level)
+        || !plan.looked_up_by.is_empty();
+    let key = &plan.columns[..plan.identity_width];
+    let is_other = |column: &Column| column.identity != key.contains(&column.name);
+    is_said && is_read && schema.columns.iter().any(is_other)
 }
 
 /// The columns of a plan for one row: from its image, else from the cache.
@@ -99,16 +114,12 @@ impl<'a> Row<'a> {
     }
 
     pub(super) fn value(&self, index: usize) -> Value<'a> {
-        let logged = self.image.map_or(Value::Absent, |(image, cells)| image.get(cells[index]));
-        if logged != Value::Absent {
-            return logged;
-        }
-        match (self.image, self.older) {
-            (Some((_, cells)), Some(older)) if older.get(cells[index]) != Value::Absent => {
-                older.get(cells[index])
-            }
-            _ => self.cached.map_or(Value::Absent, |cached| cached.get(index)),
-        }
+        let there = |value: &Value<'_>| !matches!(value, Value::Absent);
+        let of = |image: RowImage<'a>, cells: &[usize]| Some(image.get(cells[index])).filter(there);
+        let logged = self.image.and_then(|(image, cells)| {
+            of(image, cells).or_else(|| self.older.and_then(|older| of(older, cells)))
+        });
+        logged.or_else(|| Some(self.cached?.get(index))).unwrap_or(Value::Absent)
     }
 }
 

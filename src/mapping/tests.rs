@@ -73,10 +73,12 @@ impl Shop {
             logged: true,
             omitted: false,
         };
+        let is_key = |name: &str| name == "id" && identity != Identity::Nothing;
+        let key = names.into_iter().filter(|name| is_key(name)).map(str::to_owned);
         let table = TableDescription {
             name: TableName::new("public", "stock"),
             columns: names.iter().map(column).collect(),
-            primary_key: vec!["id".to_owned()],
+            primary_key: key.collect(),
             identity,
         };
         let plan = Plan::compile(&[definition], &[table], 1).unwrap();
@@ -89,7 +91,7 @@ impl Shop {
         let column = |name: &&str| Column {
             name: (*name).to_owned(),
             type_name: String::new(),
-            identity: *name == "id",
+            identity: is_key(name),
         };
         let schema = TableSchema {
             name: TableName::new("public", "stock"),

@@ -15,6 +15,8 @@ pub enum Decision {
     NewEpoch {
         /// Why, for people.
         reason: String,
+        /// The checkpoint's place in the log that goes on.
+        position: Position,
     },
     /// Something may be missing behind the checkpoint: say so, begin at the first provable
     /// position in a new epoch, and mark every table.
@@ -34,7 +36,9 @@ pub fn choose_resume(checkpoint: Option<&Checkpoint>, continuity: Continuity) ->
         (None, Continuity::Broken { from: Some(position), .. }) => Decision::Adopt(position),
         (None, _) => Decision::FirstStart,
         (Some(_), Continuity::Intact) => Decision::Resume,
-        (Some(_), Continuity::Renumbered { reason }) => Decision::NewEpoch { reason },
+        (Some(_), Continuity::Renumbered { reason, position }) => {
+            Decision::NewEpoch { reason, position }
+        }
         (Some(_), Continuity::Broken { reason, from }) => Decision::Gap { reason, from },
         // A connector that answers as if there were no checkpoint has not proved anything.
         (Some(_), Continuity::New) => {

@@ -7,25 +7,28 @@
 //! | `snapshot` | the tables that have to be read, beside the stream |
 //! | `request` | what somebody outside may want of it |
 //! | `headway` | whether it comes further at all |
+//! | `spares` | memory of events that are durable, for events to come |
 //! | `connector` | the wiring: which connector a configuration means |
 
 mod connector;
 mod headway;
 mod request;
 mod snapshot;
+mod spares;
 mod start;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connector_api::{Batch, ChangeStream, Connector, Error, Position, Result};
+use connector_api::{Batch, ChangeStream, Connector, Error, Position, Result, TableName};
 use tokio::sync::{mpsc, watch};
 
 pub use connector::{Keep, check_source, connect};
 pub use headway::Headway;
 pub use request::SnapshotRequest;
 use snapshot::Snapshots;
+use spares::Spares;
 use start::NextCapture;
 pub use start::{Start, preflight, reach, start};
 
@@ -35,10 +38,13 @@ use crate::progress::Ledger;
 use crate::shard::{Receipt, Shard, Submission};
 use crate::sink::{ControlKind, ControlRecord, DeadLetter, Forgets, Part, RowEntry, ShardState};
 use crate::state::Checkpoint;
+use crate::stock::encode::Records;
 use crate::telemetry::{SellerMetrics, now_us};
 
 /// Log behind the stored checkpoint after which a checkpoint is committed on its own.
 const IDLE_PROGRESS_BYTES: u64 = 16 << 20;
+/// Why a table is read that is not known by what it was known by.
+const REKEYED: &str = "what identifies its rows has changed";
 /// Time after which a checkpoint that moved is committed on its own.
 const IDLE_PROGRESS: Duration = Duration::from_secs(5);
 
@@ -102,6 +108,7 @@ pub struct Seller {
     unsaved_since: Option<Instant>,
     target: Option<Position>,
     snapshots: Snapshots,
+    spares: Spares,
 }
 
 impl Seller {
@@ -125,6 +132,7 @@ impl Seller {
             unsaved_since: Some(Instant::now()),
             target,
             snapshots,
+            spares: Spares::default(),
         };
         seller.recall_snapshot();
         seller
@@ -154,7 +162,10 @@ impl Seller {
                 // 2. Durable: the server may forget it.
                 receipt = self.receipts.1.recv() => self.durable(receipt),
                 // 3. Progress without events is saved now and then.
-                _ = tick.tick() => self.save_idle_progress(IDLE_PROGRESS)?,
+                _ = tick.tick() => {
+                    self.spares.clear();
+                    self.save_idle_progress(IDLE_PROGRESS)?;
+                }
                 // 4. The log, as long as there is room for it.
                 batch = self.stream.read(), if self.has_room() => self.take(&batch?)?,
                 // 5. Somebody wants tables to be read.
@@ -186,6 +197,7 @@ impl Seller {
     }
 
     fn take(&mut self, batch: &Batch) -> Result<()> {
+        self.mapper.write_into(self.spares.take());
         let mapped = self.mapper.apply(batch);
         self.next.take_if(|next| next.reached(&mut self.checkpoint, batch));
         self.checkpoint.follow(batch);
@@ -199,6 +211,7 @@ impl Seller {
         if idle {
             self.unsaved_since.get_or_insert_with(Instant::now);
             if self.stream.head().lag_bytes < IDLE_PROGRESS_BYTES || !self.ledger.is_empty() {
+                self.keep(mapped.records);
                 return Ok(());
             }
         }
@@ -210,19 +223,26 @@ impl Seller {
         for notice in notices {
             let (table, reason) = match notice {
                 Notice::ScopeCleared { table, cause, .. } => {
-                    // What was remembered of it is gone too.
-                    self.checkpoint.complete.remove(&table.to_string());
-                    // So is what was published of rows that cannot be without it.
-                    for other in self.mapper.plan().dependants_of(table) {
-                        let reason = format!("{table}, which it looks up, was emptied");
-                        self.taint(other.to_string(), reason);
-                    }
+                    self.forgotten(table, "was emptied");
                     (table, format!("{cause:?}"))
+                }
+                Notice::Rekeyed { table, .. } => {
+                    self.forgotten(table, "is identified by something else");
+                    (table, REKEYED.to_owned())
                 }
                 Notice::Unreadable { table, reason, .. } => (table, reason.clone()),
                 Notice::SchemaChanged { .. } => continue,
             };
             self.taint(table.to_string(), reason.to_lowercase());
+        }
+    }
+
+    /// Nothing is remembered of a table any more.
+    fn forgotten(&mut self, table: &TableName, why: &str) {
+        self.checkpoint.complete.remove(&table.to_string());
+        // Nor can be relied on what was published of rows that need it.
+        for other in self.mapper.plan().dependants_of(table) {
+            self.taint(other.to_string(), format!("{table}, which it looks up, {why}"));
         }
     }
 
@@ -243,7 +263,8 @@ impl Seller {
     }
 
     fn durable(&mut self, receipt: Option<Receipt>) {
-        let Receipt { number } = receipt.expect("this seller holds a sender");
+        let Receipt { number, spare } = receipt.expect("this seller holds a sender");
+        self.keep(spare);
         let oldest = self.ledger.oldest_committed_at_us();
         let before = self.ledger.len();
         let confirmed = self.ledger.committed(number);
@@ -263,6 +284,10 @@ impl Seller {
         if let Some(position) = confirmed {
             self.stream.confirm(&position);
         }
+    }
+
+    fn keep(&mut self, spare: Records) {
+        self.spares.keep(spare, self.surroundings.buffer_bytes);
     }
 
     /// Commits a checkpoint on its own when it has been ahead of the stored one for `age`.
@@ -353,6 +378,12 @@ fn control(notice: &Notice, at_us: i64) -> ControlRecord {
             ControlKind::Gap,
             serde_json::json!({
                 "table": table.to_string(), "from": position, "reason": reason,
+            }),
+        ),
+        Notice::Rekeyed { table, position } => (
+            ControlKind::Gap,
+            serde_json::json!({
+                "table": table.to_string(), "from": position, "reason": REKEYED,
             }),
         ),
         Notice::SchemaChanged { table, columns } => (

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use connector_api::{
@@ -11,7 +12,7 @@ use crate::config::SellerConfig;
 use crate::mapping::{Mapper, Plan, PlanError, SourceIdentity};
 use crate::progress::{Decision, choose_resume};
 use crate::shard::{Receipt, Submission};
-use crate::sink::{ControlKind, ControlRecord, Part, Stored, StoredRows};
+use crate::sink::{ControlKind, ControlRecord, Part, Remains, Stored, StoredRows};
 use crate::state::{Checkpoint, MappingRevision, Recalled};
 use crate::stock::encode::Encoder;
 use crate::telemetry::now_us;
@@ -97,7 +98,8 @@ pub async fn reach(config: &SellerConfig, keep: &Keep) -> Result<()> {
 pub async fn start(surroundings: &Surroundings, mut stored: Stored) -> Result<Start> {
     let written = &surroundings.config;
     let (seller, source) = (written.seller.as_str(), written.source.name.as_str());
-    let (remembered, epoch) = recall(&stored, (seller, source))?;
+    let recalled = recall(surroundings, &mut stored).await?;
+    let Recall { checkpoint: remembered, epoch, remains } = recalled;
     let connector = connect(&written.source, &surroundings.keep)?;
     let point = remembered.as_ref().map(|checkpoint| &checkpoint.point);
     let (config, survey) = look(connector.as_ref(), written, point).await?;
@@ -111,6 +113,7 @@ pub async fn start(surroundings: &Surroundings, mut stored: Stored) -> Result<St
         mapping,
         who: (seller, source),
         epoch,
+        remains,
         control: Vec::new(),
     };
     let is_first = remembered.is_none();
@@ -148,19 +151,38 @@ async fn remember(mapper: &mut Mapper, rows: &mut dyn StoredRows) -> Result<()> 
         for row in &piece {
             let Some(value) = &row.value else { continue };
             mapper.load(&row.table, &row.pk, value).map_err(|what| {
-                Error::operator(what, "restore the store from a backup, or remove it to start anew")
+                let fix = "restore the store from a backup; or take the seller out of it \
+                           (tailstock forget SELLER), so that it begins anew";
+                Error::operator(what, fix)
             })?;
         }
     }
 }
 
-/// What is stored of a source, and the epoch that a first checkpoint of it has.
-fn recall(stored: &Stored, (seller, source): (&str, &str)) -> Result<(Option<Checkpoint>, u32)> {
-    let Some(text) = &stored.checkpoint else { return Ok((None, 1)) };
-    Ok(match Recalled::decode(text, seller, source).map_err(unusable)? {
-        Recalled::Checkpoint(checkpoint) => (Some(*checkpoint), 1),
-        Recalled::Forgotten { epoch } => (None, epoch + 1),
-    })
+/// What is known of a source before its server is asked.
+struct Recall {
+    checkpoint: Option<Checkpoint>,
+    /// Of a first checkpoint, if this is to be one.
+    epoch: u32,
+    /// What is published although nothing is remembered.
+    remains: Option<Remains>,
+}
+
+async fn recall(surroundings: &Surroundings, stored: &mut Stored) -> Result<Recall> {
+    let config = &surroundings.config;
+    let (seller, source) = (&config.seller, &config.source.name);
+    let first = |epoch, remains| Recall { checkpoint: None, epoch, remains };
+    let Some(text) = &stored.checkpoint else {
+        let remains = surroundings.state.remains(seller, source).await?;
+        return Ok(first(remains.as_ref().map_or(1, |remains| remains.epoch + 1), remains));
+    };
+    match Recalled::decode(text, seller.as_str(), source.as_str()).map_err(unusable)? {
+        Recalled::Checkpoint(mut checkpoint) => {
+            checkpoint.doubt(&stored.lacking);
+            Ok(Recall { checkpoint: Some(*checkpoint), epoch: 1, remains: None })
+        }
+        Recalled::Forgotten { epoch } => Ok(first(epoch + 1, None)),
+    }
 }
 
 /// Makes the checkpoint from which a stream begins.
@@ -172,8 +194,13 @@ struct Decider<'a> {
     who: (&'a str, &'a str),
     /// Of the first checkpoint, if this is one.
     epoch: u32,
+    /// What is published although nothing is remembered.
+    remains: Option<Remains>,
     control: Vec<ControlRecord>,
 }
+
+/// Why nothing can be relied on of a source that has published and has no checkpoint.
+const FORGOTTEN: &str = "its checkpoint is gone from the store";
 
 impl Decider<'_> {
     async fn decide(
@@ -183,9 +210,9 @@ impl Decider<'_> {
         let decision = choose_resume(remembered.as_ref(), self.survey.continuity.clone());
         let checkpoint = match (decision, remembered) {
             (Decision::Resume, Some(checkpoint)) => self.resumed(checkpoint),
-            (Decision::NewEpoch { reason }, Some(mut checkpoint)) => {
+            (Decision::NewEpoch { reason, position }, Some(mut checkpoint)) => {
                 let lineage = self.survey.lineage.clone();
-                let point = ResumePoint { lineage, ..checkpoint.point.clone() };
+                let point = ResumePoint { lineage, position, ..checkpoint.point.clone() };
                 checkpoint.begin_epoch(point);
                 self.epoch_bumped(&checkpoint, &reason);
                 self.resumed(checkpoint)
@@ -230,11 +257,33 @@ impl Decider<'_> {
     fn first(&mut self, point: ResumePoint) -> Checkpoint {
         let (seller, source) = self.who;
         let mut checkpoint = Checkpoint::first(seller, source, point, self.mapping.clone());
-        if checkpoint.epoch != self.epoch {
-            checkpoint.epoch = self.epoch;
-            self.epoch_bumped(&checkpoint, "it was forgotten, and begins anew");
+        checkpoint.epoch = self.epoch;
+        match self.remains.take() {
+            Some(remains) => self.lost(&mut checkpoint, remains.tables),
+            None if self.epoch > 1 => {
+                self.epoch_bumped(&checkpoint, "it was forgotten, and begins anew");
+            }
+            None => {}
         }
         checkpoint
+    }
+
+    /// Where it was is not known, nor what has happened since.
+    fn lost(&mut self, checkpoint: &mut Checkpoint, published: BTreeSet<String>) {
+        let captured = self.capture.tables.iter().map(|table| table.name.to_string());
+        for table in captured.chain(published) {
+            checkpoint.taint(table, FORGOTTEN.to_owned());
+        }
+        self.tell_gap("", checkpoint, FORGOTTEN);
+    }
+
+    fn tell_gap(&mut self, from: &str, checkpoint: &Checkpoint, reason: &str) {
+        let (seller, source) = self.who;
+        let to = checkpoint.point.position.as_str();
+        warn!(seller, source, reason, %from, %to, "changes may be missing: gap");
+        let value = serde_json::json!({ "from": from, "to": to, "reason": reason });
+        self.record(ControlKind::Gap, &value);
+        self.epoch_bumped(checkpoint, reason);
     }
 
     /// An open transaction is finished under the capture its changes were counted under.
@@ -249,18 +298,11 @@ impl Decider<'_> {
     fn gap(&mut self, mut checkpoint: Checkpoint, to: ResumePoint, reason: &str) -> Checkpoint {
         let from = checkpoint.point.position.clone();
         checkpoint.begin_epoch(to);
-        let to = checkpoint.point.position.clone();
         checkpoint.mapping = self.mapping.clone();
         for table in &self.capture.tables {
             checkpoint.taint(table.name.to_string(), reason.to_owned());
         }
-        let (seller, source) = self.who;
-        warn!(seller, source, reason, %from, %to, "changes may be missing: gap");
-        self.record(
-            ControlKind::Gap,
-            &serde_json::json!({ "from": from.as_str(), "to": to.as_str(), "reason": reason }),
-        );
-        self.epoch_bumped(&checkpoint, reason);
+        self.tell_gap(from.as_str(), &checkpoint, reason);
         checkpoint
     }
 

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use super::fair::Fair;
 use crate::fleet::retry;
 use crate::sink::{Commit, CommitError, Committed, Part, ShardWriter};
+use crate::stock::encode::Records;
 use crate::stock::{SellerId, SourceName};
 use crate::telemetry::ShardMetrics;
 
@@ -27,10 +28,12 @@ pub struct Submission {
 }
 
 /// The part of this number, and all of the same source before it, are durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Receipt {
     /// See [`Submission::number`].
     pub number: u64,
+    /// The buffer its events were in, if nobody else holds it.
+    pub spare: Records,
 }
 
 /// A way to the writer of one shard. Unbounded in count because every seller bounds the bytes it
@@ -85,9 +88,20 @@ impl From<Error> for Stopped {
 /// Commits submissions until every [`Shard`] is dropped, at most one commit every `interval`; with
 /// zero the next one begins the moment the previous one has finished.
 pub async fn run(
+    writer: Box<dyn ShardWriter>,
+    submissions: mpsc::UnboundedReceiver<Submission>,
+    metrics: ShardMetrics,
+    interval: Duration,
+) -> Result<(), Stopped> {
+    let ended = commit_all(writer, submissions, &metrics, interval).await;
+    metrics.pending(None);
+    ended
+}
+
+async fn commit_all(
     mut writer: Box<dyn ShardWriter>,
     mut submissions: mpsc::UnboundedReceiver<Submission>,
-    metrics: ShardMetrics,
+    metrics: &ShardMetrics,
     interval: Duration,
 ) -> Result<(), Stopped> {
     let mut queue = Fair::default();
@@ -98,10 +112,10 @@ pub async fn run(
             tokio::select! {
                 submission = submissions.recv() => match submission {
                     Some(submission) => push(&mut queue, submission),
-                    None => return behind.finish(&metrics).await,
+                    None => return behind.finish(metrics).await,
                 },
                 outcome = behind.next(), if !behind.is_empty() => {
-                    behind.durable(outcome, &metrics)?;
+                    behind.durable(outcome, metrics)?;
                     continue;
                 }
             }
@@ -116,33 +130,39 @@ pub async fn run(
         let mut receipts = Vec::with_capacity(taken.len());
         let mut parts = Vec::with_capacity(taken.len());
         for submission in taken {
-            receipts.push((submission.receipts, Receipt { number: submission.number }));
+            receipts.push((submission.receipts, submission.number));
             parts.push(submission.part);
         }
         let commit = Arc::new(Commit { parts });
         let since = Instant::now();
         previous = Some(since);
-        let waiting = Waiting { since, receipts };
-        match commit_until_sent(writer.as_mut(), &commit).await? {
-            Committed::Durable => waiting.durable(&metrics),
+        let waiting = Waiting { since, receipts, commit };
+        metrics.pending(behind.since().or(Some(since)));
+        match commit_until_sent(writer.as_mut(), &waiting.commit, metrics).await? {
+            Committed::Durable => waiting.durable(metrics),
             Committed::Published(stored) => behind.0.push_back((stored, waiting)),
         }
-        behind.durable_by_now(&metrics)?;
+        behind.durable_by_now(metrics)?;
+        metrics.pending(behind.since());
     }
 }
 
 /// Who waits for a commit.
 struct Waiting {
     since: Instant,
-    receipts: Vec<(mpsc::UnboundedSender<Receipt>, Receipt)>,
+    receipts: Vec<(mpsc::UnboundedSender<Receipt>, u64)>,
+    commit: Arc<Commit>,
 }
 
 impl Waiting {
     fn durable(self, metrics: &ShardMetrics) {
         metrics.committed(self.since.elapsed());
-        for (to, receipt) in self.receipts {
+        let parts = Arc::into_inner(self.commit).map(|commit| commit.parts).unwrap_or_default();
+        let spares = parts.into_iter().map(|part| part.records);
+        let spares = spares.chain(std::iter::repeat_with(Records::default));
+        for ((to, number), spare) in self.receipts.into_iter().zip(spares) {
             // A seller that has gone needs no receipt: it will read what is stored.
-            let _ = to.send(receipt);
+            let _ = to.send(Receipt { number, spare });
         }
     }
 }
@@ -161,6 +181,11 @@ impl Behind {
         self.0.is_empty()
     }
 
+    /// When the first one was begun.
+    fn since(&self) -> Option<Instant> {
+        self.0.front().map(|(_, waiting)| waiting.since)
+    }
+
     /// The outcome of the first one. Cancel-safe.
     async fn next(&mut self) -> Outcome {
         match self.0.front_mut() {
@@ -175,6 +200,7 @@ impl Behind {
                 if let Some((_, waiting)) = self.0.pop_front() {
                     waiting.durable(metrics);
                 }
+                metrics.pending(self.since());
                 Ok(())
             }
             Ok(Err(CommitError::Fenced(error))) => Err(Stopped::Fenced(error)),
@@ -215,6 +241,7 @@ fn push(queue: &mut Fair<String, Submission>, submission: Submission) {
 async fn commit_until_sent(
     writer: &mut dyn ShardWriter,
     commit: &Arc<Commit>,
+    metrics: &ShardMetrics,
 ) -> Result<Committed, Stopped> {
     let mut delays = retry::delays();
     let mut failures = 0_u32;
@@ -230,6 +257,7 @@ async fn commit_until_sent(
                 failures += 1;
                 let delay = delays.next_delay();
                 warn!(error = %crate::telemetry::chain(&error), ?delay, "nothing was committed");
+                metrics.failed(&error);
                 tokio::time::sleep(delay).await;
             }
             Err(CommitError::NotCommitted(error) | CommitError::Unknown(error)) => {
@@ -272,6 +300,81 @@ mod tests {
         assert!(shard.settle(&SellerId::new("acme"), &SourceName::new("main")).await.is_err());
         let Err(Stopped::Reopen(error)) = writer.await.unwrap() else { panic!("it went on") };
         assert!(matches!(error.fault(), Fault::Operator { .. }), "{error}");
+    }
+
+    /// Refuses everything until it is told to take it.
+    struct Refusing(tokio::sync::watch::Receiver<bool>);
+
+    #[async_trait::async_trait]
+    impl ShardWriter for Refusing {
+        async fn commit(&mut self, _: Arc<Commit>) -> Result<Committed, CommitError> {
+            match *self.0.borrow() {
+                true => Ok(Committed::Durable),
+                false => Err(CommitError::NotCommitted(Error::transient("the disk is full"))),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sink_that_refuses_every_commit_is_told_until_it_takes_one() {
+        let (shard, submissions) = Shard::new();
+        let board = crate::telemetry::StatusBoard::default();
+        let metrics = board.shard();
+        let (takes, refuses) = tokio::sync::watch::channel(false);
+        let refusing = Box::new(Refusing(refuses));
+        let writer = tokio::spawn(run(refusing, submissions, metrics.clone(), Duration::ZERO));
+        let (seller, source) = (SellerId::new("acme"), SourceName::new("main"));
+        let settled = tokio::spawn(async move { shard.settle(&seller, &source).await });
+        let error = loop {
+            match metrics.oldest() {
+                Some((_, Some(error))) => break error,
+                _ => tokio::task::yield_now().await,
+            }
+        };
+        assert_eq!(error, "the disk is full");
+        takes.send(true).unwrap();
+        settled.await.unwrap().unwrap();
+        writer.await.unwrap().unwrap();
+        assert_eq!(metrics.oldest(), None);
+    }
+
+    /// Publishes at once, and hands out who waits until that is durable.
+    struct Later(mpsc::UnboundedSender<oneshot::Sender<Result<(), CommitError>>>);
+
+    #[async_trait::async_trait]
+    impl ShardWriter for Later {
+        async fn commit(&mut self, _: Arc<Commit>) -> Result<Committed, CommitError> {
+            let (stored, receipt) = oneshot::channel();
+            self.0.send(stored).unwrap();
+            Ok(Committed::Published(receipt))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_published_is_under_way_until_it_is_durable() {
+        let (shard, submissions) = Shard::new();
+        let metrics = crate::telemetry::StatusBoard::default().shard();
+        let (later, mut published) = mpsc::unbounded_channel();
+        let later = Box::new(Later(later));
+        let writer = tokio::spawn(run(later, submissions, metrics.clone(), Duration::ZERO));
+        let mut waiting = Vec::new();
+        let mut oldest = Vec::new();
+        for _ in 0..2 {
+            let shard = shard.clone();
+            let settle =
+                async move { shard.settle(&SellerId::new("acme"), &SourceName::new("main")).await };
+            let settled = tokio::spawn(settle);
+            waiting.push((settled, published.recv().await.unwrap()));
+            oldest.push(metrics.oldest().unwrap().0);
+        }
+        assert_eq!(oldest[0], oldest[1], "the first one is not durable yet");
+        for (settled, stored) in waiting {
+            stored.send(Ok(())).unwrap();
+            settled.await.unwrap().unwrap();
+        }
+        drop(shard);
+        writer.await.unwrap().unwrap();
+        assert_eq!(metrics.oldest(), None);
     }
 
     #[tokio::test]

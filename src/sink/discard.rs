@@ -37,7 +37,7 @@ impl ShardState for Discard {
     async fn load(&self, seller: &SellerId, source: &SourceName) -> Result<Stored> {
         let checkpoints = self.checkpoints.lock().expect("no holder panics");
         let checkpoint = checkpoints.get(&(seller.clone(), source.clone())).cloned();
-        Ok(Stored { checkpoint, rows: Box::new(self.clone()) })
+        Ok(Stored { checkpoint, lacking: Vec::new(), rows: Box::new(self.clone()) })
     }
 
     /// Nothing is published.

@@ -10,7 +10,7 @@ pub mod kafka;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -164,6 +164,9 @@ pub struct Commit {
 pub struct Stored {
     /// Its checkpoint as it was committed last.
     pub checkpoint: Option<String>,
+    /// What has lost something since the checkpoint was stored that it goes by, by name: rows are
+    /// not remembered, or levels are missing that are published.
+    pub lacking: Vec<String>,
     /// Its cached rows.
     pub rows: Box<dyn StoredRows>,
 }
@@ -187,6 +190,24 @@ pub struct LevelKey {
     pub table: String,
     /// What the marketplace knows the item by.
     pub sku: Option<String>,
+}
+
+/// What is published of a source of which nothing is remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remains {
+    /// The greatest high part of its versions.
+    pub epoch: u32,
+    /// The tables its levels came from.
+    pub tables: BTreeSet<String>,
+}
+
+impl Remains {
+    /// Of these levels, and of events whose greatest epoch is known.
+    fn of(levels: &[LevelKey], epoch: Option<u32>) -> Option<Self> {
+        let epoch = levels.iter().map(|level| level.version.epoch).max().max(epoch)?;
+        let tables = levels.iter().map(|level| level.table.clone());
+        Some(Self { epoch, tables: tables.filter(|table| !table.is_empty()).collect() })
+    }
 }
 
 /// Why a commit did not succeed.
@@ -302,6 +323,12 @@ pub trait ShardState: Send + Sync {
     /// What is published of one source and lives, sorted by key: at least everything of each commit
     /// that returned `Ok` before. Slow, and beside the writer: it holds up no commit.
     async fn levels(&self, seller: &SellerId, source: &SourceName) -> Result<Vec<LevelKey>>;
+
+    /// What is published of a source that has no checkpoint, which must not begin as if nothing
+    /// were. Asked at every first start.
+    async fn remains(&self, seller: &SellerId, source: &SourceName) -> Result<Option<Remains>> {
+        Ok(Remains::of(&self.levels(seller, source).await?, None))
+    }
 }
 
 /// The one writer of a shard.

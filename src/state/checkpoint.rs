@@ -206,6 +206,20 @@ impl Checkpoint {
         self.dirty_tables.insert(table, reason);
     }
 
+    /// What is known of every table is not to be relied on: these, by name, have lost something.
+    pub fn doubt(&mut self, lacking: &[String]) {
+        if lacking.is_empty() {
+            return;
+        }
+        let reason = format!("{} had lost something", lacking.join(", "));
+        let captured = self.point.capture.tables.iter().map(|table| table.name.to_string());
+        let tables: Vec<String> = captured.chain(self.complete.keys().cloned()).collect();
+        self.complete.clear();
+        for table in tables {
+            self.taint(table, reason.clone());
+        }
+    }
+
     /// The log this checkpoint's position belongs to.
     pub fn lineage(&self) -> &Lineage {
         &self.point.lineage
@@ -283,6 +297,22 @@ mod tests {
         checkpoint.taint("public.stock".into(), "truncate".into());
         assert!(checkpoint.snapshot.is_none());
         assert_eq!(checkpoint.dirty_tables.len(), 2);
+    }
+
+    #[test]
+    fn where_rows_were_lost_no_table_is_complete_and_all_are_read_again() {
+        let mut checkpoint = sample("0/1", None, 1);
+        checkpoint.complete.insert("public.stock".into(), String::new());
+        let before = checkpoint.clone();
+        checkpoint.doubt(&[]);
+        assert_eq!(checkpoint, before);
+        checkpoint.doubt(&["topic tailstock.rows".into()]);
+        assert!(checkpoint.complete.is_empty());
+        assert_eq!(
+            checkpoint.dirty_tables,
+            [("public.stock".to_owned(), "topic tailstock.rows had lost something".to_owned())]
+                .into()
+        );
     }
 
     #[test]

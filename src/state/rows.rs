@@ -70,15 +70,18 @@ impl TableRows {
                 row.set_snapshot(self.snapshot);
                 self.put(id, row);
             }
-            None => {
-                let width = self.identity_width;
-                let is_it = |row: &CachedRow| id.is(row.values().take(width));
-                if let Ok(known) = self.rows.find_entry(id.hash().short(), is_it) {
-                    known.remove();
-                }
-            }
+            None => self.forget(id),
         }
         self.changed.insert(id.clone());
+    }
+
+    /// A row is gone, and it is not for this table to say so to the store.
+    pub fn forget(&mut self, id: &RowId) {
+        let width = self.identity_width;
+        let is_it = |row: &CachedRow| id.is(row.values().take(width));
+        if let Ok(known) = self.rows.find_entry(id.hash().short(), is_it) {
+            known.remove();
+        }
     }
 
     /// Whether the row was seen since the last snapshot began.

@@ -15,4 +15,4 @@ pub use event::{
     SellerId, SkuState, SourceName, StockEvent,
 };
 pub use quality::{Quality, QualityFlag};
-pub use version::{NotAVersion, SYNTHETIC_ORDINAL, Version};
+pub use version::{NotAVersion, SYNTHETIC_ORDINAL, Version, VersionText};

@@ -19,13 +19,30 @@ pub struct Version {
 }
 
 impl Version {
-    /// Appends the printed form.
-    pub fn write_to(self, out: &mut String) {
-        out.push_str(const_hex::Buffer::<4>::new().format(&self.epoch.to_be_bytes()));
-        out.push('.');
-        out.push_str(const_hex::Buffer::<8>::new().format(&self.coordinate.to_be_bytes()));
-        out.push('.');
-        out.push_str(const_hex::Buffer::<4>::new().format(&self.ordinal.to_be_bytes()));
+    /// The printed form, without an allocation.
+    pub fn text(self) -> VersionText {
+        let mut parts = [0; 16];
+        parts[..4].copy_from_slice(&self.epoch.to_be_bytes());
+        parts[4..12].copy_from_slice(&self.coordinate.to_be_bytes());
+        parts[12..].copy_from_slice(&self.ordinal.to_be_bytes());
+        let mut digits = const_hex::Buffer::<16>::new();
+        let digits = digits.format(&parts).as_bytes();
+        let mut text = [b'.'; 34];
+        text[..8].copy_from_slice(&digits[..8]);
+        text[9..25].copy_from_slice(&digits[8..24]);
+        text[26..].copy_from_slice(&digits[24..]);
+        VersionText(text)
+    }
+}
+
+/// A version as it is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionText([u8; 34]);
+
+impl VersionText {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits and dots")
     }
 }
 
@@ -74,13 +91,9 @@ mod tests {
             let version = |(epoch, coordinate, ordinal)| Version { epoch, coordinate, ordinal };
             let (a, b) = (version(a), version(b));
             prop_assert_eq!(a.to_string().parse::<Version>().unwrap(), a);
-            let text = |version: Version| {
-                let mut text = String::new();
-                version.write_to(&mut text);
-                text
-            };
-            prop_assert_eq!(a.to_string(), text(a));
-            prop_assert_eq!(text(a).cmp(&text(b)), a.cmp(&b));
+            let (text, other) = (a.text(), b.text());
+            prop_assert_eq!(&a.to_string(), text.as_str());
+            prop_assert_eq!(text.as_str().cmp(other.as_str()), a.cmp(&b));
         }
 
         #[test]

@@ -1,5 +1,6 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use connector_api::Error;
 use prometheus::core::Collector;
 use prometheus::{
     Counter, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
@@ -7,8 +8,9 @@ use prometheus::{
 };
 
 use super::names::{self, Name};
-use super::process;
+use super::stall::{Stall, Stalled};
 use super::status::{STATES, SourceStatus};
+use super::{chain, process};
 use crate::stock::{SellerId, SourceName};
 
 /// Seconds; from half a millisecond to a minute.
@@ -48,6 +50,7 @@ pub(super) struct Metrics {
 pub struct ShardMetrics {
     commits: IntCounter,
     commit_seconds: Histogram,
+    stall: Stall,
 }
 
 impl ShardMetrics {
@@ -55,6 +58,27 @@ impl ShardMetrics {
     pub fn committed(&self, took: Duration) {
         self.commits.inc();
         self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Since when the oldest commit that is not durable has been under way, if there is one. Of one
+    /// that takes long the status of every source tells.
+    pub fn pending(&self, since: Option<Instant>) {
+        self.stall.pending(since);
+    }
+
+    /// That commit failed, and is tried again.
+    pub fn failed(&self, error: &Error) {
+        self.stall.failed(chain(error).to_string());
+    }
+
+    /// Since when it has been under way, and what it failed with last.
+    #[cfg(test)]
+    pub(crate) fn oldest(&self) -> Option<(Instant, Option<String>)> {
+        self.stall.oldest()
+    }
+
+    pub(super) fn stalled(&self) -> Option<Stalled> {
+        self.stall.stalled()
     }
 }
 
@@ -114,6 +138,7 @@ impl Metrics {
             shard: ShardMetrics {
                 commits: registered(at, IntCounter::with_opts(opts(names::COMMITS))),
                 commit_seconds: registered(at, commit_seconds),
+                stall: Stall::default(),
             },
             brokers: BrokerMetrics {
                 round_trip_seconds: registered(at, GaugeVec::new(round_trip, &[names::BROKER])),
@@ -142,8 +167,8 @@ impl Metrics {
         }
     }
 
-    pub(super) fn shard(&self) -> ShardMetrics {
-        self.shard.clone()
+    pub(super) fn shard(&self) -> &ShardMetrics {
+        &self.shard
     }
 
     pub(super) fn brokers(&self) -> BrokerMetrics {
@@ -200,8 +225,11 @@ impl Metrics {
         whole(&self.retained_log_bytes, source.retained_log_bytes);
         whole(&self.log_headroom_bytes, source.log_headroom_bytes);
         whole(&self.log_headroom_seconds, source.log_headroom_seconds);
-        let unconfirmed = self.oldest_unconfirmed_seconds.with_label_values(&labels);
-        unconfirmed.set(seconds(source.oldest_unconfirmed_ms.unwrap_or(0)));
+        let unconfirmed = &self.oldest_unconfirmed_seconds;
+        match source.lag_bytes.and(source.oldest_unconfirmed_ms.or(Some(0))) {
+            Some(ms) => unconfirmed.with_label_values(&labels).set(seconds(ms)),
+            None => drop(unconfirmed.remove_label_values(&labels)),
+        }
         if let Some(contact_ms) = source.last_contact_ms {
             self.last_contact_seconds.with_label_values(&labels).set(seconds(contact_ms));
         }

@@ -5,6 +5,7 @@
 //! | `names` | every metric's name and meaning |
 //! | `metrics` | the registry, and counters resolved once for each source |
 //! | `status` | the [`StatusBoard`]: how every source stands, for status, health and gauges |
+//! | `stall` | whether the sink takes what is committed |
 //! | `snapshot` | how far a table is that is read as a whole |
 //! | `process` | memory and processor time of this process |
 //! | `logging` | log lines |
@@ -18,6 +19,7 @@ pub mod names;
 mod panics;
 mod process;
 mod snapshot;
+mod stall;
 mod status;
 
 use std::error::Error;

@@ -39,9 +39,9 @@ names! {
     COMMIT_TO_PUBLISHED_SECONDS = "tailstock_commit_to_published_seconds",
         "From a transaction's commit at the source to its events' commit at the sink.";
     LAG_BYTES = "tailstock_lag_bytes",
-        "Bytes of log between what was confirmed and the server's end.";
+        "Bytes of log between what was confirmed and the server's end, while it is followed.";
     OLDEST_UNCONFIRMED_SECONDS = "tailstock_oldest_unconfirmed_seconds",
-        "Age of the oldest change that was read and is not confirmed; 0 when there is none.";
+        "Age of the oldest change read and not confirmed, while the log is followed; 0: none.";
     LAST_CONTACT_SECONDS = "tailstock_last_contact_seconds",
         "Time since the server was last heard.";
     DIRTY_TABLES = "tailstock_dirty_tables",

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::metrics::{BrokerMetrics, Metrics, ShardMetrics, SourceCounters};
 use super::now_us;
 use super::snapshot::{SnapshotProgress, SnapshotStatus};
+use super::stall::Stalled;
 use crate::config::SellerConfig;
 use crate::progress::Lifecycle;
 use crate::state::Checkpoint;
@@ -16,7 +17,8 @@ use crate::stock::{SellerId, SourceName};
 
 /// Every word [`Lifecycle::as_str`] can say.
 pub(super) const STATES: [&str; 6] =
-    ["starting", "streaming", "backing_off", "standing_by", "halted", "stopped"];
+    ["starting", "streaming", BACKING_OFF, "standing_by", "halted", "stopped"];
+const BACKING_OFF: &str = "backing_off";
 
 /// How every source of this process stands. Sources write, HTTP reads; a lock is held for a few
 /// assignments and never while anything waits.
@@ -41,7 +43,7 @@ impl StatusBoard {
 
     /// The numbers of what all sellers share.
     pub fn shard(&self) -> ShardMetrics {
-        self.metrics.shard()
+        self.metrics.shard().clone()
     }
 
     /// The numbers of the brokers of a cluster, where the sink is one.
@@ -60,6 +62,8 @@ impl StatusBoard {
         if state == Lifecycle::Starting {
             standing.snapshot = None;
         }
+        standing.lag_bytes = None;
+        standing.oldest_unconfirmed_us = None;
         standing.state = state;
     }
 
@@ -77,7 +81,8 @@ impl StatusBoard {
     /// How every source stands now, by seller and source.
     pub fn statuses(&self) -> Vec<SourceStatus> {
         let sources: Vec<_> = locked(&self.sources).values().cloned().collect();
-        sources.iter().map(SellerMetrics::status).collect()
+        let stalled = self.metrics.shard().stalled();
+        sources.iter().map(|source| source.status(stalled.as_ref())).collect()
     }
 
     /// Metrics in Prometheus' text format.
@@ -211,7 +216,23 @@ impl SellerMetrics {
         standing.snapshot = status;
     }
 
-    fn status(&self) -> SourceStatus {
+    /// A source that streams into a sink that takes nothing does not get on.
+    fn status(&self, stalled: Option<&Stalled>) -> SourceStatus {
+        let standing = self.standing();
+        let stalled = stalled.filter(|_| standing.state == Lifecycle::Streaming.as_str());
+        match stalled {
+            None => standing,
+            Some(Stalled { since, reason }) => SourceStatus {
+                state: BACKING_OFF.to_owned(),
+                since: Some(format!("{since:.3}")),
+                reason: Some(reason.clone()),
+                fix: Some(Stalled::FIX.to_owned()),
+                ..standing
+            },
+        }
+    }
+
+    fn standing(&self) -> SourceStatus {
         let standing = locked(&self.shared.standing);
         let (reason, fix) = match &standing.state {
             Lifecycle::BackingOff { reason } => (Some(reason.clone()), None),
@@ -219,6 +240,8 @@ impl SellerMetrics {
             Lifecycle::Halted { reason, fix } => (Some(reason.clone()), fix.clone()),
             _ => (None, None),
         };
+        let streams = standing.state == Lifecycle::Streaming;
+        let unconfirmed = standing.oldest_unconfirmed_us.filter(|_| streams);
         SourceStatus {
             seller: self.shared.seller.as_str().to_owned(),
             source: self.shared.source.as_str().to_owned(),
@@ -227,9 +250,10 @@ impl SellerMetrics {
             reason,
             fix,
             position: standing.position.as_ref().map(Position::to_string),
-            lag_bytes: standing.lag_bytes,
+            // How far a log has grown that nobody follows is not known.
+            lag_bytes: standing.lag_bytes.filter(|_| streams),
             last_contact_ms: standing.last_contact.map(age_ms),
-            oldest_unconfirmed_ms: standing.oldest_unconfirmed_us.map(age_since_us),
+            oldest_unconfirmed_ms: unconfirmed.map(age_since_us),
             rows: self.counters.rows_read.get(),
             events: self.counters.events_published.get(),
             dead_letters: self.counters.dead_letters.get(),
@@ -251,7 +275,8 @@ pub struct SourceStatus {
     /// One of its databases.
     pub source: String,
     /// One word: `starting`, `streaming`, `backing_off`, `standing_by`, `halted`, `stopped`;
-    /// of a source that no process follows `stopped` or `never_started`.
+    /// where no process can be asked `stopped` or `never_started`, or `held` when one has, or may
+    /// have, what is stored.
     pub state: String,
     /// Since when, RFC 3339 UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -299,18 +324,23 @@ pub struct SourceStatus {
 }
 
 impl SourceStatus {
-    /// A source that no process follows, as far as its checkpoint tells.
-    pub fn stopped(seller: &SellerConfig, checkpoint: Option<&Checkpoint>) -> Self {
-        let state = match checkpoint {
-            Some(_) => Lifecycle::Stopped.as_str(),
-            None => "never_started",
+    /// A source of which no process tells, as far as its checkpoint does, and who has the store.
+    pub fn stored(
+        seller: &SellerConfig,
+        checkpoint: Option<&Checkpoint>,
+        holder: Option<String>,
+    ) -> Self {
+        let state = match (&holder, checkpoint) {
+            (Some(_), _) => "held",
+            (None, Some(_)) => Lifecycle::Stopped.as_str(),
+            (None, None) => "never_started",
         };
         Self {
             seller: seller.seller.as_str().to_owned(),
             source: seller.source.name.as_str().to_owned(),
             state: state.to_owned(),
             since: None,
-            reason: None,
+            reason: holder,
             fix: None,
             position: checkpoint.map(|checkpoint| checkpoint.point.position.to_string()),
             lag_bytes: None,

@@ -1,5 +1,6 @@
 //! The command line as a newcomer meets it: help, exit codes, and what is printed for programs.
 
+mod processes;
 mod snapshot;
 
 use std::io::{Read, Write};
@@ -129,6 +130,24 @@ fn completions_know_every_command() {
     }
 }
 
+#[cfg(feature = "kafka")]
+#[test]
+fn files_of_the_clusters_tls_are_beside_the_file_that_names_them() {
+    let folder = workspace("");
+    let kafka = "kind = 'kafka'\nbrokers = 'kafka.example:9092'\n[sink.properties]\n\
+                 'ssl.ca.location' = 'ca.pem'";
+    let main = MAIN.replace("kind = 'discard'", kafka).replace("LISTEN", "");
+    std::fs::write(folder.path().join("tailstock.toml"), main).unwrap();
+    let file = folder.path().join("tailstock.toml");
+    let validate = ["--config", file.to_str().unwrap(), "validate"];
+    let elsewhere = tempfile::tempdir().unwrap();
+    let output = tailstock(elsewhere.path(), &validate);
+    assert!(text(&output.stderr).contains("which does not exist"), "{output:?}");
+    std::fs::write(folder.path().join("ca.pem"), "").unwrap();
+    let output = tailstock(elsewhere.path(), &validate);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
 #[test]
 fn status_says_how_to_start_a_process_when_none_answers() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -170,17 +189,6 @@ fn status_shows_what_the_running_process_answers() {
     assert_eq!((people.status.code(), programs.status.code()), (Some(0), Some(0)));
     assert!(text(&people.stdout).contains("acme/main  streaming"), "{people:?}");
     assert_eq!(text(&programs.stdout).trim_end(), body);
-}
-
-#[test]
-fn an_address_that_is_taken_stops_the_start_with_its_fix() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let folder = workspace(&taken.local_addr().unwrap().to_string());
-    let output = tailstock(folder.path(), &["run"]);
-    assert_eq!(output.status.code(), Some(4));
-    let told = text(&output.stderr);
-    assert!(told.contains("another process listens there"), "{told}");
-    assert!(told.contains("fix: end it, or give this one another port"), "{told}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod orders;
 mod owners;
 mod patterns;
 mod power;
+mod refused;
 mod remembered;
 mod replay;
 mod restarts;

@@ -6,6 +6,7 @@ mod derived;
 mod fire;
 mod healing;
 mod interrupted;
+mod related;
 mod reshaped;
 mod restored;
 mod told;

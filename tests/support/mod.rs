@@ -11,7 +11,7 @@ mod shop;
 #[cfg(feature = "kafka")]
 pub use broker::{Record, Topics, own_cluster, shared_broker};
 pub use connection::Connection;
-pub use process::{Tailstock, Workspace};
+pub use process::{Tailstock, Workspace, readiness};
 pub use published::{Event, Published, State, assert_exactly, by_key, by_version};
 pub use shop::{Engine, Shop, Stop};
 

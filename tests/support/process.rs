@@ -1,7 +1,9 @@
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 /// A folder with a configuration and what a run leaves behind.
@@ -118,4 +120,13 @@ impl Tailstock {
             Err(_) => panic!("still running after {deadline:?}\n{}", self.log()),
         }
     }
+}
+
+/// What the process that listens there says of `/readyz`, if one does.
+pub async fn readiness(address: SocketAddr) -> Option<String> {
+    let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;
+    stream.write_all(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n").await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    Some(answer)
 }

@@ -23,6 +23,9 @@ pub enum Continuity {
     Renumbered {
         /// Why, for people.
         reason: String,
+        /// The same place as far as it means something in the log that goes on: nothing of it is
+        /// to be compared with the numbers of the other.
+        position: Position,
     },
     /// It cannot be proved that nothing is missing behind the position.
     Broken {

@@ -91,7 +91,8 @@ pub struct Column {
     pub name: String,
     /// The database's own name of the type, for people.
     pub type_name: String,
-    /// Whether old row images carry it (part of the replica identity).
+    /// Whether old row images carry it (part of the replica identity). Of no column where one that
+    /// does is not captured: the others identify no row.
     pub identity: bool,
 }
 

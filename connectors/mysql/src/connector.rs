@@ -12,7 +12,7 @@ use crate::log::Flavor;
 use crate::position::{Gtids, LogFile, LogIdentity, LogPosition, NOTHING_THERE, continuity};
 use crate::session::{Doing, Session, SqlClient, identity_of, in_time, sql_error};
 use crate::snapshot::MysqlSnapshot;
-use crate::stream::{FileHead, LogReader, Lookup, Mark, MysqlStream, Opening, head_of};
+use crate::stream::{FileHead, LogReader, Lookup, Mark, MysqlStream, Opening, head_of, objection};
 
 /// One MySQL or MariaDB database.
 #[derive(Debug)]
@@ -30,9 +30,15 @@ impl MysqlConnector {
         Self { config, flavor: OnceLock::new(), lineage: Mutex::new(None) }
     }
 
-    async fn facts(&self, capture: &Capture) -> Result<Facts> {
-        let mut client = SqlClient::connect(&self.config).await?;
-        let gathered = in_time(doctor::gather(&mut client, &self.config, capture)).await;
+    /// Of the server alone whose log is being read, once one is: another host may come back.
+    fn followed(&self) -> MysqlConfig {
+        let lineage = self.lineage.lock().expect("nobody panics while it is held");
+        lineage.as_ref().map_or_else(|| self.config.clone(), |server| self.config.of_server(server))
+    }
+
+    async fn facts(&self, config: &MysqlConfig, capture: &Capture) -> Result<Facts> {
+        let mut client = SqlClient::connect(config).await?;
+        let gathered = in_time(doctor::gather(&mut client, config, capture)).await;
         let flavor = client.flavor();
         client.close().await;
         let facts = gathered.map_err(|error| self.failed(error, flavor))?;
@@ -54,9 +60,13 @@ impl MysqlConnector {
             return Ok(Continuity::Broken { reason, from: None });
         }
         let files = facts.log.files.as_deref().unwrap_or_default();
-        let place = LogPosition::from_position(&last.position).ok();
-        let file = place.filter(|place| files.iter().any(|listed| listed.file == place.file));
         let lineage = lineage_of(facts)?;
+        let place = LogPosition::from_position(&last.position).ok();
+        // Another server's file of the same name says nothing.
+        let file = place.filter(|place| {
+            let is_its = last.lineage == lineage && !place.is_by_transactions();
+            is_its && files.iter().any(|listed| listed.file == place.file)
+        });
         let (mut created, mut purged) = (None, None);
         if let Some(LogPosition { file, .. }) = file {
             created = Some(self.head_of(&file, &lineage).await?.created);
@@ -64,7 +74,20 @@ impl MysqlConnector {
             purged = self.head_of(&oldest.file, &lineage).await?.mariadb_before;
         }
         let server = doctor::server_facts(facts, created, purged)?;
-        Ok(continuity(Some(last), &server))
+        let found = continuity(Some(last), &server);
+        let place = match &found {
+            Continuity::Renumbered { position, .. } => LogPosition::from_position(position)?,
+            Continuity::Intact => LogPosition::from_position(&last.position)?,
+            _ => return Ok(found),
+        };
+        if place.is_by_transactions() {
+            let session = Session::connect(&self.config.of_server(&lineage).beside()).await?;
+            let partial = last.partial.as_ref();
+            if let Some(reason) = objection(session, &place.gtids, partial).await? {
+                return Ok(Continuity::Broken { reason, from: None });
+            }
+        }
+        Ok(found)
     }
 
     /// Without a checkpoint: with the file that somebody named.
@@ -181,7 +204,7 @@ impl Connector for MysqlConnector {
     }
 
     async fn survey(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Survey> {
-        let facts = self.facts(capture).await?;
+        let facts = self.facts(&self.config, capture).await?;
         let findings = doctor::findings(&facts, &self.config, capture);
         if !facts.server.is_supported() {
             // Nothing else was asked: a table that was not looked for is not missing.
@@ -214,7 +237,7 @@ impl Connector for MysqlConnector {
 
     /// At the end of the log.
     async fn establish(&self, capture: &Capture) -> Result<ResumePoint> {
-        let facts = self.facts(capture).await?;
+        let facts = self.facts(&self.config, capture).await?;
         let identity = doctor::server_facts(&facts, None, None)?.identity;
         let config = self.config.of_server(&identity.to_lineage());
         let mut session = Session::connect(&config).await?;
@@ -258,7 +281,8 @@ impl Connector for MysqlConnector {
         *self.lineage.lock().expect("nobody panics while it is held") = Some(from.lineage.clone());
         let fold_case = session.value("SELECT @@lower_case_table_names").await?;
         let fold_case = fold_case.is_some_and(|names| names != "0");
-        let same_file = session.lists(&place.file).await?
+        let same_file = !place.is_by_transactions()
+            && session.lists(&place.file).await?
             && self.head_of(&place.file, &from.lineage).await?.created == place.created;
         let connection = session.value("SELECT CONNECTION_ID()").await?;
         let connection = connection.and_then(|number| number.parse().ok());
@@ -284,7 +308,7 @@ impl Connector for MysqlConnector {
 
     /// Nothing is kept for us; how long it is kept for everybody is a setting.
     async fn log_keeping(&self, position: Option<&Position>) -> Result<LogKeeping> {
-        let facts = self.facts(&Capture::default()).await?;
+        let facts = self.facts(&self.followed(), &Capture::default()).await?;
         let headroom_seconds = match (doctor::kept_seconds(&facts), position) {
             (Some(kept), Some(position)) => self.headroom(&facts, kept, position).await?,
             _ => None,
@@ -308,9 +332,7 @@ impl Connector for MysqlConnector {
     }
 
     async fn snapshot_reader(&self) -> Result<Box<dyn SnapshotReader>> {
-        let server = self.lineage.lock().expect("nobody panics while it is held").clone();
-        let server = server.as_ref().map(Lineage::as_str);
-        Ok(Box::new(MysqlSnapshot::connect(&self.config, server).await?))
+        Ok(Box::new(MysqlSnapshot::connect(&self.followed()).await?))
     }
 }
 

@@ -41,6 +41,7 @@ use crate::statement::Xid;
 use crate::value::Scratch;
 pub use catalog::Catalog;
 use group::Group;
+pub(crate) use group::name_of;
 use place::Place;
 pub use suspects::Suspects;
 use table::Table;

@@ -31,7 +31,7 @@ use crate::log::Flavor;
 use crate::position::{Gtids, LogFile, LogPosition, MariaPosition};
 use crate::session::{Row, Session, Unanswered};
 use crate::value::Scratch;
-use fence::{LogEnd, SETTLING, Settled};
+use fence::{LogEnd, Settled, settling_time};
 use table::{Plan, Shape, Size};
 
 /// Seconds that one chunk may take.
@@ -57,8 +57,6 @@ pub(crate) struct MysqlSnapshot {
     has_distributed: bool,
     /// The last error was that the table is another than the plan says.
     was_altered: bool,
-    /// Whose log is being read, as a lineage says it.
-    server: Option<String>,
     /// The last transactions before a place of MariaDB's log, which it takes a while to say.
     asked: Option<((LogFile, u64), Option<MariaPosition>)>,
     /// Somebody gave up while the server was asked: the answer may still come.
@@ -67,35 +65,27 @@ pub(crate) struct MysqlSnapshot {
 }
 
 impl MysqlSnapshot {
-    /// Connects. Where the log is known that is being read, the server must be the one that
-    /// writes it: `server` says who that is, as a lineage does.
-    pub(crate) async fn connect(config: &MysqlConfig, server: Option<&str>) -> Result<Self> {
+    /// Connects. Where a log is being read, `config` names the server that writes it.
+    pub(crate) async fn connect(config: &MysqlConfig) -> Result<Self> {
         let session = Session::connect(config).await?;
         let mut reader = Self {
             session,
             config: config.clone(),
             account: String::new(),
             plan: None,
-            settled: Settled::default(),
+            settled: Settled::within(Duration::ZERO),
             has_distributed: false,
             was_altered: false,
-            server: server.map(str::to_owned),
             asked: None,
             is_asking: false,
             scratch: Scratch::default(),
         };
-        let (identity, limit) = match reader.session.flavor() {
-            Flavor::MySql => (
-                "SELECT CONCAT('mysql/', @@server_uuid), CURRENT_USER()",
-                format!(
-                    "max_execution_time = {}, information_schema_stats_expiry = 0",
-                    CHUNK_SECONDS * 1000
-                ),
+        let limit = match reader.session.flavor() {
+            Flavor::MySql => format!(
+                "max_execution_time = {}, information_schema_stats_expiry = 0",
+                CHUNK_SECONDS * 1000
             ),
-            Flavor::MariaDb => (
-                "SELECT CONCAT('mariadb/', @@gtid_domain_id, '-', @@server_id), CURRENT_USER()",
-                format!("max_statement_time = {CHUNK_SECONDS}"),
-            ),
+            Flavor::MariaDb => format!("max_statement_time = {CHUNK_SECONDS}"),
         };
         // Text comes as it is stored, moments in UTC, dates that are none can be compared with, a
         // table that somebody locks is not waited for, and no default of the server cuts a read
@@ -105,24 +95,20 @@ impl MysqlSnapshot {
              time_zone = '+00:00', lock_wait_timeout = 1, autocommit = 1, sql_big_selects = 1, \
              sql_select_limit = 18446744073709551615"
         );
-        let row = reader.prepare(&settings, identity).await;
-        let mut row = row.map_err(|error| reader.failed(error))?.into_iter().flatten();
-        let [found, current] = [row.next(), row.next()].map(Option::unwrap_or_default);
-        if server.is_some_and(|server| server != found) {
-            return Err(Error::transient(
-                "tables would be read from another server than the one whose log is read",
-            ));
-        }
+        let row = reader.prepare(&settings).await.map_err(|error| reader.failed(error))?;
+        let current = row.into_iter().next().flatten().unwrap_or_default();
         reader.account = account(&current);
+        let time = settling_time(&mut reader.session).await;
+        reader.settled = Settled::within(time.map_err(|error| reader.failed(error))?);
         Ok(reader)
     }
 
-    async fn prepare(&mut self, settings: &str, identity: &str) -> Result<Row, Unanswered> {
+    async fn prepare(&mut self, settings: &str) -> Result<Row, Unanswered> {
         let level = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
         for setting in [settings, level, SHOW_GENERATED_KEYS] {
             self.session.rows(setting).await?;
         }
-        Ok(self.session.rows(identity).await?.first())
+        Ok(self.session.rows("SELECT CURRENT_USER()").await?.first())
     }
 
     /// Says something to which the answer has no rows.
@@ -134,7 +120,7 @@ impl MysqlSnapshot {
     /// answer to another question is still to come.
     async fn ask(&mut self) -> Result<()> {
         if self.is_asking {
-            *self = Self::connect(&self.config, self.server.as_deref()).await?;
+            *self = Self::connect(&self.config).await?;
         }
         self.is_asking = true;
         Ok(())
@@ -278,6 +264,8 @@ async fn in_time<T>(asking: impl Future<Output = Result<T>>) -> Result<T> {
 impl SnapshotReader for MysqlSnapshot {
     async fn settle(&mut self, position: &Position) -> Result<()> {
         let target = LogPosition::from_position(position)?;
+        // Where nothing says what can be seen, the first chunk waits for what is noted from here.
+        self.settled.begin_anew();
         loop {
             self.ask().await?;
             let is_settled = in_time(self.is_settled(&target)).await?;
@@ -287,8 +275,6 @@ impl SnapshotReader for MysqlSnapshot {
             }
             tokio::time::sleep(POLL).await;
         }
-        // What has no name, is distributed, or is in a table without transactions.
-        tokio::time::sleep(SETTLING).await;
         Ok(())
     }
 

@@ -6,12 +6,14 @@
 //! |---|---|
 //! | `packet` | the packets of a dump |
 //! | `reader` | events as they arrive |
+//! | `ahead` | whether a server goes on behind the transactions that were read |
 //! | `pump` | the task: from events to batches |
 //! | `recall` | the changes of a distributed transaction, once it is committed |
 //! | `lookup` | the columns of tables whose columns the log does not name |
 //! | `suspects` | which tables triggers, views and routines may change |
 //! | `scan` | whether tables were changed as a whole in a stretch of the log |
 
+mod ahead;
 mod lookup;
 #[doc(hidden)]
 pub mod packet;
@@ -33,6 +35,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::MysqlConfig;
 use crate::position::{Gtids, LogPosition};
 use crate::session::SqlClient;
+pub(crate) use ahead::objection;
 pub(crate) use lookup::Lookup;
 use pump::Pump;
 pub(crate) use reader::{FileHead, LogReader, head_of};

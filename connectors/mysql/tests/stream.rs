@@ -183,7 +183,9 @@ async fn a_purged_file_whose_transactions_were_all_read_is_no_gap() {
         purge(&shop);
         shop.sql("insert into stock values (2, 20, 'b')");
         let found = continuity(&shop, &point).await;
-        assert!(matches!(&found, Continuity::Renumbered { reason } if reason.contains("purged")));
+        assert!(
+            matches!(&found, Continuity::Renumbered { reason, .. } if reason.contains("purged"))
+        );
         let mut reader = shop.resume(point).await;
         reader.expect(&["insert stock #0 id=2 qty=20 note='b'"]).await;
         let point = reader.close().await;
@@ -379,4 +381,75 @@ async fn a_stream_that_is_closed_leaves_no_dump_on_the_server() {
              where command like 'Binlog Dump%'",
         );
     }
+}
+
+/// It has replicated since it was seeded, and nothing it lists says that it lacks what came before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seeded_mariadb_that_lacks_what_was_not_read_is_a_gap() {
+    for version in all_mysql_versions() {
+        let start = || Shop::start_with(version, &MysqlOptions::default(), "a seeded replica");
+        let (Some(shop), Some(seeded)) = (start(), start()) else { continue };
+        if !shop.is_mariadb() {
+            continue;
+        }
+        let mut reader = shop.stream(&["stock"]).await;
+        shop.sql("insert into stock values (1, 10, 'a')");
+        reader.line().await;
+        let point = reader.close().await;
+        let (_, read) = point.position.as_str().split_once("/mariadb=").unwrap();
+        let parts: Vec<u64> = read.split('-').map(|part| part.parse().unwrap()).collect();
+        let [_, server, sequence] = parts[..] else { panic!("{read}") };
+        let mut session = crate::support::OpenSession::start(&seeded.config()).await;
+        for (skipped, proves) in [(2, false), (0, true)] {
+            seeded.sql("reset master");
+            for (sequence, id) in [(sequence + skipped, 1), (sequence + skipped + 1, 2)] {
+                session.execute(&format!("set server_id = {server}")).await;
+                session.execute(&format!("set gtid_seq_no = {sequence}")).await;
+                session.execute(&format!("replace into stock values ({id}, {skipped}, 'b')")).await;
+            }
+            let found = continuity(&seeded, &point).await;
+            let is_proved = matches!(&found, Continuity::Renumbered { .. });
+            assert_eq!(is_proved, proves, "{found:?} on {}", shop.server.version());
+            let is_told =
+                matches!(&found, Continuity::Broken { reason, .. } if reason.contains("(1236)"));
+            assert_eq!(is_told, !proves, "{found:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_transaction_than_the_one_that_was_partly_read_is_a_gap() {
+    let version = MysqlVersion::Mysql97;
+    let start = || Shop::start_with(version, &MysqlOptions::default(), "another transaction");
+    let (Some(shop), Some(other)) = (start(), start()) else { return };
+    let mut reader = shop.stream(&["stock"]).await;
+    shop.sql("insert into stock values (1, 10, 'a')");
+    reader.line().await;
+    let point = reader.close().await;
+    let (_, read) = point.position.as_str().split_once("/mysql=").unwrap();
+    let (uuid, last) = read.split_once(":1-").unwrap();
+    let next = last.parse::<u64>().unwrap() + 1;
+    other.sql(&format!("reset binary logs and gtids; set global gtid_purged = '{read}'"));
+    let open = |number: u64| {
+        let partial = Some(connector_api::Partial { txid: format!("{uuid}:{number}"), rows: 3 });
+        ResumePoint { partial, ..point.clone() }
+    };
+    let reason = |found: Continuity| match found {
+        Continuity::Broken { reason, .. } => reason,
+        found => panic!("{found:?}"),
+    };
+    let ends = reason(continuity(&other, &open(next)).await);
+    assert!(ends.contains("its log ends where 3 changes of"), "{ends}");
+    let mut session = crate::support::OpenSession::start(&other.config()).await;
+    session.execute(&format!("set gtid_next = '{uuid}:{next}'")).await;
+    session.execute("insert into stock values (2, 20, 'b')").await;
+    for point in [open(next), point.clone()] {
+        let found = continuity(&other, &point).await;
+        assert!(matches!(found, Continuity::Renumbered { .. }), "{found:?}");
+    }
+    let goes_on = reason(continuity(&other, &open(next + 1)).await);
+    assert!(
+        goes_on.contains(&format!("goes on with transaction {uuid}:{next} where")),
+        "{goes_on}"
+    );
 }

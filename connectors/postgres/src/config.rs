@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use connector_api::Lineage;
 use connector_transport::{Check, Connections, TlsSettings, Words};
 
 pub use connector_transport::BadUrl;
@@ -130,6 +131,9 @@ pub struct PostgresConfig {
     pub installation: Option<String>,
     /// How many connections there may be at once.
     pub connections: Connections,
+    /// The log that the server must write from which tables are read; any where there is none.
+    /// Behind one name, and behind several, there may be others.
+    pub server: Option<Lineage>,
 }
 
 impl fmt::Debug for PostgresConfig {

@@ -1,4 +1,5 @@
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 use connector_api::{
@@ -17,6 +18,8 @@ use crate::stream::{Opening, PostgresStream};
 #[derive(Debug)]
 pub struct PostgresConnector {
     config: PostgresConfig,
+    /// The log that is being read, once one is.
+    lineage: Mutex<Option<Lineage>>,
 }
 
 /// The slot of one source of one seller: lower case, digits and underscores, at most 63 bytes. A
@@ -43,7 +46,7 @@ pub fn slot_name(process: &str, seller: &str, source: &str) -> String {
 impl PostgresConnector {
     /// A connector that connects when it is asked something.
     pub fn new(config: PostgresConfig) -> Self {
-        Self { config }
+        Self { config, lineage: Mutex::new(None) }
     }
 
     fn slot(&self) -> Option<&str> {
@@ -203,6 +206,7 @@ impl Connector for PostgresConnector {
 
     async fn open(&self, from: ResumePoint, capture: Capture) -> Result<Box<dyn ChangeStream>> {
         let mut session = Session::connect(&self.config).await?;
+        *self.lineage.lock().expect("nobody panics while it is held") = Some(from.lineage.clone());
         let slot = String::new();
         let mut opening = Opening { slot, from, believed: None, capture, confirms: true };
         match &self.config.slot {
@@ -258,7 +262,10 @@ impl Connector for PostgresConnector {
     }
 
     async fn snapshot_reader(&self) -> Result<Box<dyn SnapshotReader>> {
-        Ok(Box::new(TableReader::connect(&self.config).await?))
+        // Of the server alone whose log is being read: another host may have come back.
+        let server = self.lineage.lock().expect("nobody panics while it is held").clone();
+        let config = PostgresConfig { server, ..self.config.clone() };
+        Ok(Box::new(TableReader::connect(&config).await?))
     }
 }
 

@@ -18,7 +18,7 @@ use postgres_protocol::message::backend::{ErrorResponseBody, Message};
 use postgres_protocol::message::frontend;
 
 use crate::config::{self, PostgresConfig, Role, WORDS};
-use crate::position::Lsn;
+use crate::position::{LogIdentity, Lsn};
 pub(crate) use fault::{ServerMessage, sql as sql_error};
 pub(crate) use sql::SqlClient;
 
@@ -88,6 +88,15 @@ async fn first_of<C: Connection>(config: &PostgresConfig) -> Result<C> {
     Err(last)
 }
 
+/// The log that a server writes or replays: its system's number, and the timeline. The control file
+/// lags behind a promotion, which a server that writes itself is asked around.
+const LOG_WRITTEN: &str = "SELECT (pg_control_system()).system_identifier,
+    CASE WHEN pg_is_in_recovery() THEN greatest(
+        (pg_control_checkpoint()).timeline_id,
+        (pg_control_recovery()).min_recovery_end_timeline,
+        (SELECT received_tli FROM pg_stat_wal_receiver))
+    ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END";
+
 const IS_STANDBY: &str = "SELECT pg_is_in_recovery()";
 
 /// Whether a server is what the URL asks for.
@@ -114,7 +123,17 @@ struct Reading(Session);
 
 impl Connection for Reading {
     async fn connect_to(host: &config::Host, config: &PostgresConfig) -> Result<Self> {
-        Session::enter(host, config, READING).await.map(Self)
+        let mut session = Session::enter(host, config, READING).await?;
+        let meant = config.server.as_ref().and_then(LogIdentity::from_lineage);
+        if let Some(LogIdentity { system_id, timeline, .. }) = meant
+            && let Some(found) = session.log_written().await?
+            && found != (system_id, timeline)
+        {
+            return Err(Error::transient(format!(
+                "{host} is another server than the one whose log is read"
+            )));
+        }
+        Ok(Self(session))
     }
 }
 
@@ -178,6 +197,17 @@ impl Session {
                 _ => {}
             }
         }
+    }
+
+    /// Which log this server writes or replays; `None` where it does not say, as Aurora does not.
+    async fn log_written(&mut self) -> Result<Option<(String, u32)>> {
+        let rows = match self.query(LOG_WRITTEN).await {
+            Err(error) if *error.fault() == Fault::Transient => return Err(error),
+            rows => rows.unwrap_or_default(),
+        };
+        let mut row = rows.into_iter().next().unwrap_or_default().into_iter().flatten();
+        let timeline = |text: String| text.parse().ok();
+        Ok(row.next().zip(row.next().and_then(timeline)))
     }
 
     /// Rows of a simple query, as text.

@@ -22,7 +22,7 @@ mod sight;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use connector_api::{
@@ -45,6 +45,8 @@ const GROWTH: u32 = 4;
 const ATTEMPTS: u32 = 5;
 /// Time between two looks at the transactions that have not ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Time after which somebody is told which transactions are waited for.
+const WORTH_TELLING: Duration = Duration::from_secs(60);
 
 const WAITING: &str = "waiting for open transactions";
 
@@ -182,6 +184,7 @@ impl SnapshotReader for TableReader {
             WHERE locktype = 'transactionid' AND granted";
         let rows = self.rows(sql, WAITING).await?;
         let mut open: Vec<String> = rows.into_iter().flatten().flatten().collect();
+        let (begun, mut is_told) = (Instant::now(), false);
         while !open.is_empty() {
             let rows = self.rows("SELECT pg_current_snapshot()", WAITING).await?;
             let cell = rows.first().and_then(|row| row.first()?.as_deref());
@@ -189,9 +192,19 @@ impl SnapshotReader for TableReader {
                 Error::definite("the server does not say which transactions are open")
             })?;
             open.retain(|xid| !now.sees(0, xid));
-            if !open.is_empty() {
-                tokio::time::sleep(LOOK_EVERY).await;
+            if open.is_empty() {
+                break;
             }
+            if !is_told && begun.elapsed() >= WORTH_TELLING {
+                is_told = true;
+                let database = &self.config.database;
+                let fix = "see what holds them up: SELECT pid, state, query FROM pg_stat_activity \
+                           WHERE backend_xid IS NOT NULL; SELECT transaction, gid, prepared FROM \
+                           pg_prepared_xacts; one that was forgotten ends with ROLLBACK PREPARED";
+                let transactions = open.join(", ");
+                tracing::warn!(database, transactions, fix, "no table is read before these end");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(())
     }

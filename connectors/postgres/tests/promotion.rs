@@ -1,9 +1,10 @@
 //! Servers that take over from others.
 
 use connector_api::{Connector as _, Continuity, Fault, Position, ResumePoint, Severity};
+use connector_postgres::{PostgresConfig, PostgresConnector};
 use testbed::{PgVersion, PostgresOptions, StopMode};
 
-use crate::support::{LIMIT, Reader, Shop, tables};
+use crate::support::{LIMIT, Reader, Shelf, Shop, tables};
 
 const REPLAYED: &str = "select pg_last_wal_replay_lsn() >= ";
 
@@ -96,7 +97,7 @@ async fn a_promotion_is_no_gap_up_to_the_fork_and_a_gap_behind_it() {
         assert_broken(&judge(&standby, &behind).await, &format!("{}", behind.position));
         standby.sql("insert into stock select id from generate_series(3000, 4000) id");
         assert_broken(&judge(&standby, &behind).await, "timeline 1 was left at");
-        let Continuity::Renumbered { reason } = judge(&standby, &before).await else {
+        let Continuity::Renumbered { reason, .. } = judge(&standby, &before).await else {
             panic!("everything behind {} is there", before.position);
         };
         assert!(reason.contains("from timeline 1 to 2"), "{reason}");
@@ -157,5 +158,31 @@ async fn a_restored_copy_that_is_behind_the_checkpoint_is_a_gap() {
         let point = reader.close().await;
         copy.connector().establish(&point.capture).await.unwrap();
         assert_broken(&judge(&copy, &point).await, "it was restored");
+    }
+}
+
+/// An old primary that comes back beside the new one is not the one to read.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_read_from_the_server_whose_log_is_read() {
+    for version in testbed::all_versions() {
+        let options = PostgresOptions::default().controlled();
+        let Some(shop) = Shop::start_with(version, options, "read beside") else { continue };
+        shop.sql("create role tail login replication; grant select on stock to tail");
+        let standby = standby_of(&shop);
+        catch_up(&shop, &standby);
+        promote(&standby);
+        standby.sql("insert into stock values (1)");
+        let hosts = [shop.config().hosts, standby.config().hosts].concat();
+        let user = "tail".to_owned();
+        let connector = PostgresConnector::new(PostgresConfig { hosts, user, ..shop.config() });
+        shop.server.stop(StopMode::Fast).unwrap();
+        let reader = Reader::start(&connector, tables(&["stock"])).await;
+        shop.server.start_again().unwrap();
+        let mut shelf = Shelf::of(&connector, "stock", &["id"]).await;
+        assert_eq!(shelf.whole(10).await, ["id=1"], "PostgreSQL {version}");
+        standby.server.stop(StopMode::Immediate).unwrap();
+        let error = connector.snapshot_reader().await.err().expect("the other is not read");
+        assert_eq!(*error.fault(), Fault::Transient, "{error}");
+        drop(reader);
     }
 }

@@ -72,6 +72,19 @@ async fn an_order_that_cannot_be_met_is_told_why() {
 }
 
 #[tokio::test]
+async fn an_order_comes_from_this_machine_by_whatever_address_it_has() {
+    // Sends nothing: only the way out is looked up.
+    let out = tokio::net::UdpSocket::bind("0.0.0.0:0").await.unwrap();
+    let own = match out.connect("192.0.2.1:9").await {
+        Ok(()) => out.local_addr().unwrap().ip(),
+        Err(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+    };
+    let server = Server::start_on(SocketAddr::new(own, 0)).await;
+    let (status, body) = server.post(&acme_path(), "", &[]).await;
+    assert!(status == 503 && body.contains("is not followed by this process"), "{own}: {body}");
+}
+
+#[tokio::test]
 async fn a_web_page_on_this_machine_asks_in_vain() {
     let server = Server::start().await;
     let pages = [

@@ -201,3 +201,20 @@ fn a_published_key_that_nobody_has_seen_is_removed_by_its_name() {
     let found: Vec<&str> = mapped.records.iter().map(|entry| mapped.records.key(entry)).collect();
     assert_eq!(found, ["acme/main/a%2Fb/shelf%201/lot", "acme/main/2/_"]);
 }
+
+/// Far more rows than are published together where each has a key of its own.
+#[test]
+fn rows_without_a_primary_key_that_share_a_key_are_one_event_however_many_they_are() {
+    let mut shop = Shop::new(definition("item", |_| {}), Identity::Nothing);
+    shop.begin_reading(1);
+    let rows: Vec<Row> = (1..=1_000).map(|number| row(number, "A", number)).collect();
+    assert_eq!(shop.publishes(&rows, &sees([])), ["A=1000 NO_PRIMARY_KEY"]);
+}
+
+#[test]
+fn rows_with_keys_of_their_own_are_all_published_however_many_they_are() {
+    let mut shop = Shop::read(definition("id", |_| {}), 1);
+    let rows: Vec<Row> = (1..=1_000).map(|number| row(number, "A", number)).collect();
+    let wanted: Vec<String> = (1..=1_000).map(|number| format!("{number}={number}")).collect();
+    assert_eq!(shop.publishes(&rows, &sees([])), wanted);
+}

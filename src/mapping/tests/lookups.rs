@@ -278,3 +278,21 @@ fn a_row_that_too_many_others_look_up_leaves_it_to_a_snapshot_to_say_so() {
     let is_told = |level: &(String, serde_json::Value)| level.1["item"]["sku"] == "B-1";
     assert!(world.levels.values().all(is_told));
 }
+
+#[test]
+fn only_the_deletion_of_a_row_that_was_looked_up_may_have_taken_rows_that_were_read() {
+    let narrowed = || {
+        definition("id", |definition| {
+            let product = lookup("product", ("id", "product"), &[("sku", "code")]);
+            let filter = Some(parse("enabled"));
+            definition.lookups = vec![Lookup { required: true, filter, ..product }];
+        })
+    };
+    for (enabled, is_lost) in [(0, false), (1, true)] {
+        let mut world = shop(narrowed());
+        world.transaction(|world| world.insert("product", cells![7, "A-7", enabled]));
+        world.mapper.begin_snapshot(&TableName::new("public", "stock"), 1);
+        world.transaction(|world| world.delete("product", 7));
+        assert_eq!(world.mapper.has_lost_track(), is_lost);
+    }
+}

@@ -1,6 +1,6 @@
 //! Tables whose columns, keys or images are not what they were.
 
-use super::world::{Spec, World, cells};
+use super::world::{Datum, Spec, World, cells, synthetic};
 use super::*;
 
 const STOCK: [Spec; 1] = [Spec("stock", &["id integer", "item text", "sku text", "qty integer"])];
@@ -13,6 +13,16 @@ fn filtered() -> Definition {
     definition("id", |definition| {
         definition.filter = Some(expression::Expression::parse("sku = 'S'").unwrap());
     })
+}
+
+/// Has seen no transaction for certain.
+#[derive(Debug)]
+struct Nothing;
+
+impl connector_api::Sight for Nothing {
+    fn sees(&self, _: u64, _: &str) -> bool {
+        false
+    }
 }
 
 fn without(shape: &TableSchema, column: &str) -> Arc<TableSchema> {
@@ -62,11 +72,9 @@ fn what_is_remembered_is_forgotten_when_rows_are_identified_by_something_else() 
     let mapped = alter(&mut shop, "id");
     assert!(matches!(mapped.notices[..], [Notice::SchemaChanged { .. }]));
     let mapped = alter(&mut shop, "sku");
-    let [Notice::Unreadable { reason, .. }, Notice::SchemaChanged { .. }] = &mapped.notices[..]
-    else {
+    let [Notice::Rekeyed { .. }, Notice::SchemaChanged { .. }] = &mapped.notices[..] else {
         panic!("{:?}", mapped.notices)
     };
-    assert_eq!(reason, "what identifies its rows has changed");
     let [(_, rows)] = &mapped.rows[..] else { panic!("{:?}", mapped.rows) };
     assert_eq!(rows[0], ("1".to_owned(), None));
 }
@@ -164,4 +172,66 @@ fn a_table_of_ever_changing_shape_loses_no_level() {
         assert_eq!(shop.transaction(|shop| shop.insert(row(id, "A", 5))), [format!("{id}=5")]);
     }
     assert!(shop.mapper.bindings.len() < 10, "shapes are not kept for ever");
+}
+
+#[test]
+fn a_row_that_is_identified_otherwise_than_the_plan_has_it_outlives_the_plan() {
+    let altered = |shop: &mut Shop, keys: &[&str]| {
+        let mut shape = TableSchema::clone(&shop.schema);
+        let columns = shape.columns.iter_mut();
+        columns.for_each(|column| column.identity = keys.contains(&column.name.as_str()));
+        shop.schema = Arc::new(shape);
+        shop.begin();
+        shop.insert(row(7, "G", 7));
+        shop.commit()
+    };
+    let position = || "1".to_owned();
+    // With a column of the key that is not captured none of those that are identifies a row.
+    for keys in [&["id", "sku"][..], &["sku"], &[]] {
+        for mut shop in [keyed(), owned()] {
+            let mapped = altered(&mut shop, keys);
+            let notice = Notice::Rekeyed { table: stock(), position: position() };
+            assert_eq!((mapped.notices, shop.mapper.is_outlived()), (vec![notice], true));
+        }
+    }
+    // Whole old rows say nothing of it.
+    for keys in [&["id"][..], &["id", "item", "sku", "qty"]] {
+        let mut shop = owned();
+        let mapped = altered(&mut shop, keys);
+        assert_eq!((mapped.notices, shop.mapper.is_outlived()), (Vec::new(), false));
+    }
+    // A log may be older than the plan until the table has been read.
+    let mut shop = owned();
+    shop.mapper.set_incomplete(&[stock()].into());
+    let mapped = altered(&mut shop, &["sku"]);
+    assert_eq!((mapped.notices, shop.mapper.is_outlived()), (Vec::new(), false));
+}
+
+#[test]
+fn stored_rows_whose_numbers_are_texts_now_leave_the_store_before_those_that_have_their_names() {
+    for (before, after) in [("integer", "text"), ("integer", "numeric(10,0)"), ("text", "bigint")] {
+        let spec = |kind: &str| {
+            let id: &'static str = format!("id {kind}").leak();
+            let columns = [id, "item text", "sku text", "qty integer"];
+            Spec("stock", Box::leak(Box::new(columns)))
+        };
+        let id = |kind: &str| match kind {
+            "integer" | "bigint" => Datum::Int(1),
+            _ => Datum::Text("1".to_owned()),
+        };
+        let row = |kind: &str| [vec![id(kind)], cells!["A", "S", 5]].concat();
+        let mut world = World::new(&[filtered()], &[spec(before)]);
+        world.transaction(|world| world.insert("stock", row(before)));
+        world.restart(&[filtered()], &[spec(after)]);
+        let at = synthetic(&world, 0);
+        world.mapper.begin_snapshot(&stock(), 1);
+        let mapped = world.read("stock", vec![row(after)], &Nothing, &at);
+        world.take(&mapped);
+        let at = synthetic(&world, 1);
+        while let Some(mapped) = world.mapper.sweep_rows(&stock(), &at, 10) {
+            world.take(&mapped);
+        }
+        let stored: Vec<&str> = world.stored.keys().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(stored, ["1"], "{before} to {after}");
+    }
 }

@@ -26,28 +26,35 @@ pub(in crate::seller) fn mark_due(
         return;
     }
     let order = plan.snapshot_order();
+    let mut silenced = Vec::new();
     for table in &order {
         let text = table.to_string();
         let meaning = meaning_of(config, plan, table);
-        let other = |now: &TableSnapshot| now.table == text && now.meaning != meaning;
-        if let Some(begun) = checkpoint.snapshot.as_ref().filter(|now| other(now)) {
-            // Its first rows were read as something else.
-            let reason = begun.reason.clone();
-            checkpoint.taint(text, reason);
-            continue;
-        }
+        let begun = checkpoint.snapshot.as_ref().filter(|now| now.table == text);
+        // Its first rows were read as something else.
+        let is_begun_as_other = begun.is_some_and(|begun| begun.meaning != meaning);
         let reason = match checkpoint.complete.get(&text) {
-            Some(complete) if *complete == meaning => continue,
-            Some(_) => {
-                // Nor can it be relied on when the mapping changes back before it was read.
-                checkpoint.complete.remove(&text);
-                "what its rows mean has changed"
+            Some(complete) if *complete == meaning && !is_begun_as_other => continue,
+            None if !is_begun_as_other => {
+                let is_marked = checkpoint.dirty_tables.contains_key(&text);
+                let reason = if is_first { FIRST_START } else { "it has never been read" };
+                (!is_marked).then_some(reason)
             }
-            None if checkpoint.dirty_tables.contains_key(&text) => continue,
-            None if is_first => FIRST_START,
-            None => "it has never been read",
+            _ => Some("what its rows mean has changed"),
         };
-        checkpoint.taint(text, reason.to_owned());
+        // Nor can it be relied on when the mapping changes back before it was read.
+        checkpoint.complete.remove(&text);
+        silenced.extend(plan.dependants_of(table).into_iter().map(|other| (other, table)));
+        if let Some(reason) = reason {
+            checkpoint.taint(text, reason.to_owned());
+        }
+    }
+    // Until it is read they say nothing, of rows that go neither.
+    for (other, table) in silenced {
+        let other = other.to_string();
+        if !checkpoint.dirty_tables.contains_key(&other) {
+            checkpoint.taint(other, format!("{table}, which it looks up, is read anew"));
+        }
     }
     let known: Vec<String> = order.iter().map(TableName::to_string).collect();
     let begun = checkpoint.snapshot.iter().map(|snapshot| &snapshot.table);
@@ -74,6 +81,26 @@ pub(in crate::seller) fn incomplete(
         complete.is_some_and(|meaning| *meaning == meaning_of(config, plan, table))
     };
     plan.snapshot_order().into_iter().filter(|table| !is_complete(table)).collect()
+}
+
+/// Whether a table is to be read after others that its rows look up: its mappings are silent until
+/// then, and its keys would be taken for keys without a row. Of tables that look each other up the
+/// first one is read for its rows alone, and once more when all of them are known.
+pub(super) fn has_to_wait(
+    plan: &Plan,
+    order: &[TableName],
+    table: &str,
+    incomplete: &BTreeSet<TableName>,
+) -> bool {
+    let place = order.iter().position(|known| known.to_string() == table);
+    match place.filter(|place| incomplete.contains(&order[*place])) {
+        // What it looks up stands before it, unless that looks it up too.
+        Some(place) => {
+            let before = order[..place].iter().filter(|other| incomplete.contains(other));
+            plan.looks_up(table, &before.cloned().collect())
+        }
+        None => plan.looks_up(table, incomplete),
+    }
 }
 
 /// A hash of everything that a seller's file says of the rows of a table, and of how they are told
@@ -107,23 +134,36 @@ pub(super) fn count(snapshot: &mut TableSnapshot, records: &Records) {
     // What was added up of each measure; a sum too great for a quantity is none at all.
     let before = |measure| snapshot.sums.get(measure).map(|sum| parsed(sum));
     let mut sums: [Option<Option<Decimal>>; 4] = MEASURES.map(before);
+    // Nearly every quantity is a whole number, and so many of them fit what counts them.
+    let mut wholes = [None; 4];
     for entry in records.iter() {
         match entry.kind {
             RecordKind::Level => snapshot.keys += 1,
             RecordKind::Removed => snapshot.removed += 1,
             RecordKind::Movement => {}
         }
-        for (sum, text) in sums.iter_mut().zip(records.quantities(entry)) {
-            let Some(number) = text.and_then(parsed) else { continue };
-            let so_far = sum.unwrap_or(Some(Decimal::ZERO));
-            *sum = Some(so_far.and_then(|sum| sum.checked_add(number).ok()));
+        let quantities = records.quantities(entry).into_iter();
+        for ((sum, whole), text) in sums.iter_mut().zip(&mut wholes).zip(quantities) {
+            let Some(text) = text else { continue };
+            match text.parse::<i32>() {
+                Ok(number) => *whole = Some(whole.unwrap_or(0i64) + i64::from(number)),
+                Err(_) => parsed(text).into_iter().for_each(|number| add(sum, number)),
+            }
         }
+    }
+    for (sum, whole) in sums.iter_mut().zip(wholes) {
+        whole.map(Decimal::from_int).into_iter().for_each(|whole| add(sum, whole));
     }
     for (measure, sum) in MEASURES.into_iter().zip(sums) {
         let Some(sum) = sum else { continue };
         let text = sum.map_or_else(|| TOO_GREAT.to_owned(), |sum| sum.to_string());
         snapshot.sums.insert(measure.to_owned(), text);
     }
+}
+
+fn add(sum: &mut Option<Option<Decimal>>, number: Decimal) {
+    let so_far = sum.unwrap_or(Some(Decimal::ZERO));
+    *sum = Some(so_far.and_then(|sum| sum.checked_add(number).ok()));
 }
 
 fn parsed(number: &str) -> Option<Decimal> {
@@ -134,3 +174,7 @@ fn parsed(number: &str) -> Option<Decimal> {
 pub(super) const TOO_GREAT: &str = "too great";
 
 const MEASURES: [&str; 4] = ["on_hand", "available", "reserved", "incoming"];
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

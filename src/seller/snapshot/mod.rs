@@ -21,14 +21,14 @@ use std::time::{Duration, Instant};
 use connector_api::{Chunk, Error, Fault, Result, TableName};
 use tracing::{info, warn};
 
-use due::{count, meaning_of, next_due};
+use due::{count, has_to_wait, meaning_of, next_due};
 pub(super) use due::{incomplete, mark_due};
 use reading::{Found, Order, Reading};
 use sweep::After;
 
 use super::{Seller, SnapshotRequest};
 use crate::fleet::retry::{Delays, delays};
-use crate::mapping::{Mapped, Synthetic};
+use crate::mapping::{Mapped, Notice, Synthetic};
 use crate::progress::Pace;
 use crate::sink::{ControlKind, ControlRecord};
 use crate::state::{SnapshotPhase, TableSnapshot};
@@ -42,6 +42,8 @@ const SWEPT_AT_ONCE: usize = 4096;
 const UNREADABLE: &str = "; it cannot be read: ";
 /// Why a table is read that somebody named.
 const ASKED_FOR: &str = "asked for";
+/// How often a table is tried before others go first, which loses the rows of it that were read.
+const TRIES_IN_A_ROW: u32 = 3;
 /// How often the server is asked where its log ends, while a chunk waits for the stream.
 const HURRY_EVERY: Duration = Duration::from_millis(10);
 
@@ -66,6 +68,8 @@ struct Failure {
     delays: Delays,
     until: Instant,
     said: String,
+    /// How often, without a row in between.
+    times: u32,
 }
 
 impl Snapshots {
@@ -224,17 +228,7 @@ impl Seller {
         if self.checkpoint.dirty_tables.is_empty() || !config.source.snapshot.automatic {
             return Ok(());
         }
-        let now = Instant::now();
-        let failed = &self.snapshots.failed;
-        let waits = |table: &str| failed.get(table).is_some_and(|failure| failure.until > now);
-        let plan = self.mapper.plan();
-        let incomplete = LazyCell::new(|| incomplete(&self.checkpoint, plan, config));
-        // A mapping is silent until all it looks up has been read: its keys would be taken for
-        // keys without a row.
-        let is_silent = |table: &str| plan.looks_up(table, &incomplete);
-        let passed_over = |table: &str| waits(table) || is_silent(table);
-        let due = next_due(&self.checkpoint, &self.snapshots.order, passed_over);
-        let Some(table) = due else { return Ok(()) };
+        let Some(table) = self.next_table() else { return Ok(()) };
         let reason = &self.checkpoint.dirty_tables[&table];
         let reason = reason.split(UNREADABLE).next().unwrap_or_default().to_owned();
         let (coordinate, counter) = (self.coordinate()?, self.checkpoint.synthetic);
@@ -264,6 +258,18 @@ impl Seller {
             sums: BTreeMap::new(),
         });
         self.submit(Mapped::default(), Vec::new())
+    }
+
+    /// The table that is to be read next.
+    fn next_table(&self) -> Option<String> {
+        let now = Instant::now();
+        let failed = &self.snapshots.failed;
+        let waits = |table: &str| failed.get(table).is_some_and(|failure| failure.until > now);
+        let (plan, config) = (self.mapper.plan(), &self.surroundings.config);
+        let incomplete = LazyCell::new(|| incomplete(&self.checkpoint, plan, config));
+        let order = &self.snapshots.order;
+        let has_to_wait = |table: &str| has_to_wait(plan, order, table, &incomplete);
+        next_due(&self.checkpoint, order, |table| waits(table) || has_to_wait(table))
     }
 
     /// Rows are on their way.
@@ -344,18 +350,19 @@ impl Seller {
         if self.surroundings.until_current {
             return Err(error);
         }
+        // What the stream changes until it is tried again is noted as ever.
         self.snapshots.stop();
-        self.mapper.end_snapshot();
         let Some(snapshot) = &self.checkpoint.snapshot else { return Ok(()) };
         let table = snapshot.table.clone();
         let reason = match error.fault() {
-            Fault::Operator { .. } => format!("{}{UNREADABLE}{error}", snapshot.reason),
-            _ => snapshot.reason.clone(),
+            Fault::Definite => snapshot.reason.clone(),
+            _ => format!("{}{UNREADABLE}{error}", snapshot.reason),
         };
         let failure = self.snapshots.failed.entry(table.clone()).or_insert_with(|| Failure {
             delays: delays(),
             until: Instant::now(),
             said: String::new(),
+            times: 0,
         });
         let said = chain(&error).to_string();
         if failure.said != said {
@@ -363,8 +370,11 @@ impl Seller {
             failure.said = said;
         }
         failure.until = Instant::now() + failure.delays.next_delay();
-        if matches!(error.fault(), Fault::Operator { .. } | Fault::Definite) {
-            // Somebody has to do something; others need not wait for that.
+        failure.times += 1;
+        let is_stuck = failure.times >= TRIES_IN_A_ROW;
+        // Somebody has to do something; others need not wait for that.
+        let needs_help = matches!(error.fault(), Fault::Operator { .. } | Fault::Definite);
+        if needs_help || (is_stuck && self.next_table().is_some()) {
             self.taint(table, reason);
         }
         Ok(())
@@ -376,6 +386,7 @@ impl Seller {
         let rows = rows.filter(|event| matches!(event, connector_api::SourceEvent::Row(_))).count();
         let position = self.checkpoint.point.position.clone();
         let at = self.synthetic(position.as_str(), chunk.fence.read_at_us)?;
+        self.mapper.write_into(self.spares.take());
         let mapped = self.mapper.chunk(&chunk.rows, chunk.fence.sight.as_ref(), &at);
         if self.mapper.has_lost_track() {
             // The next step reads it again.
@@ -390,6 +401,16 @@ impl Seller {
             Some(after) => SnapshotPhase::Reading { after: Some(after) },
             None => SnapshotPhase::Sweeping,
         };
+        self.submit_read(mapped)
+    }
+
+    /// What was read, and what it says of other tables. What there was no room to say of the table
+    /// itself is said when all of it has been read.
+    fn submit_read(&mut self, mut mapped: Mapped) -> Result<()> {
+        let snapshot = self.checkpoint.snapshot.as_ref().expect("a snapshot is under way");
+        let is_of_others = |notice: &Notice| notice.table().to_string() != snapshot.table;
+        mapped.notices.retain(is_of_others);
+        self.remember(&mapped.notices);
         self.submit(mapped, Vec::new())
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use connector_api::{Result, TableName};
 use tracing::info;
 
-use super::due::{TOO_GREAT, count, is_untouched, meaning_of};
+use super::due::{TOO_GREAT, count, incomplete, is_untouched, meaning_of};
 use super::reading::Reading;
 use super::{SWEPT_AT_ONCE, Seller, record};
 use crate::mapping::{DerivedKey, Mapped, Vanished};
@@ -89,7 +89,7 @@ impl Seller {
     fn sweep_keys(&mut self, mut sweep: Sweep, table: Option<&TableName>) -> Result<()> {
         let snapshot = self.checkpoint.snapshot.as_ref().expect("a snapshot is under way");
         let text = snapshot.table.clone();
-        if is_untouched(&self.checkpoint, snapshot) {
+        if is_untouched(&self.checkpoint, snapshot) || self.is_silent(&text) {
             return self.complete(table);
         }
         let Some(old) = &mut sweep.old else {
@@ -123,7 +123,7 @@ impl Seller {
         self.use_up(used)?;
         let snapshot = self.checkpoint.snapshot.as_mut().expect("a snapshot is under way");
         count(snapshot, &mapped.records);
-        self.submit(mapped, Vec::new())
+        self.submit_read(mapped)
     }
 
     /// Keeps of what is published the keys of the table that is being read which were last said
@@ -142,10 +142,19 @@ impl Seller {
         sweep.old = Some(levels.into_iter().filter(is_old).collect());
     }
 
-    /// The table can be relied on again.
+    /// Whether the mappings of a table wait for others to be read, which look it up too.
+    fn is_silent(&self, table: &str) -> bool {
+        let plan = self.mapper.plan();
+        let incomplete = incomplete(&self.checkpoint, plan, &self.surroundings.config);
+        plan.looks_up(table, &incomplete)
+    }
+
+    /// The table can be relied on again, or only its rows: then it is read once more for its keys.
     fn complete(&mut self, table: Option<&TableName>) -> Result<()> {
         let snapshot = self.checkpoint.snapshot.take().expect("a snapshot is under way");
-        self.checkpoint.dirty_tables.remove(&snapshot.table);
+        if !self.is_silent(&snapshot.table) {
+            self.checkpoint.dirty_tables.remove(&snapshot.table);
+        }
         match table {
             Some(table) => {
                 let plan = self.mapper.plan();

@@ -167,6 +167,9 @@ pub(super) fn config(options: &KafkaOptions, defaults: &[(&str, &str)]) -> Clien
     for (name, value) in &options.config.properties {
         config.set(name, value.expose());
     }
+    // Where brokers make topics that are asked for, one that was deleted would be back, empty,
+    // before anybody knows.
+    config.set("allow.auto.create.topics", "false");
     config
 }
 

@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use super::topics::{Topic, Topics};
 use super::{KafkaOptions, partition, scan};
-use crate::sink::LevelKey;
+use crate::sink::{LevelKey, Remains};
 use crate::stock::encode::source_key;
-use crate::stock::{SellerId, SourceName, key};
+use crate::stock::{SellerId, SourceName, Version, key};
 
 /// What is known of one key.
 struct Known {
@@ -58,6 +58,32 @@ pub(super) fn read(
     let mut levels: Vec<LevelKey> = known.into_values().filter_map(|known| known.level).collect();
     levels.sort_unstable();
     Ok(levels)
+}
+
+/// What is published of a source, as far back as the topics go: a key that was removed has no
+/// level, and consumers have its version all the same.
+pub(super) fn remains(
+    options: &KafkaOptions,
+    topics: &Topics,
+    seller: &SellerId,
+    source: &SourceName,
+) -> Result<Option<Remains>> {
+    let levels = read(options, topics, seller, source)?;
+    let mut epoch = None;
+    let mut prefix = source_key(seller, source);
+    prefix.push('/');
+    let count = topics.partitions(Topic::Events);
+    let events: Vec<(Topic, i32)> = (0..count).map(|one| (Topic::Events, one)).collect();
+    scan::scan(options, &events, |_, record| {
+        let is_ours = record.key().is_some_and(|key| key.starts_with(prefix.as_bytes()));
+        let Some(value) = record.payload().filter(|_| is_ours) else { return Ok(()) };
+        let foreign = || foreign(record.topic(), record.partition(), record.offset());
+        let event: Event<'_> = serde_json::from_slice(value).map_err(|_| foreign())?;
+        let version: Version = event.version.parse().map_err(|_| foreign())?;
+        epoch = epoch.max(Some(version.epoch));
+        Ok(())
+    })?;
+    Ok(Remains::of(&levels, epoch))
 }
 
 /// Of an event, what a level consists of here.

@@ -11,6 +11,7 @@
 //! | `client`, `token`, `statistics` | how the library is configured, and what it tells |
 //! | `topics` | names, settings, partitions: created, checked |
 //! | `owner` | whose the shard is, and the partition counts it was begun with |
+//! | `whole` | whether the topics still have what was written to them |
 //! | `scan` | partitions, read to their end |
 //! | `stored` | checkpoints and cached rows, read back |
 //! | `levels` | what is published and lives, read back |
@@ -33,6 +34,7 @@ mod stored;
 mod token;
 mod topics;
 mod transaction;
+mod whole;
 mod writer;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -115,6 +117,14 @@ pub fn checkpoints(
     Ok(Some(sources.iter().map(|source| contents.take(source).checkpoint).collect()))
 }
 
+/// Who took a shard last, unless it is known to have gone.
+pub fn holder(options: &KafkaOptions, shard: Shard) -> Result<Option<String>> {
+    match topics::are_missing(options, &consumer(options, Isolation::Uncommitted)?)? {
+        true => Ok(None),
+        false => owner::holder(options, shard),
+    }
+}
+
 #[async_trait]
 impl Sink for Kafka {
     async fn is_new(&self) -> Result<bool> {
@@ -127,14 +137,7 @@ impl Sink for Kafka {
 
     async fn holder(&self, shard: Shard) -> Result<Option<String>> {
         let options = Arc::clone(&self.options);
-        blocking(move || {
-            let asking = consumer(&options, Isolation::Uncommitted)?;
-            match topics::are_missing(&options, &asking)? {
-                true => Ok(None),
-                false => owner::holder(&options, shard),
-            }
-        })
-        .await
+        blocking(move || holder(&options, shard)).await
     }
 
     async fn open(&self, shard: Shard) -> Result<Opened, OpenError> {
@@ -154,8 +157,10 @@ fn open(options: &Arc<KafkaOptions>, shard: Shard) -> Result<Opened, OpenError> 
     let store = store(options, &consumer, shard);
     owner::refuse_replaced(options, shard)?;
     let mut owned = owner::take(options, &topics, shard, &consumer)?;
-    let (state, recorded) = stored::State::read(options, &topics)?;
-    owned.record_partitions(recorded.as_ref())?;
+    let (mut contents, found) = stored::read_all(options)?;
+    owned.check_partitions(found.partitions.as_ref())?;
+    contents.whole = Some(owned.record_topics(found, &consumer)?);
+    let state = stored::State::new(options, &topics, contents);
     options.has_been_let_in.store(true, Ordering::Relaxed);
     let writer = writer::start(owned)?;
     Ok(Opened { writer, state: Arc::new(state), store: Some(store) })

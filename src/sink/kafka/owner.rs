@@ -16,15 +16,18 @@ use super::scan;
 use super::stored::{self, Contents, PARTITION};
 use super::topics::{Topic, Topics};
 use super::transaction::{Outlet, Undone};
+use super::whole::{Ends, Found, Whole};
 use super::{Isolation, KafkaOptions};
-use crate::sink::{CommitError, OpenError, Shard};
-use crate::stock::encode::timestamp;
+use crate::sink::{CommitError, OpenError, Part, Shard};
+use crate::stock::encode::{Entry, RecordKind, timestamp};
 use crate::telemetry::now_us;
 
 /// How the keys of what is not a source's begin; no source's key contains the character.
 pub(super) const PREFIX: &str = "#";
 const OWNER: &str = "owner/";
 const PARTITIONS: &str = "partitions";
+const TOPICS: &str = "topics";
+const MARK: &str = "mark";
 /// The form of what is stored.
 const FORMAT: u32 = 1;
 /// How long a later owner may take from fencing an earlier one to saying who it is.
@@ -44,10 +47,8 @@ pub(super) struct Owner {
 
 impl Owner {
     fn new() -> Self {
-        // The keys of a hasher are random bytes of the operating system.
-        let token = RandomState::new().build_hasher().finish();
         let (host, process, since_us) = (this_host(), std::process::id(), now_us());
-        Self { format: FORMAT, token: format!("{token:016x}"), host, process, since_us }
+        Self { format: FORMAT, token: token(), host, process, since_us }
     }
 
     /// Whether it is known that it has gone.
@@ -58,6 +59,12 @@ impl Owner {
             process.is_some_and(|process| test_kill_process(process) != Err(Errno::SRCH));
         self.host == this_host() && !is_there
     }
+}
+
+/// 16 hex digits that nothing else has.
+fn token() -> String {
+    // The keys of a hasher are random bytes of the operating system.
+    format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
 fn this_host() -> String {
@@ -129,6 +136,8 @@ pub(super) struct Owned {
     shard: Shard,
     owner: Owner,
     tenure: Tenure,
+    /// What is recorded of the topics.
+    whole: Option<Whole>,
     /// Used strictly in turn.
     ids: [Outlet; 2],
 }
@@ -166,7 +175,7 @@ pub(super) fn shut_out(
     let (options, topics) = (Arc::clone(options), Arc::clone(topics));
     let owner = Owner::new();
     let tenure = Tenure { token: owner.token.clone(), later_from };
-    Ok(Owned { options, topics, shard, owner, tenure, ids })
+    Ok(Owned { options, topics, shard, owner, tenure, whole: None, ids })
 }
 
 /// A topic that has just been created may be without a leader for a moment.
@@ -194,10 +203,9 @@ fn transactional_id(options: &KafkaOptions, shard: Shard, turn: &str) -> String 
 }
 
 impl Owned {
-    /// Compares the topics with what they were when something was first written to them, and
-    /// remembers them.
-    pub(super) fn record_partitions(
-        &mut self,
+    /// Compares the topics with what they were when something was first written to them.
+    pub(super) fn check_partitions(
+        &self,
         recorded: Option<&BTreeMap<String, i32>>,
     ) -> Result<(), OpenError> {
         let counts = self.topics.counts();
@@ -222,11 +230,56 @@ impl Owned {
         if let Some(error) = Error::all(errors) {
             return Err(error.into());
         }
-        if recorded == Some(&counts) {
-            return Ok(());
+        Ok(())
+    }
+
+    /// Looks whether the topics still have what was written to them, and remembers how they are:
+    /// in one step, so that nobody finds one of these records without the others.
+    pub(super) fn record_topics(
+        &mut self,
+        found: Found,
+        asking: &BaseConsumer<Told>,
+    ) -> Result<Whole, OpenError> {
+        let ends = Ends::ask(&self.options, &self.topics, asking)?;
+        let (marked, recorded) = (found.mark.clone(), found.whole.clone());
+        let counts = self.topics.counts();
+        let is_counted = found.partitions.as_ref() == Some(&counts);
+        let whole = Whole::of(found, ends, &self.topics, token());
+        let mut records = Vec::new();
+        if !is_counted {
+            let value = serde_json::to_string(&counts).expect("counts have only text keys");
+            records.push(private(Topic::Checkpoints, &format!("{PREFIX}{PARTITIONS}"), &value));
         }
-        let value = serde_json::to_string(&counts).expect("counts have only text keys");
-        Ok(self.record(&format!("{PREFIX}{PARTITIONS}"), &value)?)
+        if marked.as_deref() != Some(whole.mark()) {
+            records.push(private(Topic::Rows, &format!("{PREFIX}{MARK}"), whole.mark()));
+        }
+        if recorded.as_ref() != Some(&whole) {
+            records.push(topics_record(&whole));
+        }
+        if !records.is_empty() {
+            self.commit(&records)?;
+        }
+        if recorded.is_some_and(|before| before.round() < whole.round()) {
+            let topics = whole.lacking_since(whole.round() - 1).join(", ");
+            warn!(topics, "made anew, or not written for a while: what they lack is read again");
+        }
+        self.whole = Some(whole.clone());
+        Ok(whole)
+    }
+
+    /// What is to be recorded together with the first levels: that there are some.
+    pub(super) fn levels_begin<'p>(
+        &self,
+        parts: impl IntoIterator<Item = &'p Part>,
+    ) -> Option<Whole> {
+        let whole = self.whole.as_ref()?.with_levels()?;
+        let is_level = |entry: &Entry| entry.kind != RecordKind::Movement;
+        parts.into_iter().any(|part| part.records.iter().any(is_level)).then_some(whole)
+    }
+
+    /// What was recorded of the topics with a commit.
+    pub(super) fn recorded(&mut self, whole: Option<Whole>) {
+        self.whole = whole.or(self.whole.take());
     }
 
     /// Says who owns the shard. That it succeeds proves that nobody else has taken it.
@@ -236,8 +289,7 @@ impl Owned {
     }
 
     fn record(&mut self, key: &str, value: &str) -> Result<(), CommitError> {
-        let (key, value) = (key.as_bytes().into(), Some(value.as_bytes().into()));
-        self.commit(&[Record::private(Topic::Checkpoints, key, value)])
+        self.commit(&[private(Topic::Checkpoints, key, value)])
     }
 
     /// Commits under the id whose turn it is.
@@ -260,7 +312,9 @@ impl Owned {
     /// How commits become records.
     pub(super) fn plan(&self) -> Plan {
         let config = &self.options.config;
-        Plan { topics: Arc::clone(&self.topics), levels: config.levels, headers: config.headers }
+        let round = self.whole.as_ref().map_or(0, Whole::round);
+        let topics = Arc::clone(&self.topics);
+        Plan { topics, levels: config.levels, headers: config.headers, round }
     }
 
     /// What the end of a transaction means for who owns the shard. A transaction that lasted longer
@@ -295,6 +349,16 @@ impl Owned {
     }
 }
 
+/// What is recorded of the topics.
+pub(super) fn topics_record<'r>(whole: &Whole) -> Record<'r> {
+    private(Topic::Checkpoints, &format!("{PREFIX}{TOPICS}"), &whole.encode())
+}
+
+fn private<'r>(topic: Topic, key: &str, value: &str) -> Record<'r> {
+    let (key, value) = (key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    Record::private(topic, key.into(), Some(value.into()))
+}
+
 fn owner_key(name: &str, shard: Shard) -> String {
     format!("{PREFIX}{OWNER}{name}/{}", shard.0)
 }
@@ -316,8 +380,12 @@ pub(super) fn apply(
     };
     match (key, value) {
         (PARTITIONS, Some(value)) => {
-            contents.partitions = Some(serde_json::from_str(value).map_err(damaged)?);
+            contents.found.partitions = Some(serde_json::from_str(value).map_err(damaged)?);
         }
+        (TOPICS, Some(value)) => {
+            contents.found.whole = Some(Whole::decode(value).map_err(damaged)?);
+        }
+        (MARK, Some(value)) => contents.found.mark = Some(value.to_owned()),
         (key, Some(value)) if key.starts_with(OWNER) => {
             let owner = serde_json::from_str(value).map_err(damaged)?;
             contents.owners.insert(key.to_owned(), (place, owner));

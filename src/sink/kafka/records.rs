@@ -30,7 +30,12 @@ pub(super) struct Plan {
     pub(super) topics: Arc<Topics>,
     pub(super) levels: bool,
     pub(super) headers: Headers,
+    /// Stands beside every checkpoint: see [`super::whole::Whole::round`].
+    pub(super) round: u32,
 }
+
+/// The header of a checkpoint with the round it was stored in, if that is not the first.
+pub(super) const ROUND: &str = "tailstock-topics";
 
 /// Bytes by which the headers of CloudEvents may be longer than twice the key.
 const HEADERS_BYTES: usize = 512;
@@ -106,9 +111,16 @@ impl Plan {
             let key = source_key(&part.seller, &part.source);
             let value = part.checkpoint.as_ref();
             let value = value.map(|checkpoint| Cow::Borrowed(checkpoint.as_bytes()));
-            records.push(Record::private(Topic::Checkpoints, key.into_bytes().into(), value));
+            let record = Record::private(Topic::Checkpoints, key.into_bytes().into(), value);
+            records.push(Record { headers: self.round(), ..record });
         }
         records
+    }
+
+    fn round(&self) -> Option<OwnedHeaders> {
+        let round = (self.round > 0).then(|| self.round.to_string())?;
+        let header = rdkafka::message::Header { key: ROUND, value: Some(&round) };
+        Some(OwnedHeaders::new().insert(header))
     }
 
     /// The first record that no topic takes, which nobody can be told of by a dead letter.

@@ -5,7 +5,7 @@ use connector_api::{Error, Fault, Result};
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use super::owner::Owned;
+use super::owner::{self, Owned};
 use super::records::Plan;
 use super::transaction::Outlet;
 use super::writer::{Commits, Over, gone, memorable};
@@ -22,7 +22,7 @@ type Published = (Arc<Commit>, oneshot::Sender<Result<(), CommitError>>);
 /// Events without a transaction, each batch followed by its checkpoint in one of its own. What was
 /// published behind the last checkpoint is published again after a crash, with the same bytes.
 pub(super) struct AtLeastOnce {
-    outlet: Outlet,
+    pub(super) outlet: Outlet,
     plan: Plan,
     behind: mpsc::Sender<Published>,
     /// Why checkpoints can no longer be stored.
@@ -66,7 +66,9 @@ impl Commits for AtLeastOnce {
         tracing::debug!(records = records.len(), written = ?begun.elapsed(), "published");
         if let Err(error) = outcome {
             // Of an idempotent producer that has met a fatal error nothing more can be had.
-            return Err(match self.outlet.is_finished() || self.outlet.is_stale() {
+            let outlet = &self.outlet;
+            let is_over = outlet.is_finished() || outlet.is_stale() || outlet.has_waited_in_vain();
+            return Err(match is_over {
                 true => self.ended(CommitError::Unknown(error)),
                 false => CommitError::NotCommitted(error),
             });
@@ -126,7 +128,9 @@ impl Checkpoints {
     fn store(&mut self, waiting: &[Published]) -> Result<(), CommitError> {
         let plan = self.owned.plan();
         let parts = waiting.iter().flat_map(|(commit, _)| &commit.parts);
-        let records = plan.remembered(parts);
+        let begun = self.owned.levels_begin(parts.clone());
+        let mut records = plan.remembered(parts);
+        records.extend(begun.as_ref().map(owner::topics_record));
         let mut delays = retry::delays();
         loop {
             // Whoever has nothing to remember asks whether the shard is still ours.
@@ -141,7 +145,12 @@ impl Checkpoints {
                     super::nap(delay);
                 }
                 Err(CommitError::NotCommitted(error)) => return Err(CommitError::Unknown(error)),
-                outcome => return outcome,
+                outcome => {
+                    if outcome.is_ok() {
+                        self.owned.recorded(begun);
+                    }
+                    return outcome;
+                }
             }
         }
     }

@@ -1,15 +1,17 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use connector_api::{Error, Result};
-use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use tokio::sync::Semaphore;
 
 use super::owner::{self, Owner};
+use super::records::ROUND;
 use super::topics::{Topic, Topics};
+use super::whole::{Found, Whole};
 use super::{Isolation, KafkaOptions, blocking, levels, scan};
-use crate::sink::{LevelKey, RowEntry, ShardState, Stored, StoredRows};
+use crate::sink::{LevelKey, Remains, RowEntry, ShardState, Stored, StoredRows};
 use crate::stock::encode::source_key;
 use crate::stock::{SellerId, SourceName, key};
 
@@ -30,12 +32,17 @@ pub(super) struct Contents {
     sources: HashMap<Source, Remembered>,
     /// By key, with the place of the record.
     pub(super) owners: HashMap<String, (i64, Owner)>,
-    pub(super) partitions: Option<BTreeMap<String, i32>>,
+    /// What is recorded of the topics.
+    pub(super) found: Found,
+    /// What they are by now.
+    pub(super) whole: Option<Whole>,
 }
 
 #[derive(Debug, Default)]
 struct Remembered {
     checkpoint: Option<String>,
+    /// What the topics were when it was stored.
+    round: u32,
     rows: Rows,
 }
 
@@ -46,7 +53,11 @@ type Rows = HashMap<String, HashMap<Box<str>, Box<str>>>;
 impl Contents {
     /// What is stored of one source, once.
     pub(super) fn take(&mut self, source: &Source) -> Stored {
-        let Remembered { checkpoint, rows } = self.sources.remove(source).unwrap_or_default();
+        let remembered = self.sources.remove(source).unwrap_or_default();
+        let Remembered { checkpoint, round, rows } = remembered;
+        let whole = self.whole.as_ref().filter(|_| checkpoint.is_some());
+        let lacking = whole.map(|whole| whole.lacking_since(round)).unwrap_or_default();
+        let lacking = lacking.into_iter().map(|topic| format!("topic {topic}")).collect();
         let rows = rows.into_iter().flat_map(|(table, rows)| {
             rows.into_iter().map(move |(pk, value)| RowEntry {
                 table: table.clone(),
@@ -54,7 +65,7 @@ impl Contents {
                 value: Some(value.into()),
             })
         });
-        Stored { checkpoint, rows: Box::new(Going(Box::new(rows))) }
+        Stored { checkpoint, lacking, rows: Box::new(Going(Box::new(rows))) }
     }
 
     /// Whether a record is to be looked at: those of one source are few among those of a thousand.
@@ -81,7 +92,10 @@ impl Contents {
         let source = (SellerId::new(&part()?), SourceName::new(&part()?));
         let remembered = self.sources.entry(source).or_default();
         match (topic, value) {
-            (Topic::Checkpoints, value) => remembered.checkpoint = value,
+            (Topic::Checkpoints, value) => {
+                remembered.checkpoint = value;
+                remembered.round = round_of(record);
+            }
             (_, value) => {
                 let (table, pk) = (part()?, part()?);
                 let rows = remembered.rows.entry(table).or_default();
@@ -103,6 +117,15 @@ impl StoredRows for Going {
     async fn next(&mut self) -> Result<Vec<RowEntry>> {
         Ok(self.0.by_ref().take(PIECE).collect())
     }
+}
+
+/// The round a checkpoint was stored in.
+fn round_of(record: &BorrowedMessage<'_>) -> u32 {
+    let headers = record.headers();
+    let mut round = headers.iter().flat_map(|headers| headers.iter());
+    let round = round.find(|header| header.key == ROUND).and_then(|header| header.value);
+    let round = round.and_then(|value| std::str::from_utf8(value).ok());
+    round.and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
 fn foreign(topic: &str, key: &[u8]) -> Error {
@@ -127,10 +150,17 @@ pub(super) fn read_as(
     read_into(Contents::default(), options, topics, isolation)
 }
 
+/// Everything that is stored of a shard, and what is recorded with it of the topics.
+pub(super) fn read_all(options: &KafkaOptions) -> Result<(Contents, Found)> {
+    let mut contents = read(options, &[Topic::Checkpoints, Topic::Rows])?;
+    let found = std::mem::take(&mut contents.found);
+    Ok((contents, found))
+}
+
 /// What is stored of one source.
-pub(super) fn read_one(options: &KafkaOptions, source: &Source) -> Result<Stored> {
+fn read_one(options: &KafkaOptions, source: &Source, whole: Option<Whole>) -> Result<Stored> {
     let only = Some(source_key(&source.0, &source.1));
-    let contents = Contents { only, ..Contents::default() };
+    let contents = Contents { only, whole, ..Contents::default() };
     let topics = [Topic::Checkpoints, Topic::Rows];
     Ok(read_into(contents, options, &topics, Isolation::Committed)?.take(source))
 }
@@ -154,22 +184,24 @@ fn read_into(
 pub(super) struct State {
     options: Arc<KafkaOptions>,
     topics: Arc<Topics>,
+    /// What the topics are.
+    whole: Option<Whole>,
     reading: Arc<Semaphore>,
     /// What was read, and who has had its part of it.
     first: Mutex<(Contents, HashSet<Source>)>,
 }
 
 impl State {
-    /// What is stored now, and the partition counts recorded with it.
-    pub(super) fn read(
+    /// These contents, as they have been read.
+    pub(super) fn new(
         options: &Arc<KafkaOptions>,
         topics: &Arc<Topics>,
-    ) -> Result<(Self, Option<BTreeMap<String, i32>>)> {
-        let mut contents = read(options, &[Topic::Checkpoints, Topic::Rows])?;
-        let partitions = contents.partitions.take();
+        contents: Contents,
+    ) -> Self {
+        let whole = contents.whole.clone();
         let first = Mutex::new((contents, HashSet::new()));
         let (options, topics) = (Arc::clone(options), Arc::clone(topics));
-        Ok((Self { options, topics, reading: Arc::new(Semaphore::new(1)), first }, partitions))
+        Self { options, topics, whole, reading: Arc::new(Semaphore::new(1)), first }
     }
 
     /// What was read when the shard was taken, unless this source has had it.
@@ -188,11 +220,11 @@ impl ShardState for State {
             return Ok(stored);
         }
         let turn = Arc::clone(&self.reading).acquire_owned().await.expect("nobody closes it");
-        let options = Arc::clone(&self.options);
+        let (options, whole) = (Arc::clone(&self.options), self.whole.clone());
         blocking(move || {
             // To the end, also for somebody who does not wait for it any more.
             let _turn = turn;
-            read_one(&options, &source)
+            read_one(&options, &source, whole)
         })
         .await
     }
@@ -209,6 +241,23 @@ impl ShardState for State {
         let (options, topics) = (Arc::clone(&self.options), Arc::clone(&self.topics));
         let (seller, source) = (seller.clone(), source.clone());
         blocking(move || levels::read(&options, &topics, &seller, &source)).await
+    }
+
+    /// Nothing is read while the checkpoints are as old as everything else: a source without one
+    /// has never published.
+    async fn remains(&self, seller: &SellerId, source: &SourceName) -> Result<Option<Remains>> {
+        let is_lost = |whole: &Whole| whole.has_lost_checkpoints(&self.topics);
+        if !self.whole.as_ref().is_some_and(is_lost) {
+            return Ok(None);
+        }
+        let turn = Arc::clone(&self.reading).acquire_owned().await.expect("nobody closes it");
+        let (options, topics) = (Arc::clone(&self.options), Arc::clone(&self.topics));
+        let (seller, source) = (seller.clone(), source.clone());
+        blocking(move || {
+            let _turn = turn;
+            levels::remains(&options, &topics, &seller, &source)
+        })
+        .await
     }
 }
 

@@ -102,6 +102,13 @@ const BATCH_OVERHEAD: usize = 512;
 const MESSAGE_BYTES_DEFAULT: usize = 1_048_588;
 
 impl Topics {
+    /// Topics of one partition.
+    #[cfg(test)]
+    pub(super) fn for_test() -> Self {
+        let names = Topic::ALL.map(|topic| topic.name().to_owned());
+        Self { names, partitions: [1; 6], record_bytes: 1000, request_bytes: 1000 }
+    }
+
     pub(super) fn name(&self, topic: Topic) -> &str {
         &self.names[topic as usize]
     }
@@ -153,7 +160,7 @@ pub(super) fn prepare(options: &KafkaOptions, consumer: &BaseConsumer<Told>) -> 
         .map_err(|error| client::not_created(&error))?;
     let admin = Admin { options, admin, names: &names };
     if !missing.is_empty() && !missing.contains(&Topic::Checkpoints) {
-        let recorded = stored::read(options, &[Topic::Checkpoints])?.partitions;
+        let recorded = stored::read(options, &[Topic::Checkpoints])?.found.partitions;
         admin.refuse_deleted(&missing, &recorded.unwrap_or_default(), brokers)?;
     }
     admin.create(&missing, brokers)?;
@@ -273,10 +280,16 @@ impl Admin<'_> {
         let deleted = |topic: &Topic| {
             let name = &self.names[*topic as usize];
             let new = self.new_topic(*topic, *recorded.get(name)?, brokers);
-            let what = format!(
-                "topic {name} has been deleted, with what its consumers had not read; tailstock \
-                 does not publish it again"
-            );
+            let what = match topic {
+                Topic::Rows | Topic::Levels => format!(
+                    "topic {name} has been deleted; once it is there again, every table is read \
+                     anew for what was in it"
+                ),
+                _ => format!(
+                    "topic {name} has been deleted, with what its consumers had not read; \
+                     tailstock does not publish it again"
+                ),
+            };
             Some(Error::operator(what, command(&self.options.config.brokers, &new)))
         };
         Error::all(missing.iter().filter_map(deleted)).map_or(Ok(()), Err)

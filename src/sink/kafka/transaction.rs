@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ pub(super) struct Outlet {
     options: Arc<KafkaOptions>,
     topics: Arc<Topics>,
     producer: BaseProducer<Told>,
+    /// Since when nothing that was written has been acknowledged as a whole.
+    unanswered: Cell<Option<Instant>>,
 }
 
 /// Why a transaction did not commit.
@@ -76,7 +79,8 @@ impl Waiting {
     }
 }
 
-/// A transaction that nobody answered for this long is over.
+/// How long a producer may go without an acknowledgement of what is written, however often that
+/// was tried. What is written once is given up after a minute, unless it is set otherwise.
 const LONGEST: Duration = Duration::from_secs(55);
 
 impl Outlet {
@@ -142,7 +146,8 @@ impl Outlet {
         let producer = config
             .create_with_context(Told::new(options))
             .map_err(|error| client::not_created(&error))?;
-        Ok(Self { options: Arc::clone(options), topics: Arc::clone(topics), producer })
+        let (options, topics) = (Arc::clone(options), Arc::clone(topics));
+        Ok(Self { options, topics, producer, unanswered: Cell::new(None) })
     }
 
     /// Serves everything the library has to tell: reports, its log, requests for a token. Without a
@@ -159,7 +164,7 @@ impl Outlet {
         let begun = Instant::now();
         self.producer.begin_transaction().map_err(|error| self.ended("beginning", &error))?;
         if let Err(error) = self.write(records) {
-            if self.has_waited_in_vain(begun.elapsed()) {
+            if self.has_waited_in_vain() {
                 return Err(Undone::Unknown(error));
             }
             let stale = self.is_stale();
@@ -198,6 +203,7 @@ impl Outlet {
     pub(super) fn write(&self, records: &[Record<'_>]) -> Result<()> {
         let told = self.producer.client().context();
         told.expect_reports();
+        self.unanswered.set(self.unanswered.get().or_else(|| Some(Instant::now())));
         for record in records {
             self.send(record)?;
         }
@@ -226,6 +232,7 @@ impl Outlet {
             None if told.acknowledged() == records.len() => {
                 // What was complained of is over.
                 told.take_error();
+                self.unanswered.set(None);
                 Ok(())
             }
             None => {
@@ -312,10 +319,16 @@ impl Outlet {
     /// Whether records were not acknowledged for as long as a transaction may last. The library
     /// may have forgotten every broker where one that came back answered that there is none
     /// (librdkafka issue 5301), and then waits for ever; a producer that is made anew does not.
-    fn has_waited_in_vain(&self, elapsed: Duration) -> bool {
+    pub(super) fn has_waited_in_vain(&self) -> bool {
         let failure = self.producer.client().context().failure();
         let is_unanswered = failure.is_some_and(|it| it.code == Code::MessageTimedOut);
-        is_unanswered && elapsed >= LONGEST
+        is_unanswered && self.unanswered.get().is_some_and(|since| since.elapsed() >= LONGEST)
+    }
+
+    /// As if it had been tried for as long as it may be.
+    #[cfg(test)]
+    pub(super) fn wait_longer(&self) {
+        self.unanswered.set(Instant::now().checked_sub(LONGEST));
     }
 
     /// Whether the library has met an error after which this producer does nothing more.

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use connector_api::{Error, Fault, Result};
 use tokio::sync::oneshot;
 
-use super::owner::Owned;
+use super::owner::{self, Owned};
 use super::records::{Plan, Record};
 use super::relaxed;
 use crate::config::Delivery;
@@ -86,6 +86,8 @@ impl Commits for ExactlyOnce {
         let plan = self.owned.plan();
         let mut records = plan.published(commit);
         records.extend(memorable(&plan, &commit.parts)?);
+        let begun = self.owned.levels_begin(&commit.parts);
+        records.extend(begun.as_ref().map(owner::topics_record));
         // Whoever has nothing to commit asks whether the shard is still ours.
         let outcome = match records.is_empty() {
             true => self.owned.renew(),
@@ -94,7 +96,10 @@ impl Commits for ExactlyOnce {
         if let Err(error @ (CommitError::Unknown(_) | CommitError::Fenced(_))) = &outcome {
             self.over = Some(Over::of(error));
         }
-        outcome.map(|()| Committed::Durable)
+        outcome.map(|()| {
+            self.owned.recorded(begun);
+            Committed::Durable
+        })
     }
 
     fn idle(&mut self) {

@@ -36,7 +36,7 @@ impl Lock {
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
-                let holder = holder(&mut file);
+                let holder = signed(&mut file);
                 let what = format!("{} is in use by {holder}", database.display());
                 return Err(Error::held(what, holder));
             }
@@ -55,8 +55,18 @@ impl Lock {
     }
 }
 
+/// Who holds the lock of a database, for commands that do not want it. Whoever wants it this
+/// instant finds it taken for a moment, and tries again.
+pub fn holder(database: &Path) -> Option<String> {
+    let mut file = File::open(beside(database)).ok()?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(Errno::WOULDBLOCK) => Some(signed(&mut file)),
+        Ok(()) | Err(_) => None,
+    }
+}
+
 /// Who holds the lock, for people. It may have been taken this instant and not be signed yet.
-fn holder(file: &mut File) -> String {
+fn signed(file: &mut File) -> String {
     let mut signature = String::new();
     match file.read_to_string(&mut signature) {
         Ok(_) if !signature.trim().is_empty() => signature.trim().to_owned(),

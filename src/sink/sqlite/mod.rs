@@ -37,6 +37,7 @@ use connector_api::{Error, Result};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Commit, CommitError, Committed, OpenError, Opened, Shard, ShardWriter, Sink};
+pub use lock::holder;
 use stored::Reader;
 pub use stored::checkpoints;
 

@@ -31,7 +31,7 @@ impl ShardState for Reader {
         }))
         .await?;
         let rows = Rows { path: self.path.clone(), source, next: Some(Next::Read(first)) };
-        Ok(Stored { checkpoint, rows: Box::new(rows) })
+        Ok(Stored { checkpoint, lacking: Vec::new(), rows: Box::new(rows) })
     }
 
     async fn levels(&self, seller: &SellerId, source: &SourceName) -> Result<Vec<LevelKey>> {

@@ -1,41 +1,42 @@
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::records::{Columns, Entry, RecordKind, Records, Span};
+use super::records::{Columns, Entry, LastOrigin, RecordKind, Records, Span};
 use super::time::write_timestamp;
-use crate::stock::key::{self, Parts};
-use crate::stock::quantity::Decimal;
 use crate::stock::{
-    Basis, EventKind, Item, Measure, Operation, Provenance, SellerId, SkuState, SourceName,
-    StockEvent,
+    Basis, EventKind, Item, Measure, Operation, Origin, Provenance, SellerId, SkuState, SourceName,
+    StockEvent, VersionText, key,
 };
 
 /// Writes the events of one source as JSON, members always in the same order, optional ones left
 /// out when unknown. The same event always gives the same bytes.
 #[derive(Debug, Clone)]
 pub struct Encoder {
-    seller: SellerId,
-    source: SourceName,
+    /// `seller/source/`: how every record key begins.
+    key: String,
     /// `seller 00 source 00`: how the hashed text of every id begins.
     names: String,
-    /// `,"seller":"...","source":"...","item":{"id":`
+    /// `,"seller":"...","source":"...","item":{"id":"`
     who: String,
-    /// `,"origin":{"engine":"...","database":"...","table":`
+    /// `,"origin":{"engine":"...","database":"...","table":"`
     origin: String,
 }
 
 impl Encoder {
     /// The encoder of one database of one tenant.
     pub fn new(seller: &SellerId, source: &SourceName, engine: &str, database: &str) -> Self {
+        let mut key = String::new();
+        key::write_source(seller.as_str(), source.as_str(), &mut key);
+        key.push('/');
         let mut who = String::new();
-        member(&mut who, ",\"seller\":", seller.as_str());
-        member(&mut who, ",\"source\":", source.as_str());
-        who.push_str(",\"item\":{\"id\":");
+        member(&mut who, ",\"seller\":\"", seller.as_str());
+        member(&mut who, ",\"source\":\"", source.as_str());
+        who.push_str(",\"item\":{\"id\":\"");
         let mut origin = String::new();
-        member(&mut origin, ",\"origin\":{\"engine\":", engine);
-        member(&mut origin, ",\"database\":", database);
-        origin.push_str(",\"table\":");
+        member(&mut origin, ",\"origin\":{\"engine\":\"", engine);
+        member(&mut origin, ",\"database\":\"", database);
+        origin.push_str(",\"table\":\"");
         let names = format!("{seller}\0{source}\0");
-        Self { seller: seller.clone(), source: source.clone(), names, who, origin }
+        Self { key, names, who, origin }
     }
 
     pub(super) fn encode(&self, event: &StockEvent<'_>, records: &mut Records) {
@@ -44,34 +45,42 @@ impl Encoder {
             EventKind::Movement => RecordKind::Movement,
             EventKind::Removed { .. } => RecordKind::Removed,
         };
+        let key = self.key(event, records);
+        let version = event.version.text();
+        let id = self.id(event, (key, &version), kind, records);
+        let mut columns = Columns::default();
         let start = records.data.len();
-        key::write(
-            &Parts {
-                seller: self.seller.as_str(),
-                source: self.source.as_str(),
-                item: event.item.id,
-                location: event.location.id,
-                bucket: event.bucket,
-            },
-            &mut records.data,
-        );
-        let key = records.since(start);
-        let id = self.id(event, key, kind, records);
-        let mut columns = Columns {
-            item: Some(records.text(event.item.id)),
-            sku: event.item.sku.map(|sku| records.text(sku)),
-            location: Some(records.text(event.location.id)),
-            bucket: event.bucket.map(|bucket| records.text(bucket)),
-            table: Some(records.text(event.origin.table)),
-            ..Columns::default()
-        };
-        let start = records.data.len();
-        columns.id = Some(self.what(event, id, kind, records));
+        self.what(event, id, kind, (&mut columns, records));
         quantities(event, records, &mut columns);
-        (columns.version, columns.committed_at) = self.circumstances(event, records);
+        self.circumstances(event, &version, (&mut columns, records));
         let value = records.since(start);
+        // What is not to be found in the event as it is stands behind it.
+        let Item { id: item, sku, .. } = event.item;
+        columns.item = Some(columns.item.unwrap_or_else(|| records.text(item)));
+        columns.sku = sku.map(|sku| columns.sku.unwrap_or_else(|| records.text(sku)));
+        let location = event.location.id;
+        columns.location = Some(columns.location.unwrap_or_else(|| records.text(location)));
+        let bucket = event.bucket;
+        columns.bucket = bucket.map(|text| columns.bucket.unwrap_or_else(|| records.text(text)));
+        let table = event.origin.table;
+        columns.table = Some(columns.table.unwrap_or_else(|| records.text(table)));
         let (version, committed_at_us) = (event.version, event.committed_at_us);
         records.entries.push(Entry { kind, id, version, committed_at_us, key, value, columns });
+    }
+
+    /// The record key, as [`key::write`] writes it.
+    fn key(&self, event: &StockEvent<'_>, records: &mut Records) -> Span {
+        let start = records.data.len();
+        let out = &mut records.data;
+        out.push_str(&self.key);
+        key::encode(event.item.id, out);
+        out.push('/');
+        key::encode(event.location.id, out);
+        if let Some(bucket) = event.bucket {
+            out.push('/');
+            key::encode(bucket, out);
+        }
+        records.since(start)
     }
 
     /// xxh3-128 over what makes an event this event and no other; equal on every replay. The text
@@ -79,14 +88,14 @@ impl Encoder {
     fn id(
         &self,
         event: &StockEvent<'_>,
-        key: Span,
+        (key, version): (Span, &VersionText),
         kind: RecordKind,
         records: &mut Records,
     ) -> u128 {
         let start = records.data.len();
         let out = &mut records.data;
         out.push_str(&self.names);
-        event.version.write_to(out);
+        out.push_str(version.as_str());
         out.push('\0');
         out.push_str(event.origin.mapping);
         out.push('\0');
@@ -98,44 +107,57 @@ impl Encoder {
         id
     }
 
-    /// From `schema` to `bucket`; returns the place of the id.
+    /// From `schema` to `bucket`.
     fn what(
         &self,
         event: &StockEvent<'_>,
         id: u128,
         kind: RecordKind,
-        records: &mut Records,
-    ) -> Span {
+        (columns, records): (&mut Columns, &mut Records),
+    ) {
         records.data.push_str("{\"schema\":\"stock/1\",\"id\":\"");
-        let place = records.text(const_hex::Buffer::<16>::new().format(&id.to_be_bytes()));
+        let id = const_hex::Buffer::<16>::new().format(&id.to_be_bytes()).to_owned();
+        columns.id = Some(records.text(&id));
         let out = &mut records.data;
-        out.push_str("\",\"kind\":\"");
-        out.push_str(kind.as_str());
-        if let EventKind::Removed { successor: Some(successor) } = event.kind {
-            member(out, "\",\"successor\":", successor);
-            out.push_str(",\"capture\":\"");
-        } else {
-            out.push_str("\",\"capture\":\"");
+        out.push_str(match kind {
+            RecordKind::Level => "\",\"kind\":\"level\"",
+            RecordKind::Movement => "\",\"kind\":\"movement\"",
+            RecordKind::Removed => "\",\"kind\":\"removed\"",
+        });
+        if let EventKind::Removed { successor } = event.kind {
+            optional(out, ",\"successor\":\"", successor);
         }
         out.push_str(provenance(event.capture));
-        out.push('"');
         out.push_str(&self.who);
-        item(&event.item, out);
-        member(out, ",\"location\":{\"id\":", event.location.id);
-        optional(out, ",\"kind\":", event.location.kind);
-        out.push('}');
-        optional(out, ",\"bucket\":", event.bucket);
-        place
+        let Item { id: item, sku, sku_state, gtin, parent } = event.item;
+        columns.item = quoted(item, records);
+        if let Some(sku) = sku {
+            records.data.push_str(",\"sku\":\"");
+            columns.sku = quoted(sku, records);
+        }
+        let out = &mut records.data;
+        out.push_str(sku_state.map_or("", said_of_sku));
+        optional(out, ",\"gtin\":\"", gtin);
+        optional(out, ",\"parent\":\"", parent);
+        out.push_str("},\"location\":{\"id\":\"");
+        columns.location = quoted(event.location.id, records);
+        optional(&mut records.data, ",\"kind\":\"", event.location.kind);
+        records.data.push('}');
+        if let Some(bucket) = event.bucket {
+            records.data.push_str(",\"bucket\":\"");
+            columns.bucket = quoted(bucket, records);
+        }
     }
 
-    /// From `unit` to `quality`; returns the places of the version and the commit time.
+    /// From `unit` to `quality`.
     fn circumstances(
         &self,
         event: &StockEvent<'_>,
-        records: &mut Records,
-    ) -> (Option<Span>, Option<Span>) {
+        version: &VersionText,
+        (columns, records): (&mut Columns, &mut Records),
+    ) {
         let out = &mut records.data;
-        member(out, ",\"unit\":", event.unit);
+        member(out, ",\"unit\":\"", event.unit);
         let mut selling = Object::new(",\"selling\":{");
         for (name, flag) in [("\"tracked\":", event.tracked), ("\"active\":", event.active)] {
             if let Some(flag) = flag {
@@ -146,34 +168,19 @@ impl Encoder {
         selling.close(out);
         change(event, out);
         out.push_str(",\"version\":\"");
-        let start = records.data.len();
-        event.version.write_to(&mut records.data);
-        let version = records.since(start);
+        columns.version = Some(records.text(version.as_str()));
         records.data.push('"');
-        let committed_at = event.committed_at_us.map(|at| {
+        columns.committed_at = event.committed_at_us.map(|at| {
             records.data.push_str(",\"committed_at\":\"");
-            let start = records.data.len();
-            write_timestamp(at, &mut records.data);
-            let place = records.since(start);
+            let place = committed_at(at, records);
             records.data.push('"');
             place
         });
-        self.provenance(event, &mut records.data);
-        (Some(version), committed_at)
-    }
-
-    /// `origin` and `quality`.
-    fn provenance(&self, event: &StockEvent<'_>, out: &mut String) {
-        out.push_str(&self.origin);
-        string(event.origin.table, out);
-        out.push_str(",\"operation\":\"");
-        out.push_str(operation(event.origin.operation));
-        out.push('"');
-        optional(out, ",\"transaction\":", event.origin.transaction);
-        member(out, ",\"position\":", event.origin.position);
+        columns.table = self.origin(&event.origin, records);
+        let out = &mut records.data;
         out.push_str(",\"row\":");
         out.push_str(itoa::Buffer::new().format(event.origin.row));
-        member(out, ",\"mapping\":", event.origin.mapping);
+        member(out, ",\"mapping\":\"", event.origin.mapping);
         out.push('}');
         if !event.quality.is_empty() {
             let mut list = Object::new(",\"quality\":[");
@@ -186,15 +193,47 @@ impl Encoder {
         }
         out.push('}');
     }
+
+    /// `origin` up to `position`: nearly always that of the event before. Returns the place of the
+    /// table.
+    fn origin(&self, origin: &Origin<'_>, records: &mut Records) -> Option<Span> {
+        if let Some(last) = records.origin.filter(|last| last.is(origin, records)) {
+            records.data.extend_from_within(last.text.range());
+            return Some(last.table);
+        }
+        let start = records.data.len();
+        records.data.push_str(&self.origin);
+        let table = quoted(origin.table, records);
+        records.data.push_str(operation(origin.operation));
+        let transaction = origin.transaction.map(|transaction| {
+            records.data.push_str(",\"transaction\":\"");
+            quoted(transaction, records)
+        });
+        records.data.push_str(",\"position\":\"");
+        let position = quoted(origin.position, records);
+        let text = records.since(start);
+        let places = table.zip(position).zip(transaction.map_or(Some(None), |it| it.map(Some)));
+        let operation = origin.operation;
+        records.origin = places.map(|((table, position), transaction)| LastOrigin {
+            text,
+            table,
+            operation,
+            transaction,
+            position,
+        });
+        table
+    }
 }
 
-fn item(item: &Item<'_>, out: &mut String) {
-    string(item.id, out);
-    optional(out, ",\"sku\":", item.sku);
-    optional(out, ",\"sku_state\":", item.sku_state.map(sku_state));
-    optional(out, ",\"gtin\":", item.gtin);
-    optional(out, ",\"parent\":", item.parent);
-    out.push('}');
+/// Nearly every event is of the time of the one before.
+fn committed_at(at_us: i64, records: &mut Records) -> Span {
+    let last = records.entries.last().filter(|last| last.committed_at_us == Some(at_us));
+    let start = records.data.len();
+    match last.and_then(|last| last.columns.committed_at) {
+        Some(same) => records.data.extend_from_within(same.range()),
+        None => write_timestamp(at_us, &mut records.data),
+    }
+    records.since(start)
 }
 
 fn quantities(event: &StockEvent<'_>, records: &mut Records, columns: &mut Columns) {
@@ -204,10 +243,19 @@ fn quantities(event: &StockEvent<'_>, records: &mut Records, columns: &mut Colum
         object.open(&mut records.data);
         for measure in measures {
             let Some(quantity) = event.quantity.get(measure) else { continue };
-            object.name(&mut records.data, "\"");
-            records.data.push_str(measure.as_str());
-            records.data.push_str("\":");
-            let span = decimal(quantity, records);
+            object.name(
+                &mut records.data,
+                match measure {
+                    Measure::OnHand => "\"on_hand\":\"",
+                    Measure::Available => "\"available\":\"",
+                    Measure::Reserved => "\"reserved\":\"",
+                    Measure::Incoming => "\"incoming\":\"",
+                },
+            );
+            let start = records.data.len();
+            quantity.write_to(&mut records.data);
+            let span = records.since(start);
+            records.data.push('"');
             match measure {
                 Measure::OnHand => columns.on_hand = Some(span),
                 Measure::Available => columns.available = Some(span),
@@ -216,7 +264,7 @@ fn quantities(event: &StockEvent<'_>, records: &mut Records, columns: &mut Colum
             }
         }
         object.close(&mut records.data);
-        optional(&mut records.data, ",\"measure\":", event.measure.map(Measure::as_str));
+        optional(&mut records.data, ",\"measure\":\"", event.measure.map(Measure::as_str));
     }
 }
 
@@ -244,16 +292,6 @@ fn change(event: &StockEvent<'_>, out: &mut String) {
         out.push_str(itoa::Buffer::new().format(rows));
     }
     object.close(out);
-}
-
-/// A decimal as a JSON string; returns the place of its digits.
-fn decimal(number: Decimal, records: &mut Records) -> Span {
-    records.data.push('"');
-    let start = records.data.len();
-    number.write_to(&mut records.data);
-    let span = records.since(start);
-    records.data.push('"');
-    span
 }
 
 /// An object or list that is left out altogether unless something is put into it.
@@ -291,9 +329,15 @@ impl Object {
     }
 }
 
+/// Appends a member whose name ends in the quote that its text begins with.
 pub(super) fn member(out: &mut String, name: &str, text: &str) {
     out.push_str(name);
-    string(text, out);
+    if is_plain(text) {
+        out.push_str(text);
+        out.push('"');
+    } else {
+        escape(text, out);
+    }
 }
 
 fn optional(out: &mut String, name: &str, text: Option<&str>) {
@@ -302,42 +346,53 @@ fn optional(out: &mut String, name: &str, text: Option<&str>) {
     }
 }
 
-fn string(text: &str, out: &mut String) {
-    // RFC 8259, section 7. Nearly no text has any of these; the loop has no branch in it.
-    let escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
-    if text.bytes().fold(false, |found, byte| found | escaped(byte)) {
-        out.push_str(&serde_json::to_string(text).expect("any text is a JSON string"));
-    } else {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
+/// Appends a text and the quote that ends it; its place, unless it had to be escaped.
+fn quoted(text: &str, records: &mut Records) -> Option<Span> {
+    if !is_plain(text) {
+        escape(text, &mut records.data);
+        return None;
     }
+    let place = records.text(text);
+    records.data.push('"');
+    Some(place)
+}
+
+/// RFC 8259, section 7. Nearly every text is; the loop has no branch in it.
+fn is_plain(text: &str) -> bool {
+    let escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    !text.bytes().fold(false, |found, byte| found | escaped(byte))
+}
+
+/// Appends a text behind the quote that it begins with.
+fn escape(text: &str, out: &mut String) {
+    let json = serde_json::to_string(text).expect("any text is a JSON string");
+    out.push_str(&json[1..]);
 }
 
 fn provenance(capture: Provenance) -> &'static str {
     match capture {
-        Provenance::Stream => "stream",
-        Provenance::Snapshot => "snapshot",
-        Provenance::Poll => "poll",
-        Provenance::Reconcile => "reconcile",
+        Provenance::Stream => ",\"capture\":\"stream\"",
+        Provenance::Snapshot => ",\"capture\":\"snapshot\"",
+        Provenance::Poll => ",\"capture\":\"poll\"",
+        Provenance::Reconcile => ",\"capture\":\"reconcile\"",
     }
 }
 
 fn operation(operation: Operation) -> &'static str {
     match operation {
-        Operation::Insert => "insert",
-        Operation::Update => "update",
-        Operation::Delete => "delete",
-        Operation::Truncate => "truncate",
-        Operation::Read => "read",
+        Operation::Insert => ",\"operation\":\"insert\"",
+        Operation::Update => ",\"operation\":\"update\"",
+        Operation::Delete => ",\"operation\":\"delete\"",
+        Operation::Truncate => ",\"operation\":\"truncate\"",
+        Operation::Read => ",\"operation\":\"read\"",
     }
 }
 
-fn sku_state(state: SkuState) -> &'static str {
+fn said_of_sku(state: SkuState) -> &'static str {
     match state {
-        SkuState::Resolved => "resolved",
-        SkuState::Missing => "missing",
-        SkuState::Ambiguous => "ambiguous",
-        SkuState::Pending => "pending",
+        SkuState::Resolved => ",\"sku_state\":\"resolved\"",
+        SkuState::Missing => ",\"sku_state\":\"missing\"",
+        SkuState::Ambiguous => ",\"sku_state\":\"ambiguous\"",
+        SkuState::Pending => ",\"sku_state\":\"pending\"",
     }
 }

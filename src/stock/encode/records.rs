@@ -1,5 +1,5 @@
 use super::json::Encoder;
-use crate::stock::{NotAVersion, StockEvent, Version};
+use crate::stock::{NotAVersion, Operation, Origin, StockEvent, Version};
 
 /// What a record states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,8 @@ impl Span {
     }
 }
 
-/// What a table's columns hold, as places in the buffer. Where the event says it in plain text, the
-/// place is in the event.
+/// What a table's columns hold, as places in the buffer: in the event, or in another one, where it
+/// stands there in plain text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Columns {
     pub(super) id: Option<Span>,
@@ -75,6 +75,28 @@ pub struct Entry {
 pub struct Records {
     pub(super) data: String,
     pub(super) entries: Vec<Entry>,
+    pub(super) origin: Option<LastOrigin>,
+}
+
+/// An origin that has been written, and the parts of it that follow from the event.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastOrigin {
+    /// From its own comma to the position.
+    pub(super) text: Span,
+    pub(super) table: Span,
+    pub(super) operation: Operation,
+    pub(super) transaction: Option<Span>,
+    pub(super) position: Span,
+}
+
+impl LastOrigin {
+    /// Whether another one is written the same.
+    pub(super) fn is(&self, other: &Origin<'_>, records: &Records) -> bool {
+        self.operation == other.operation
+            && records.get(self.position) == other.position
+            && self.transaction.map(|place| records.get(place)) == other.transaction
+            && records.get(self.table) == other.table
+    }
 }
 
 /// A stored value that is not an encoded event.
@@ -216,6 +238,18 @@ impl Records {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Forgets every event, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.data.clear();
+        self.entries.clear();
+        self.origin = None;
+    }
+
+    /// Memory that is there for events, bytes.
+    pub fn room(&self) -> usize {
+        self.data.capacity() + self.entries.capacity() * size_of::<Entry>()
     }
 
     /// Memory held, bytes.

@@ -36,9 +36,9 @@ pub fn control_value(
     detail: &str,
 ) -> String {
     let mut out = String::with_capacity(192 + detail.len());
-    member(&mut out, "{\"schema\":\"stock-control/1\",\"kind\":", kind);
-    member(&mut out, ",\"seller\":", seller.as_str());
-    member(&mut out, ",\"source\":", source.as_str());
+    member(&mut out, "{\"schema\":\"stock-control/1\",\"kind\":\"", kind);
+    member(&mut out, ",\"seller\":\"", seller.as_str());
+    member(&mut out, ",\"source\":\"", source.as_str());
     at(at_us, &mut out);
     out.push_str(",\"detail\":");
     object(detail, &mut out);
@@ -52,11 +52,11 @@ pub fn dead_letter_value(
     rejection: &Rejection<'_>,
 ) -> String {
     let mut out = String::with_capacity(256 + rejection.reason.len() + rejection.row.len());
-    member(&mut out, "{\"schema\":\"stock-dlq/1\",\"seller\":", seller.as_str());
-    member(&mut out, ",\"source\":", source.as_str());
-    member(&mut out, ",\"table\":", rejection.table);
-    member(&mut out, ",\"position\":", rejection.position);
-    member(&mut out, ",\"reason\":", rejection.reason);
+    member(&mut out, "{\"schema\":\"stock-dlq/1\",\"seller\":\"", seller.as_str());
+    member(&mut out, ",\"source\":\"", source.as_str());
+    member(&mut out, ",\"table\":\"", rejection.table);
+    member(&mut out, ",\"position\":\"", rejection.position);
+    member(&mut out, ",\"reason\":\"", rejection.reason);
     at(rejection.at_us, &mut out);
     out.push_str(",\"row\":");
     object(rejection.row, &mut out);

@@ -254,6 +254,34 @@ proptest! {
     }
 
     #[test]
+    fn an_event_is_written_the_same_whatever_was_written_before_it(
+        order in prop::collection::vec((any::<prop::sample::Index>(), 0u8..6), 1..20),
+    ) {
+        let mut together = Records::default();
+        for (which, other) in order {
+            let mut events = events();
+            let mut event = events.swap_remove(which.index(events.len()));
+            match other {
+                0 => event.origin.table = "public.\"other\"",
+                1 => event.origin.transaction = Some("a \"quoted\" one"),
+                2 => event.origin.position = "16/B374D849",
+                3 => event.committed_at_us = Some(1_700_000_000_000_002),
+                4 => event.origin.operation = Operation::Insert,
+                _ => {}
+            }
+            let mut alone = Records::default();
+            alone.push(&encoder(), &event);
+            together.push(&encoder(), &event);
+            let (one, last) = (alone.iter().next().unwrap(), together.iter().last().unwrap());
+            prop_assert_eq!(together.value(last), alone.value(one));
+            prop_assert_eq!(together.key(last), alone.key(one));
+            prop_assert_eq!(together.columns(last), alone.columns(one));
+            prop_assert_eq!(together.table(last), alone.table(one));
+            prop_assert_eq!(together.committed_at(last), alone.committed_at(one));
+        }
+    }
+
+    #[test]
     fn appended_records_read_as_before(count in 1usize..5) {
         let (mut all, mut one) = (Records::default(), Records::default());
         one.push(&encoder(), &level());

@@ -42,6 +42,9 @@ async fn a_seller_is_forgotten_once_its_process_has_ended() {
     }
     let (code, said) = command(&workspace, &["detach", "acme"]).await;
     assert!(code == Some(3) && said.contains("is in use by"), "{said}");
+    let (code, said) = command(&workspace, &["status"]).await;
+    let holder = format!("may be held by process {} on ", run.pid());
+    assert!(code == Some(0) && said.contains(&holder), "{said}");
     run.assert_runs();
     run.signal(rustix::process::Signal::TERM);
     assert!(run.wait(LIMIT).await.success(), "{}", run.log());

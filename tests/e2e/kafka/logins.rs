@@ -41,7 +41,7 @@ async fn assert_exactly_once(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tls_and_a_scram_login_that_is_asked_for_again_every_two_seconds() {
     let test = "tls_and_a_scram_login";
-    let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let signed = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("broker.pem");
     let pem = format!("{}{}", signed.signing_key.serialize_pem(), signed.cert.pem());

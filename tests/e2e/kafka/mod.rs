@@ -8,5 +8,6 @@ mod forget;
 mod formats;
 mod kill;
 mod logins;
+mod lost;
 mod outages;
 mod states;

@@ -2,31 +2,22 @@
 //! for, in bounded memory, and what becomes of a commit that nobody answers is read, not guessed.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
 use testbed::{KafkaOptions, MysqlVersion, PgVersion};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::failures::{LIMIT, Scene, admin, pass};
 use crate::e2e::large::peak_rss_mib;
 use crate::e2e::sessions::{Sessions, create, levels, seller};
 use crate::support::{
     Engine, Event, Shop, Tailstock, Topics, Workspace, assert_exactly, by_key, eventually,
-    is_full_size, own_cluster, shared_broker,
+    is_full_size, own_cluster, readiness, shared_broker,
 };
 
 /// How long a run with an end of its own may take to give up, and how long it must not.
 const GIVING_UP: std::ops::Range<Duration> = Duration::from_secs(59)..Duration::from_secs(150);
-
-async fn readiness(address: SocketAddr) -> Option<String> {
-    let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;
-    stream.write_all(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n").await.ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.ok()?;
-    Some(answer)
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_down_at_the_start_is_waited_for_and_readyz_says_why() {

@@ -266,12 +266,9 @@ async fn twin(shop: &Shop, test: &str) -> Option<Shop> {
     Some(twin)
 }
 
-#[tokio::test]
-async fn a_promoted_replica_that_has_all_that_was_read_is_followed_without_a_gap() {
-    let test = "a_promoted_replica_that_has_all_that_was_read";
-    let engine = Engine::from(MysqlVersion::Mysql97);
-    let Some((shop, workspace)) = started(engine, test, BY_SKU).await else { return };
-    let Some(replica) = twin(&shop, test).await else { return };
+/// A replica of a MySQL with the same rows in its table.
+async fn replica_of(shop: &Shop, test: &str) -> Option<Shop> {
+    let replica = twin(shop, test).await?;
     let executed = shop.text("SELECT REPLACE(@@gtid_executed, '\n', '')").await;
     replica.execute(&format!("SET GLOBAL gtid_purged = '{executed}'")).await;
     let source = format!(
@@ -281,18 +278,31 @@ async fn a_promoted_replica_that_has_all_that_was_read_is_followed_without_a_gap
     );
     replica.execute(&source).await;
     replica.execute("START REPLICA").await;
+    Some(replica)
+}
+
+/// The replica has all that its source has, and is its own from now on.
+async fn promote(replica: &Shop, shop: &Shop, workspace: &Workspace, stock: &str) {
+    let executed = shop.text("SELECT REPLACE(@@gtid_executed, '\n', '')").await;
+    let wait = format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{executed}', 20)");
+    assert_eq!(replica.text(&wait).await, "0", "the replica does not catch up");
+    replica.execute("STOP REPLICA").await;
+    std::fs::write(workspace.path("sellers/shop.toml"), replica.whole_seller(stock)).unwrap();
+}
+
+#[tokio::test]
+async fn a_promoted_replica_that_has_all_that_was_read_is_followed_without_a_gap() {
+    let test = "a_promoted_replica_that_has_all_that_was_read";
+    let engine = Engine::from(MysqlVersion::Mysql97);
+    let Some((shop, workspace)) = started(engine, test, BY_SKU).await else { return };
+    let Some(replica) = replica_of(&shop, test).await else { return };
     shop.execute("UPDATE stock SET qty = 10 WHERE id = 1").await;
     catch_up(&workspace).await;
     // Not read before the source is gone.
     shop.execute("DELETE FROM stock WHERE id = 2").await;
     shop.execute("INSERT INTO stock VALUES (4, 'd', 4)").await;
-    let executed = shop.text("SELECT REPLACE(@@gtid_executed, '\n', '')").await;
-    let wait = format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{executed}', 20)");
-    assert_eq!(replica.text(&wait).await, "0", "the replica does not catch up");
-    replica.execute("STOP REPLICA").await;
+    promote(&replica, &shop, &workspace, BY_SKU).await;
     replica.execute("UPDATE stock SET qty = 30 WHERE id = 3").await;
-    let seller = replica.whole_seller(BY_SKU);
-    std::fs::write(workspace.path("sellers/shop.toml"), seller).unwrap();
     catch_up(&workspace).await;
     let published = published(&workspace);
     assert_eq!(published.levels(), held(&replica, "sku").await);
@@ -300,6 +310,45 @@ async fn a_promoted_replica_that_has_all_that_was_read_is_followed_without_a_gap
     assert_eq!(kinds, ["snapshot_started", "snapshot_completed", "epoch_bumped"]);
     // Three rows at first, one change of each, each once.
     assert_eq!(published.count("events"), 7);
+    published.by_key();
+}
+
+/// Its log has lower numbers in files of the same names, and nothing comes of it at first.
+#[tokio::test]
+async fn a_promoted_replica_is_followed_though_its_place_looks_like_one_that_was_passed() {
+    let test = "a_promoted_replica_is_followed_though_its_place";
+    let engine = Engine::from(MysqlVersion::Mysql97);
+    let Some((shop, workspace)) = started(engine, test, BY_SKU).await else { return };
+    let Some(replica) = replica_of(&shop, test).await else { return };
+    for _ in 0..9 {
+        shop.execute("FLUSH BINARY LOGS").await;
+    }
+    shop.execute("UPDATE stock SET qty = 10 WHERE id = 1").await;
+    catch_up(&workspace).await;
+    promote(&replica, &shop, &workspace, BY_SKU).await;
+
+    // Killed between the first checkpoint of the new log and the first that holds some of it.
+    let running = Tailstock::start(&workspace, &["run"]);
+    let bumped = "control WHERE kind = 'epoch_bumped'";
+    eventually("the new log's first checkpoint", Duration::from_secs(20), async || {
+        published(&workspace).has(bumped, 1).then_some(())
+    })
+    .await;
+    running.kill_after(Duration::ZERO).await;
+    let stored = published(&workspace).texts("SELECT value FROM checkpoints").pop().unwrap();
+    assert!(stored.contains("1/another.log.0/0/0/mysql="), "{stored}");
+
+    // A table is due before anything of the new log was read, and then that comes.
+    std::fs::write(workspace.path("sellers/shop.toml"), replica.whole_seller(BY_ID)).unwrap();
+    catch_up(&workspace).await;
+    assert_eq!(published(&workspace).levels(), held(&replica, "id").await);
+    replica.execute("UPDATE stock SET qty = 30 WHERE id = 3").await;
+    catch_up(&workspace).await;
+    let published = published(&workspace);
+    assert_eq!(published.levels(), held(&replica, "id").await, "not read to its end");
+    let kinds = published.texts("SELECT kind FROM control ORDER BY seq");
+    let read = ["snapshot_started", "snapshot_completed"];
+    assert_eq!(kinds, [&read[..], &["epoch_bumped"], &read].concat());
     published.by_key();
 }
 

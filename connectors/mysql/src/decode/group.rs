@@ -4,7 +4,7 @@ use std::sync::Arc;
 use connector_api::{BeginText, Error, Result, TableSchema};
 
 use super::{Decoder, Out, Resumed, print};
-use crate::log::{Frame, MariadbGtid, Rotate};
+use crate::log::{Event, Frame, MariadbGtid, Rotate};
 use crate::position::{Gtid, MariaGtid, Origin, Tag, Uuid};
 
 /// Table numbers that are remembered. A server with many tables gives them new ones all the time.
@@ -91,6 +91,15 @@ pub(super) fn of_mariadb(gtid: &MariadbGtid<'_>) -> Announced {
     let name = Name::MariaDb(MariaGtid { domain, server, sequence });
     let begins = !gtid.is_standalone;
     Announced { name, committed_at_us: None, begins, prepares: gtid.prepares_xa }
+}
+
+/// What the server calls the transaction that an event begins.
+pub(crate) fn name_of(event: &Event<'_>) -> Result<Option<String>> {
+    Ok(match event {
+        Event::Gtid(gtid) => Some(of_mysql(gtid)?.name.to_string()),
+        Event::MariadbGtid(gtid) => Some(of_mariadb(gtid).name.to_string()),
+        _ => None,
+    })
 }
 
 impl Decoder {

@@ -3,7 +3,7 @@ use connector_api::{Error, Result};
 use super::group::Name;
 use crate::log::{Event, Header, Heartbeat, MariadbGtidList, Rotate};
 use crate::position::{
-    GtidSet, GtidSetText, Gtids, LogFile, LogPosition, MariaGtid, MariaPosition, NOTHING_THERE,
+    GtidSet, GtidSetText, Gtids, LogFile, LogPosition, MariaGtid, MariaState, NOTHING_THERE,
 };
 
 /// Where in the log an event stands, and which transactions lie before it.
@@ -22,6 +22,12 @@ pub(super) struct Place {
     /// Whether all that lies before this place has been read. A stream that was asked for by
     /// transactions begins with the head of a file in which some of them stand.
     is_reached: bool,
+    /// The transactions behind which the stream was asked for, until they all lie before this
+    /// place. The server passes over them wherever they stand: whoever goes on from an offset
+    /// before one would read it again.
+    withheld: Option<Gtids>,
+    /// When this file was begun; 0 until it has said so.
+    begun: u32,
 }
 
 impl Place {
@@ -29,11 +35,21 @@ impl Place {
         let start = here.offset;
         let told = (here.file.clone(), start);
         let known = text_of(&here.gtids);
-        Self { here, known, start, knows_before: false, told, is_reached: true }
+        let begun = here.created;
+        let (knows_before, is_reached, withheld) = (false, true, None);
+        Self { here, known, start, knows_before, told, is_reached, withheld, begun }
     }
 
     pub(super) fn begins_behind_transactions(&mut self) {
         self.is_reached = false;
+        self.withheld = Some(self.here.gtids.clone());
+        self.here.created = 0;
+    }
+
+    /// All that the server passes over lies behind.
+    fn withholds_nothing(&mut self) {
+        self.withheld = None;
+        self.here.created = self.begun;
     }
 
     /// Moves behind an event, if it is one of the log itself.
@@ -81,8 +97,7 @@ impl Place {
             Error::definite("the server goes on in a file that no binlog can be").because(why)
         })?;
         if file != self.here.file {
-            // Until the file says when it was begun.
-            self.here.created = 0;
+            (self.begun, self.here.created) = (0, 0);
         }
         self.here.file = file;
         self.here.offset = rotate.position;
@@ -93,7 +108,8 @@ impl Place {
     /// A file's first event says when it was begun, also where it is sent again.
     pub(super) fn begun(&mut self, header: &Header) {
         if header.timestamp != 0 {
-            self.here.created = header.timestamp;
+            self.begun = header.timestamp;
+            self.here.created = if self.withheld.is_some() { 0 } else { self.begun };
         }
     }
 
@@ -107,7 +123,7 @@ impl Place {
             Ok(position) => self.wide(u64::from(position)),
             Err(_) => heartbeat.position,
         };
-        if self.here.created == 0 {
+        if self.begun == 0 {
             return false;
         }
         self.here.offset = position.max(self.here.offset);
@@ -116,12 +132,21 @@ impl Place {
     }
 
     pub(super) fn mysql_before(&mut self, set: &[u8]) -> Result<()> {
-        if self.here.gtids != Gtids::None {
+        let is_known = self.here.gtids != Gtids::None;
+        if is_known && self.withheld.is_none() {
             return Ok(());
         }
         let set = GtidSet::decode(set).map_err(|why| {
             Error::definite("the transactions before this log file cannot be read").because(why)
         })?;
+        if let Some(Gtids::MySql(withheld)) = &self.withheld
+            && withheld.is_subset(&set)
+        {
+            self.withholds_nothing();
+        }
+        if is_known {
+            return Ok(());
+        }
         self.knows_before = true;
         if !set.is_empty() {
             self.here.gtids = Gtids::MySql(set);
@@ -131,14 +156,17 @@ impl Place {
     }
 
     pub(super) fn mariadb_before(&mut self, list: &MariadbGtidList<'_>) {
-        if self.here.gtids != Gtids::None {
-            return;
+        let gtids =
+            list.iter().map(|(domain, server, sequence)| MariaGtid { domain, server, sequence });
+        let before = MariaState::from_iter(gtids);
+        if let Some(Gtids::MariaDb(withheld)) = &self.withheld
+            && withheld.gtids().all(|gtid| before.holds(&gtid))
+        {
+            self.withholds_nothing();
         }
-        let mut position = MariaPosition::default();
-        for (domain, server, sequence) in list.iter() {
-            position.add(MariaGtid { domain, server, sequence });
+        if self.here.gtids == Gtids::None {
+            self.here.gtids = Gtids::MariaDb(before.position().clone());
         }
-        self.here.gtids = Gtids::MariaDb(position);
     }
 
     /// The transaction is complete.

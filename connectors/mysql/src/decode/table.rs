@@ -138,6 +138,7 @@ impl Captured {
             || defined.is_some_and(|defined| defined.iter().any(|column| column.is_key));
         let mut schema = TableSchema { name, columns: Vec::new() };
         let mut plan = Vec::with_capacity(columns.len());
+        let mut key_is_captured = true;
         for (nth, column) in columns.iter().enumerate() {
             let catalog = defined.and_then(|defined| defined.get(nth));
             let planned = reading_of(column, flavor, catalog);
@@ -154,12 +155,17 @@ impl Captured {
                 (None, None) => String::new(),
             };
             let is_captured = refused.is_none() && wants(wanted, &name);
+            let is_key = column.key.is_some() || catalog.is_some_and(|column| column.is_key);
+            key_is_captured &= is_captured || !is_key;
             if is_captured {
-                let is_key = column.key.is_some() || catalog.is_some_and(|column| column.is_key);
                 let identity = is_key || !has_key;
                 schema.columns.push(Column { name, type_name: described, identity });
             }
             plan.push(Planned { column: column_type, is_captured, is_json: column.kind == 245 });
+        }
+        if !key_is_captured {
+            // Part of what identifies a row identifies none.
+            schema.columns.iter_mut().for_each(|column| column.identity = false);
         }
         Ok(Self { schema: Arc::new(schema), plan: Ok(plan), refused })
     }

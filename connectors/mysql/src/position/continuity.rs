@@ -114,13 +114,18 @@ fn prove(last: &ResumePoint, server: &ServerFacts) -> Result<Continuity, String>
     let reason = if remembered != server.identity {
         let now = server.identity;
         format!("another server answers: {now} where the checkpoint is of {remembered}")
+    } else if place.is_by_transactions() {
+        return contained(&place.gtids, &server.history).map(|()| Continuity::Intact);
     } else if let Some(found) = server.logs.iter().find(|log| log.file == place.file) {
         return same_file(&place, found, server.created).map(|()| Continuity::Intact);
     } else {
         without_file(&place, &oldest.file, &newest.file)?
     };
     match contained(&place.gtids, &server.history) {
-        Ok(()) => Ok(Continuity::Renumbered { reason }),
+        Ok(()) => {
+            let position = place.elsewhere().to_position();
+            Ok(Continuity::Renumbered { reason, position })
+        }
         Err(why) => Err(format!("{reason}; {why}")),
     }
 }

@@ -28,7 +28,8 @@ pub struct LogPosition {
     /// Bytes from the beginning of that file.
     pub offset: u64,
     /// When the file was begun: the time in the header of its FORMAT_DESCRIPTION event, seconds
-    /// since 1970. Tells the file from a later one of the same name.
+    /// since 1970. Tells the file from a later one of the same name. 0 where only the transactions
+    /// say what was read, and the stream goes on behind them.
     pub created: u32,
     /// The transactions before it.
     pub gtids: Gtids,
@@ -72,6 +73,21 @@ impl LogPosition {
     pub fn from_position(position: &Position) -> Result<Self> {
         let not_ours = |_| Error::definite(format!("{position} is not a place in a binlog"));
         position.as_str().parse().map_err(not_ours)
+    }
+
+    /// The same in another log, of which only the transactions are known that were read of it:
+    /// before all its files, in one that no server has. Servers leave out the dot of a base name.
+    pub fn elsewhere(mut self) -> Self {
+        self.file = "another.log.0".parse().expect("it is a name and a number");
+        (self.offset, self.created) = (0, 0);
+        // Their changes cannot be found again there.
+        self.prepared.retain(|known| known.offset == NOTHING_THERE);
+        self
+    }
+
+    /// Whether only the transactions say what was read.
+    pub fn is_by_transactions(&self) -> bool {
+        self.created == 0
     }
 
     /// Whether nothing is said behind the place itself.

@@ -31,7 +31,7 @@ impl Session {
     pub async fn dump(mut self, from: &DumpFrom) -> Result<(Wire, Vec<u8>)> {
         self.prepare().await?;
         self.ask_for(from).await?;
-        self.expect_dump().await?;
+        self.expect_dump(&Doing::Streaming).await?;
         Ok(self.channel.into_parts())
     }
 
@@ -39,12 +39,20 @@ impl Session {
     ///
     /// # Errors
     /// The same, and transactions that do not name any on a server of this family.
-    pub async fn dump_behind(mut self, gtids: &Gtids) -> Result<(Wire, Vec<u8>)> {
+    pub(crate) async fn dump_behind(
+        mut self,
+        gtids: &Gtids,
+        doing: &Doing<'_>,
+    ) -> Result<(Wire, Vec<u8>)> {
         self.prepare().await?;
         let id = self.config.server_id;
+        let flags = match doing {
+            Doing::Trying => BinlogDumpFlags::BINLOG_DUMP_NON_BLOCK,
+            _ => BinlogDumpFlags::empty(),
+        };
         match (gtids, self.flavor()) {
             (Gtids::MySql(set), Flavor::MySql) => {
-                self.channel.send(&gtid_request(id, &set.encode())).await?;
+                self.channel.send(&gtid_request(id, &set.encode(), flags)).await?;
             }
             (Gtids::MariaDb(position), Flavor::MariaDb) => {
                 let position = format!("SET @slave_connect_state = '{position}'");
@@ -52,7 +60,8 @@ impl Session {
                     self.query(setting).await?;
                 }
                 self.channel.begin();
-                self.channel.send_message(&ComBinlogDump::new(id).with_pos(4)).await?;
+                let request = ComBinlogDump::new(id).with_pos(4).with_flags(flags);
+                self.channel.send_message(&request).await?;
             }
             _ => {
                 return Err(Error::transient(
@@ -61,7 +70,7 @@ impl Session {
                 ));
             }
         }
-        self.expect_dump().await?;
+        self.expect_dump(doing).await?;
         Ok(self.channel.into_parts())
     }
 
@@ -74,7 +83,7 @@ impl Session {
     }
 
     /// Waits for its first packet, which may say that there is none.
-    async fn expect_dump(&mut self) -> Result<()> {
+    async fn expect_dump(&mut self, doing: &Doing<'_>) -> Result<()> {
         let answer = tokio::time::timeout(ANSWER_TIME, self.channel.peek()).await;
         match answer {
             Err(_) => return Err(self.unanswered("the request for its binlog")),
@@ -82,7 +91,7 @@ impl Session {
             Ok(Ok(packet)) => {
                 if let Some((0xff, body)) = packet.split_first() {
                     let told = ServerMessage::read(body);
-                    return Err(told.classify(&Doing::Streaming, &self.config, self.flavor()));
+                    return Err(told.classify(doing, &self.config, self.flavor()));
                 }
             }
         }
@@ -117,11 +126,11 @@ impl Session {
 
 /// COM_BINLOG_DUMP_GTID for everything but `set`. mysql_common's own has no room for GTIDs with
 /// tags.
-fn gtid_request(server_id: u32, set: &[u8]) -> Vec<u8> {
+fn gtid_request(server_id: u32, set: &[u8], flags: BinlogDumpFlags) -> Vec<u8> {
     const COMMAND: u8 = 0x1e;
     const THROUGH_GTID: u16 = 0x04;
     let mut request = vec![COMMAND];
-    request.extend(THROUGH_GTID.to_le_bytes());
+    request.extend((flags.bits() | THROUGH_GTID).to_le_bytes());
     request.extend(server_id.to_le_bytes());
     // No file's name, and the offset of a file's first event.
     request.extend(0_u32.to_le_bytes());

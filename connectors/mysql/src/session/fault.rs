@@ -24,6 +24,8 @@ pub enum Doing<'a> {
     Asking(&'a str),
     /// A dump of the binlog.
     Streaming,
+    /// The same, to see whether there is one.
+    Trying,
 }
 
 impl ServerMessage {
@@ -53,6 +55,9 @@ impl ServerMessage {
                 config.server_id
             ),
             Doing::Streaming => format!("streaming: {message} ({code})"),
+            Doing::Trying => {
+                format!("the server does not go on behind what was read: {message} ({code})")
+            }
         };
         match self.fault(doing, &Remedies { config, flavor }) {
             Fault::Operator { fix } => Error::operator(what, fix),
@@ -86,7 +91,7 @@ impl ServerMessage {
             3159 => remedies.encrypt(),
             1381 => LOG_BIN.to_owned(),
             _ if self.names_a_taken_number() => remedies.number(),
-            1236 => return self.of_the_log(),
+            1236 => return self.of_the_log(doing),
             code if TRANSIENT.contains(&code) || self.state.starts_with("08") => {
                 return Fault::Transient;
             }
@@ -103,7 +108,7 @@ impl ServerMessage {
     }
 
     /// One number for everything that can be wrong with a dump.
-    fn of_the_log(&self) -> Fault {
+    fn of_the_log(&self, doing: &Doing<'_>) -> Fault {
         let says = |words: &[&str]| words.iter().any(|words| self.message.contains(words));
         let fix = if says(&["log is not open"]) {
             LOG_BIN
@@ -113,6 +118,8 @@ impl ServerMessage {
             "SET GLOBAL max_allowed_packet = 1073741824; and the same in the server's my.cnf"
         } else if says(&["bogus data", "not pass crc", "checksum"]) {
             // The log is damaged, or the place is none: neither passes by itself.
+            return Fault::Definite;
+        } else if matches!(doing, Doing::Trying) {
             return Fault::Definite;
         } else {
             // A file that is gone, or shorter than it was: the next survey sees it, and decides

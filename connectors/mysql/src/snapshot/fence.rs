@@ -7,10 +7,11 @@
 //!   snapshot which place of the log that is. The second phase of a distributed transaction alone
 //!   does not take part in it.
 //! * MySQL adds a transaction to `gtid_executed` when it can be seen, and not before.
-//! * Everywhere else a place of the log proves something a while later ([`SETTLING`]), when whoever
-//!   had written up to it has come to the end of its commit. So it is with MyISAM and Aria: they
-//!   change their rows before they log them, but an insert beside readers is shown to them when
-//!   its lock is given back, which is behind the log.
+//! * Everywhere else a place of the log proves something a while later ([`settling_time`]), when
+//!   whoever had written up to it has come to the end of its commit: what lies between is the log's
+//!   own way to the disk, and the wait for a replica. So it is with MyISAM and Aria: they change
+//!   their rows before they log them, but an insert beside readers is shown to them when its lock
+//!   is given back, which is behind the log.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,11 +26,34 @@ use crate::session::{Row, ServerMessage, Session, Unanswered};
 
 /// Both families read rows as of this statement from here on, and lock none of them.
 pub(super) const START: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
-/// Time from a transaction's place in the log to its being seen, where nothing says it.
-pub(super) const SETTLING: Duration = Duration::from_millis(50);
+/// Time from a transaction's place in the log to its being seen where it waits for nothing.
+const SETTLING: Duration = Duration::from_millis(50);
+/// The same where the log is synced in between, however slow the disk.
+const SYNCING: Duration = Duration::from_secs(5);
+/// The longest that a commit is taken to wait for a replica.
+const WAITING: Duration = Duration::from_secs(60);
 /// A place that has settled longer ago than this is left for a new one: what was changed since is
-/// not known to be seen.
+/// not known to be seen. Where that takes longer, by as much.
 const TOO_OLD: Duration = Duration::from_secs(1);
+
+/// Time from a transaction's place in the log to its being seen, where nothing says it.
+pub(super) async fn settling_time(session: &mut Session) -> Result<Duration, Unanswered> {
+    let sql = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('sync_binlog',
+         'rpl_semi_sync_source_enabled', 'rpl_semi_sync_source_timeout',
+         'rpl_semi_sync_master_enabled', 'rpl_semi_sync_master_timeout')";
+    Ok(settling_of(&session.rows(sql).await?.rows))
+}
+
+fn settling_of(settings: &[Row]) -> Duration {
+    let value = |wanted: &str| {
+        let row = settings.iter().find(|row| said(row, 0).ends_with(wanted));
+        row.map(|row| said(row, 1)).unwrap_or_default()
+    };
+    let synced = if value("sync_binlog") == "0" { SETTLING } else { SYNCING };
+    let waits = value("_enabled") == "ON";
+    let timeout = value("_timeout").parse().map_or(WAITING, Duration::from_millis);
+    if waits { synced + timeout.min(WAITING) } else { synced }
+}
 
 /// Where the log stood.
 #[derive(Debug, Clone)]
@@ -73,12 +97,13 @@ impl LogEnd {
         match (flavor, executed) {
             // It was read behind the place: whoever has the one has the other.
             (Flavor::MariaDb, _) => end.place.gtids = Gtids::MariaDb(maria(&mode)?),
-            (Flavor::MySql, Some(set)) if mode != "OFF" => {
+            // It has them also where it names no more.
+            (Flavor::MySql, Some(set)) => {
                 let set: GtidSet = set.replace('\n', "").parse().map_err(|_| Failed::Gtids)?;
                 end.executed = Some(Arc::new(set.clone()));
                 end.place.gtids = Gtids::MySql(set);
             }
-            (Flavor::MySql, _) => {}
+            (Flavor::MySql, None) => {}
         }
         Ok(end)
     }
@@ -206,17 +231,28 @@ impl Failed {
 }
 
 /// The ends of the log as they were seen from time to time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Settled {
     seen: VecDeque<(Instant, LogEnd)>,
+    /// How long it takes.
+    time: Duration,
 }
 
 impl Settled {
+    pub(super) fn within(time: Duration) -> Self {
+        Self { seen: VecDeque::new(), time }
+    }
+
+    /// What was seen so far is of no use for what follows.
+    pub(super) fn begin_anew(&mut self) {
+        self.seen.clear();
+    }
+
     /// Notes where the log stands.
     pub(super) fn note(&mut self, end: LogEnd) {
         let now = Instant::now();
         // Of those that have settled only the last is of use.
-        while self.seen.get(1).is_some_and(|(at, _)| now - *at >= SETTLING) {
+        while self.seen.get(1).is_some_and(|(at, _)| now - *at >= self.time) {
             self.seen.pop_front();
         }
         self.seen.push_back((now, end));
@@ -226,14 +262,15 @@ impl Settled {
     fn last(&self) -> Option<(Duration, &LogEnd)> {
         let now = Instant::now();
         let mut seen = self.seen.iter().rev().map(|(at, end)| (now - *at, end));
-        seen.find(|(age, _)| *age >= SETTLING)
+        seen.find(|(age, _)| *age >= self.time)
     }
 
     /// An end of the log that has settled, waited for where none has of late. One was noted just
     /// now. Cancel-safe.
     pub(super) async fn wait(&self) -> Option<&LogEnd> {
-        if self.last().is_none_or(|(age, _)| age > TOO_OLD) {
-            tokio::time::sleep(SETTLING).await;
+        let too_old = self.time + TOO_OLD.max(self.time);
+        if self.last().is_none_or(|(age, _)| age > too_old) {
+            tokio::time::sleep(self.time).await;
         }
         self.last().map(|(_, end)| end)
     }
@@ -306,6 +343,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_lies_between_the_log_and_the_eyes_of_others_takes_its_time() {
+        let settling = |settings: &[(&str, &str)]| {
+            let row = |(name, value): &(&str, &str)| {
+                vec![Some((*name).to_owned()), Some((*value).to_owned())]
+            };
+            settling_of(&settings.iter().map(row).collect::<Vec<_>>())
+        };
+        assert_eq!(settling(&[("sync_binlog", "0")]), SETTLING);
+        assert_eq!(settling(&[("sync_binlog", "1")]), SYNCING);
+        assert_eq!(settling(&[]), SYNCING);
+        let semi_sync = |enabled, timeout| {
+            settling(&[
+                ("rpl_semi_sync_source_enabled", enabled),
+                ("rpl_semi_sync_source_timeout", timeout),
+                ("sync_binlog", "1"),
+            ])
+        };
+        assert_eq!(semi_sync("OFF", "10000"), SYNCING);
+        assert_eq!(semi_sync("ON", "10000"), SYNCING + Duration::from_secs(10));
+        assert_eq!(semi_sync("ON", "4294967295"), SYNCING + WAITING);
+    }
+
     #[tokio::test]
     async fn an_end_of_the_log_settles_in_its_time() {
         let end = |offset| LogEnd {
@@ -314,7 +374,7 @@ mod tests {
             read_at_us: 0,
             names_all: false,
         };
-        let mut settled = Settled::default();
+        let mut settled = Settled::within(SETTLING);
         settled.note(end(10));
         assert_eq!(settled.coordinate(), 0);
         let first = settled.wait().await.unwrap().coordinate();

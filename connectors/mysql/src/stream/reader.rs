@@ -28,6 +28,7 @@ pub(crate) struct LogReader {
     /// For the words of errors.
     config: MysqlConfig,
     flavor: Flavor,
+    doing: Doing<'static>,
 }
 
 /// What has come.
@@ -59,8 +60,16 @@ impl LogReader {
     /// Everything but these transactions, for ever.
     pub(crate) async fn behind(session: Session, gtids: &Gtids) -> Result<Self> {
         let (config, flavor) = (session.config().clone(), session.flavor());
-        let (wire, arrived) = session.dump_behind(gtids).await?;
+        let (wire, arrived) = session.dump_behind(gtids, &Doing::Streaming).await?;
         Ok(Self::new(wire, &arrived, config, flavor))
+    }
+
+    /// The same as far as the log goes now, to see whether there is such a stream.
+    pub(super) async fn try_behind(session: Session, gtids: &Gtids) -> Result<Self> {
+        let (config, flavor) = (session.config().clone(), session.flavor());
+        let doing = Doing::Trying;
+        let (wire, arrived) = session.dump_behind(gtids, &doing).await?;
+        Ok(Self { doing, ..Self::new(wire, &arrived, config, flavor) })
     }
 
     async fn dump(session: Session, from: &DumpFrom) -> Result<Self> {
@@ -80,6 +89,7 @@ impl LogReader {
             last_contact: Instant::now(),
             config,
             flavor,
+            doing: Doing::Streaming,
         }
     }
 
@@ -103,9 +113,7 @@ impl LogReader {
                 Ok(Some(Arrived::Event(event)))
             }
             Packet::Ended => Ok(Some(Arrived::End)),
-            Packet::Failed(told) => {
-                Err(told.classify(&Doing::Streaming, &self.config, self.flavor))
-            }
+            Packet::Failed(told) => Err(told.classify(&self.doing, &self.config, self.flavor)),
             Packet::Incomplete(wanted) => {
                 (self.taken, self.wanted) = (taken, wanted);
                 Ok(None)

@@ -124,6 +124,31 @@ async fn a_fence_is_true_where_transactions_have_no_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_under_names_settles_where_transactions_have_none_any_more() {
+    let test = "names that are given up";
+    let Some(shop) = shop(MysqlVersion::Mysql97, test, &[("sync_binlog", "0")]) else { return };
+    let mut stream = shop.stream(&["stock"]).await;
+    shop.sql("insert into stock values (1, 1, 'a')");
+    stream.expect(&["insert stock #0 id=1 qty=1 note='a'"]).await;
+    shop.sql(
+        "set global gtid_mode = on_permissive; set global gtid_mode = off_permissive;
+         set global gtid_mode = off",
+    );
+    shop.sql("insert into stock values (2, 2, 'b')");
+    stream.expect(&["insert stock #0 id=2 qty=2 note='b'"]).await;
+    let place = &stream.point.position;
+    assert!(place.as_str().contains("/mysql="), "{place}");
+    let mut shelf = Shelf::open(&shop).await;
+    shelf.settle(place).await;
+    let chunk = shelf.chunk("stock", &["id"], None, 10).await;
+    assert_eq!(lines(&chunk), ["Int(1)", "Int(2)"]);
+    follow(&shop, &mut stream, &chunk.fence.high).await;
+    stream.close().await;
+    let (chunks, transactions) = busy(&shop, "InnoDB", &TWO).await;
+    assert_true(&shop, &chunks, &transactions, false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fence_is_true_of_distributed_transactions() {
     for shop in each("distributed transactions", &[("sync_binlog", "0")]) {
         let kinds = [Kind::Plain, Kind::Distributed];
@@ -217,6 +242,32 @@ async fn what_is_in_the_log_and_waits_for_a_replica_is_not_seen_and_waited_for()
         waiting.await.unwrap();
         stream.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_waits_for_a_replica_where_nothing_says_so_is_not_taken_for_seen() {
+    let version = MysqlVersion::Mariadb1011;
+    let Some(shop) = shop(version, "nothing says so", &[]) else { return };
+    shop.sql(
+        "create table seldom (id int primary key) engine = MyISAM;
+         set global rpl_semi_sync_master_timeout = 3000;
+         set global rpl_semi_sync_master_wait_point = 'AFTER_SYNC';
+         set global rpl_semi_sync_master_enabled = 1",
+    );
+    // As long as they wait nobody sees the row.
+    let mut slow = shop.stream(&["seldom"]).await;
+    let mut session = OpenSession::start(&shop.config()).await;
+    let waiting = tokio::spawn(async move {
+        session.execute("insert into seldom values (1)").await;
+    });
+    slow.expect(&["insert seldom #0 id=1"]).await;
+    let mut shelf = Shelf::open(&shop).await;
+    let chunk = shelf.chunk("seldom", &["id"], None, 10).await;
+    let coordinate = shop.connector().coordinate(&slow.point.position).unwrap() - 1;
+    let sees = chunk.fence.sight.sees(coordinate, "");
+    assert!(lines(&chunk).len() == 1 || !sees, "{:?}", chunk.fence);
+    waiting.await.unwrap();
+    slow.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

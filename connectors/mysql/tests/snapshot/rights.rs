@@ -127,3 +127,31 @@ async fn tables_are_read_from_the_server_whose_log_is_read() {
         stream.close().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_comes_back_is_not_read_beside_the_log_of_another() {
+    for version in all_mysql_versions() {
+        let options = MysqlOptions::default().controlled();
+        let start = || Shop::start_with(version, &options, "a host comes back");
+        let (Some(first), Some(shop)) = (start(), start()) else { continue };
+        shop.sql("insert into stock values (1, 1, 'a')");
+        first.server.stop().unwrap();
+        let hosts = [first.config().hosts, shop.config().hosts].concat();
+        let config = connector_mysql::MysqlConfig { hosts, ..shop.config() };
+        let connector = connector_mysql::MysqlConnector::new(config);
+        let stream = crate::support::Reader::start(&connector, shop.tables(&["stock"])).await;
+        first.server.start_again().unwrap();
+        let mut shelf = Shelf::of(&connector, shop.server.database()).await;
+        assert_eq!(lines(&shelf.chunk("stock", &["id"], None, 5).await), ["Int(1)"]);
+        // The other keeps its log for ever.
+        let keeping = if version == MysqlVersion::Mariadb105 {
+            "set global expire_logs_days = 3"
+        } else {
+            "set global binlog_expire_logs_seconds = 259200"
+        };
+        shop.sql(keeping);
+        let kept = connector.log_keeping(Some(&stream.point.position)).await.unwrap();
+        assert_eq!(kept.headroom_seconds, Some(259_200));
+        stream.close().await;
+    }
+}

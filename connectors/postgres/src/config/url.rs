@@ -38,6 +38,7 @@ impl PostgresConfig {
             tls: parameters.tls,
             application_name: parameters.application_name,
             installation: None,
+            server: None,
             connections: Connections::default(),
             connect_timeout: parameters.connect_timeout,
             silence_limit: Duration::from_secs(300),

@@ -56,11 +56,12 @@ impl Relation {
         let schema = cursor.name()?;
         let schema = if is_system(&schema) { "pg_catalog".into() } else { schema };
         let name = TableName::new(schema, cursor.name()?);
-        let _identity = cursor.u8()?;
+        let is_whole = cursor.u8()? == b'f';
         let count = cursor.u16()?;
         let wanted = capture.columns_of(&name);
         let mut columns = Vec::new();
         let (mut captured, mut layout) = (Vec::new(), Vec::new());
+        let mut key_is_captured = true;
         for _ in 0..count {
             let identity = cursor.u8()? & 1 == 1;
             let column = cursor.name()?;
@@ -81,7 +82,13 @@ impl Relation {
             columns.push(WireColumn { reading: shape.as_ref().map(|is| is.reading), identity });
             if let Some(TypeShape { name: type_name, .. }) = shape {
                 captured.push(Column { name: column.into_owned(), type_name, identity });
+            } else {
+                key_is_captured &= is_whole || !identity;
             }
+        }
+        if !key_is_captured {
+            // Part of what identifies a row identifies none.
+            captured.iter_mut().for_each(|column| column.identity = false);
         }
         cursor.end()?;
         let schema =

@@ -204,6 +204,21 @@ fn the_shape_of_a_table_names_its_types_and_its_identity() {
     assert_eq!(shape, [("bigint", true), ("integer", false), ("text", false)]);
 }
 
+#[test]
+fn part_of_what_identifies_a_row_identifies_none() {
+    let keyed_by_both = [(true, "id", BIGINT), (true, "qty", INT), (false, "note", TEXT)];
+    let messages = [
+        relation(STOCK, "stock", &keyed_by_both),
+        insert(STOCK, &[text("5"), text("1"), Wire::Null]),
+    ];
+    for (wanted, identity) in [(&["id", "note"][..], [false, false]), (&["id", "qty"], [true; 2])] {
+        let captured = capture(&[columns("stock", wanted)]);
+        let batch = batch(&captured, &transaction(1, messages.to_vec()));
+        let shape: Vec<bool> = batch.table(0).columns.iter().map(|c| c.identity).collect();
+        assert_eq!(shape, identity, "{wanted:?}");
+    }
+}
+
 /// The change between begin and commit, as one line.
 fn change(message: Vec<u8>) -> String {
     let captured = capture(&[whole("stock")]);

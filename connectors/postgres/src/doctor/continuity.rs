@@ -103,7 +103,8 @@ fn timeline_switch(system: &System, old: u32, position: Lsn) -> Result<Continuit
         ));
     }
     let reason = format!("the server went from timeline {old} to {now} at {fork}");
-    Ok(Continuity::Renumbered { reason })
+    // Places of the old timeline are places of the new one.
+    Ok(Continuity::Renumbered { reason, position: position.to_position() })
 }
 
 #[cfg(test)]

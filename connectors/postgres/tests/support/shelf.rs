@@ -16,7 +16,10 @@ pub struct Shelf {
 
 impl Shelf {
     pub async fn open(config: PostgresConfig, table: &str, columns: &[&str]) -> Self {
-        let connector = PostgresConnector::new(config);
+        Self::of(&PostgresConnector::new(config), table, columns).await
+    }
+
+    pub async fn of(connector: &PostgresConnector, table: &str, columns: &[&str]) -> Self {
         let reader = within("a reader", connector.snapshot_reader()).await.unwrap();
         let columns = columns.iter().map(|&name| name.to_owned()).collect();
         Self { reader, table: TableName::new("public", table), columns, filter: None }

@@ -133,3 +133,20 @@ async fn levels_are_those_of_one_source_sorted_without_what_was_removed() {
     assert_eq!(levels_of(state.as_ref(), "acme", "other").await, []);
     assert_eq!(levels_of(state.as_ref(), "acm", "main").await, [level("acm/main/z/_", 1)]);
 }
+
+/// Somebody has taken its checkpoint out of the file.
+#[tokio::test]
+async fn what_remains_of_a_source_without_a_checkpoint_is_what_its_levels_say() {
+    let (_folder, path) = file();
+    let Opened { mut writer, state, .. } = sink(&path).open(Shard(0)).await.unwrap();
+    let of = async |source| {
+        state.remains(&SellerId::new("acme"), &SourceName::new(source)).await.unwrap()
+    };
+    assert_eq!(of("main").await, None);
+    let parts = vec![part("acme", [said("C", 9, Some(1))].into_iter())];
+    writer.commit(Arc::new(Commit { parts })).await.unwrap();
+    let tables = ["public.stock".to_owned()].into();
+    let expected = crate::sink::Remains { epoch: 1, tables };
+    assert_eq!(of("main").await, Some(expected));
+    assert_eq!(of("mai").await, None);
+}

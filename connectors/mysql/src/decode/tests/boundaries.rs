@@ -3,6 +3,7 @@
 use super::encode::{Log, inside, payload, query, rows_head, stock, table_map};
 use super::*;
 use crate::log::Kind;
+use crate::position::GtidSet;
 
 #[test]
 fn a_transaction_of_mysql_says_who_when_and_where() {
@@ -316,4 +317,36 @@ fn a_position_beyond_four_gibibytes_keeps_its_high_bits() {
     log.begin().xid();
     let end = format!("1/binlog.000001/{}/1700000000", (1_u64 << 32) + u64::from(log.offset()));
     assert_eq!(try_read(&from, &log, false).unwrap()[0].end().as_str(), end);
+}
+
+/// Whoever asked for a stream by transactions goes on by an offset when none of them can come.
+#[test]
+fn a_place_is_resumed_by_transactions_until_all_that_were_read_lie_before_its_file() {
+    const UUID: &str = "11111111-1111-1111-1111-111111111111";
+    let before = |set: &str| format!("{UUID}:{set}").parse::<GtidSet>().unwrap().encode();
+    let from = ResumePoint {
+        position: Position::new(format!("1/another.log.0/0/0/mysql={UUID}:1-8:10")),
+        ..point(None)
+    };
+    // The server has 10 behind 9, and does not send it.
+    let mut first = Log::mysql();
+    first.add(Kind::PREVIOUS_GTIDS, &before("1-7")).gtid(9).begin().xid();
+    let next = [&4_u64.to_le_bytes()[..], b"binlog.000008"].concat();
+    let ended = first.offset();
+    first.made_up(Kind::ROTATE, &next);
+    let mut second = Log::mysql();
+    second.add(Kind::PREVIOUS_GTIDS, &before("1-10")).gtid(11).begin().xid();
+    let mut log = Log::of(Vec::new());
+    log.made_up(Kind::ROTATE, &[&4_u64.to_le_bytes()[..], b"binlog.000007"].concat());
+    let mut events = log.events().to_vec();
+    events.extend([first.events().to_vec(), second.events().to_vec()].concat());
+
+    let mut decoder = Decoder::new(&from, capture(&["stock"]), Catalog::default()).unwrap();
+    decoder.begins_behind_transactions();
+    let mut unknown = |_: &TableName| Err("nobody knows".to_owned());
+    let batches = read_with((decoder, &mut unknown), &from, &Log::of(events), true).unwrap();
+    let ends: Vec<_> = batches.iter().map(|batch| batch.end().as_str().to_owned()).collect();
+    assert!(ends.contains(&format!("1/binlog.000007/{ended}/0/mysql={UUID}:1-10")), "{ends:?}");
+    let end = format!("1/binlog.000008/{}/1700000000/mysql={UUID}:1-11", second.offset());
+    assert_eq!(ends.last().unwrap(), &end);
 }

@@ -122,6 +122,8 @@ fn columns_that_are_not_captured_are_stepped_over() {
     let mut unknown = |_: &TableName| never();
     let batches = read_with((decoder, &mut unknown), &from, &log, false).unwrap();
     assert_eq!(lines(&batches)[2], "1 insert shop.stock - -> [Text(\"b\")]");
+    let note = &batches[0].table(0).columns[0];
+    assert!(!note.identity, "the key is another column");
 }
 
 #[test]

@@ -143,11 +143,12 @@ impl Report<'_> {
         if !server.is_mariadb() && log.gtid_mode != "ON" {
             let found = format!(
                 "{}: after a failover, or once the file of the checkpoint is purged, nothing \
-                 proves that no change is missing, and while a table is snapshotted a commit that \
-                 takes more than 50 ms from the log to its tables may be missed",
+                 proves that no change is missing; a table is snapshotted seconds after the stream \
+                 has come so far, and a commit that takes longer from the log to its tables may be \
+                 missed",
                 log.gtid_mode
             );
-            self.note("gtid_mode", found, "ON", remedy::name_transactions(server));
+            self.warning("gtid_mode", found, "ON", remedy::name_transactions(server));
         }
         if log.row_metadata != "FULL" {
             let setting = "binlog_row_metadata";

@@ -244,8 +244,9 @@ impl Report<'_> {
             self.warning(check, found, "a table that lasts", fix);
         } else if !engine.is_empty() && !TRANSACTIONAL.contains(&engine.as_str()) {
             let found = format!(
-                "its engine {} has no transactions: changes stay when the shop rolls back, and a \
-                 crash of the server may lose them from the table or from the log",
+                "its engine {} has no transactions: changes stay when the shop rolls back, a \
+                 crash of the server may lose them from the table or from the log, and whoever \
+                 changes rows waits while a chunk of it is read",
                 table.engine
             );
             self.warning(check, found, "an engine with transactions", fix);

@@ -289,9 +289,9 @@ fn a_short_memory_is_a_warning_and_an_unknown_one_a_note() {
 }
 
 #[test]
-fn what_makes_the_log_less_certain_is_a_note() {
+fn what_makes_the_log_less_certain_is_told() {
     let gtids = one(|facts| facts.log.gtid_mode = "OFF".into());
-    assert_eq!(gtids.severity, Severity::Note);
+    assert_eq!(gtids.severity, Severity::Warning);
     assert_says(&gtids, "gtid_mode", "OFF", "gtid_mode = OFF_PERMISSIVE;");
     let unnamed = one(|facts| facts.log.row_metadata = "MINIMAL".into());
     assert_eq!(unnamed.severity, Severity::Note);

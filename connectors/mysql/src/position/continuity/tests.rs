@@ -89,7 +89,12 @@ fn broken(last: &ResumePoint, server: &ServerFacts) -> String {
 
 fn renumbered(last: &ResumePoint, server: &ServerFacts) -> String {
     match judge(last, server) {
-        Continuity::Renumbered { reason } => reason,
+        Continuity::Renumbered { reason, position } => {
+            let place = LogPosition::from_position(&position).unwrap();
+            let read = LogPosition::from_position(&last.position).unwrap();
+            assert_eq!(place, read.elsewhere());
+            reason
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -211,6 +216,45 @@ fn another_server_with_all_gtids_continues_under_new_numbers() {
         renumbered(&point(), &promoted),
         format!("another server answers: mysql/{OTHER} where the checkpoint is of mysql/{OURS}")
     );
+}
+
+/// Until something of the new log is stored, nothing of the old one's place is compared with it.
+#[test]
+fn a_new_log_is_known_by_its_transactions_alone_until_something_of_it_is_read() {
+    let other = another_server(&format!("{OURS}:1-60,{OTHER}:1-5"), &format!("{OURS}:1-50"));
+    // The old server was far ahead, or far behind, or stood in a file of the same name.
+    for number in [1, 7, 500] {
+        let place = format!("1/binlog.{number:06}/500/{CREATED}/mysql={OURS}:1-50");
+        let last = at(&format!("mysql/{OURS}"), place);
+        let Continuity::Renumbered { position, .. } = judge(&last, &other) else {
+            panic!("all that was read is there");
+        };
+        let place = LogPosition::from_position(&position).unwrap();
+        let head = LogPosition {
+            gtids: Gtids::MySql(format!("{OURS}:1-60,{OTHER}:1-5").parse().unwrap()),
+            ..format!("1/binlog.000007/9000/{}", CREATED + 9).parse().unwrap()
+        };
+        assert!(!place.covers(&head) && place.covers(&place));
+        assert!(!place.covers(&LogPosition { gtids: Gtids::None, ..head.clone() }));
+        let read = "1/binlog.000001/4/0".parse().unwrap();
+        assert!(!place.covers(&LogPosition { gtids: Gtids::None, ..read }));
+        assert_eq!(LogPosition::coordinate(&place.file, place.offset), 0);
+
+        let stored = ResumePoint { position, ..at(&format!("mysql/{OTHER}"), String::new()) };
+        assert_eq!(judge(&stored, &other), Continuity::Intact);
+        let purged = another_server(&format!("{OURS}:1-60"), &format!("{OURS}:1-55"));
+        assert!(broken(&stored, &purged).contains("has purged"));
+        renumbered(&stored, &mysql());
+    }
+}
+
+#[test]
+fn a_place_without_its_file_s_beginning_is_proved_by_transactions() {
+    let place = format!("1/binlog.000007/500/0/mysql={OURS}:1-50");
+    let last = at(&format!("mysql/{OURS}"), place);
+    assert_eq!(judge(&last, &mysql()), Continuity::Intact);
+    let reset = ServerFacts { history: history(GtidMode::On, "", ""), ..mysql() };
+    assert!(broken(&last, &reset).contains("has never had"));
 }
 
 #[test]

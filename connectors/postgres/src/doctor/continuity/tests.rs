@@ -257,7 +257,7 @@ fn a_promotion_is_provable_only_up_to_the_fork() {
     let forks = [(1, Lsn(0x30)), (2, Lsn(0x40))];
     let at_fork = judge(&promoted(&forks), Some(&point("0/30")));
     let reason = "the server went from timeline 1 to 3 at 0/30".to_owned();
-    assert_eq!(at_fork, Continuity::Renumbered { reason });
+    assert_eq!(at_fork, Continuity::Renumbered { reason, position: Position::new("0/30") });
     assert_eq!(
         broken(&promoted(&forks), &point("0/31")).0,
         "timeline 1 was left at 0/30, before the checkpoint at 0/31"
