@@ -65,6 +65,8 @@ fn fetch(folder: &Path) -> Result<(), String> {
         return Ok(());
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let reason = text.lines().find(|line| line.starts_with("[ERROR]")).unwrap_or("no reason given");
+    // Some of its errors begin with an empty line.
+    let mut reasons = text.lines().filter_map(|line| line.strip_prefix("[ERROR]")).map(str::trim);
+    let reason = reasons.find(|reason| !reason.is_empty()).unwrap_or("no reason given");
     Err(format!("mvn cannot fetch the jars: {reason}"))
 }
