@@ -81,8 +81,8 @@ impl Configuration<'_> {
     fn engine(&self) -> String {
         let mut text = "[mysqld]\n".to_owned();
         line(&mut text, "datadir", &quoted(&self.run.data().display().to_string()));
-        // A server that starts, also to make a data directory, clears its folder of temporary tables,
-        // whosever they are: MariaDB 10.5 then ends with "Could not remove temporary table".
+        // A server that starts, also to make a data directory, clears this folder of temporary
+        // tables, whosever they are: MariaDB 10.5 ends with "Could not remove temporary table".
         line(&mut text, "tmpdir", &quoted(&self.run.sockets().display().to_string()));
         if let Some(root) = self.root {
             let mut named = |name: &str, path: &str| {
