@@ -110,6 +110,11 @@ impl ClientContext for Told {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };
+        // A reader has the name of a group because the library wants one; it looks for the group's
+        // coordinator, and nothing hangs on whether it may.
+        if code == Code::GroupAuthorizationFailed {
+            return;
+        }
         let mut last = self.error.lock().expect("no holder panics");
         // That all brokers are down follows from why each of them is.
         if code != Code::AllBrokersDown || last.is_none() {

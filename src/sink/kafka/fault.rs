@@ -57,9 +57,6 @@ pub(super) fn classify(doing: Doing<'_>, code: Code, reason: &str) -> Error {
         Code::ClusterAuthorizationFailed => {
             Error::operator(told, acl("--operation IdempotentWrite --operation Create --cluster"))
         }
-        Code::GroupAuthorizationFailed => {
-            Error::operator(told, acl(&format!("--operation Read --group {}", options.name)))
-        }
         Code::InvalidTransactionTimeout => Error::operator(
             told,
             "lower \"transaction.timeout.ms\" in [sink.properties], or raise \

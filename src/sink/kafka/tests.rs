@@ -314,6 +314,14 @@ fn that_there_is_no_token_is_said_rather_than_what_follows_from_it() {
 }
 
 #[test]
+fn that_no_group_may_be_read_is_not_why_a_question_was_not_answered() {
+    let told = Told::new(&options_of("no_group", String::new()));
+    let refused = KafkaError::Global(Code::GroupAuthorizationFailed);
+    ClientContext::error(&told, refused, "FindCoordinator response error");
+    assert_eq!(told.error(), None);
+}
+
+#[test]
 fn installations_with_topics_of_their_own_do_not_shut_each_other_out() {
     let Some(options) = options("topics_of_their_own") else { return };
     on_runtime(move || {
