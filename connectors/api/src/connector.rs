@@ -31,8 +31,9 @@ pub enum Continuity {
     Broken {
         /// Why, for people.
         reason: String,
-        /// The first position from which the log is provably whole, if the server keeps one for
-        /// us; `None` when [`Connector::establish`] has to make one.
+        /// From where on the log is provably whole, if that is known: the checkpoint's own position
+        /// as far as it holds in this log, so that nothing before it comes twice, else the one that
+        /// the server keeps for us; `None` when [`Connector::establish`] has to make one.
         from: Option<Position>,
     },
 }

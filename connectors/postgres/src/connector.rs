@@ -170,7 +170,7 @@ impl Connector for PostgresConnector {
         }
         let continuity = match self.slot() {
             None => Continuity::New,
-            Some(slot) => doctor::continuity(&facts, &self.config, slot, last),
+            Some(slot) => doctor::continuity(&facts, &self.config, slot, last)?,
         };
         Ok(Survey {
             server: format!("PostgreSQL {}", facts.server.version),
