@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     Batch, Capture, Finding, Lineage, Position, Result, ResumePoint, SnapshotReader,
-    TableDescription,
+    TableDescription, TableLayout,
 };
 
 /// How the log on the server relates to the position a checkpoint remembers, judged by the
@@ -54,6 +54,10 @@ pub struct Survey {
     pub continuity: Continuity,
     /// The captured tables that exist.
     pub tables: Vec<TableDescription>,
+    /// The same as the log is going to describe them, where it describes a table no earlier than
+    /// with its next row: one that it then describes otherwise has changed since. Empty where the
+    /// log tells of changed tables itself.
+    pub layouts: Vec<TableLayout>,
     /// Everything that is not as it should be, all at once.
     pub findings: Vec<Finding>,
 }

@@ -179,6 +179,7 @@ impl Connector for PostgresConnector {
             continuity,
             coverage: self.coverage(&facts, capture),
             findings: doctor::findings(&facts, &self.config, capture),
+            layouts: doctor::layouts(&facts),
             tables: facts.tables.into_iter().map(|table| table.description).collect(),
         })
     }
@@ -200,7 +201,7 @@ impl Connector for PostgresConnector {
             partial: None,
             capture: capture.clone(),
             coverage: self.coverage(&facts, capture),
-            layouts: Vec::new(),
+            layouts: doctor::layouts(&facts),
         })
     }
 
