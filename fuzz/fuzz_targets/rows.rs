@@ -99,7 +99,7 @@ fn read(
             is_key: nth == 0,
         }
     };
-    let layout = TableLayout { name, columns: (0..defined).map(column).collect() };
+    let layout = TableLayout { name, id: None, columns: (0..defined).map(column).collect() };
     let known = if defined > 0 { std::slice::from_ref(&layout) } else { &[] };
     let catalog = Catalog::new(known, false);
     let mut decoder = Decoder::new(&from, capture, catalog).expect("it is a place");

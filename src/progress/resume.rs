@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_goes_on_at_the_servers_position_and_never_at_the_checkpoints() {
+    fn a_gap_goes_on_where_the_log_is_provably_whole_from() {
         let decision = choose_resume(Some(&checkpoint()), broken(Some("0/20")));
         let from = Some(Position::new("0/20"));
         assert_eq!(decision, Decision::Gap { reason: "slot lost".into(), from });

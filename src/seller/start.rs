@@ -250,7 +250,7 @@ impl Decider<'_> {
             partial: None,
             capture: self.capture.clone(),
             coverage: self.survey.coverage.clone(),
-            layouts: Vec::new(),
+            layouts: self.survey.layouts.clone(),
         }
     }
 
@@ -288,6 +288,7 @@ impl Decider<'_> {
 
     /// An open transaction is finished under the capture its changes were counted under.
     fn resumed(&self, mut checkpoint: Checkpoint) -> Checkpoint {
+        checkpoint.point.acquaint(&self.survey.layouts);
         if checkpoint.point.partial.is_none() {
             checkpoint.recapture(self.capture.clone(), self.survey.coverage.clone());
         }

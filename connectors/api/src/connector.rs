@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     Batch, Capture, Finding, Lineage, Position, Result, ResumePoint, SnapshotReader,
-    TableDescription,
+    TableDescription, TableLayout,
 };
 
 /// How the log on the server relates to the position a checkpoint remembers, judged by the
@@ -31,8 +31,9 @@ pub enum Continuity {
     Broken {
         /// Why, for people.
         reason: String,
-        /// The first position from which the log is provably whole, if the server keeps one for
-        /// us; `None` when [`Connector::establish`] has to make one.
+        /// From where on the log is provably whole, if that is known: the checkpoint's own position
+        /// as far as it holds in this log, so that nothing before it comes twice, else the one that
+        /// the server keeps for us; `None` when [`Connector::establish`] has to make one.
         from: Option<Position>,
     },
 }
@@ -53,6 +54,10 @@ pub struct Survey {
     pub continuity: Continuity,
     /// The captured tables that exist.
     pub tables: Vec<TableDescription>,
+    /// The same as the log is going to describe them, where it describes a table no earlier than
+    /// with its next row: one that it then describes otherwise has changed since. Empty where the
+    /// log tells of changed tables itself.
+    pub layouts: Vec<TableLayout>,
     /// Everything that is not as it should be, all at once.
     pub findings: Vec<Finding>,
 }

@@ -77,7 +77,8 @@ pub struct ResumePoint {
     /// What the server was set to send when the position was written, as the connector prints it
     /// ([`crate::Survey::coverage`]). Another coverage means that changes may have been left out.
     pub coverage: String,
-    /// What the log does not say of tables, as it is at `position`. Empty where logs say it all.
+    /// What the log does not say of tables, as it is at `position` or was when that was surveyed.
+    /// Empty where logs say it all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layouts: Vec<TableLayout>,
 }
@@ -92,5 +93,48 @@ impl ResumePoint {
         if let Some(layouts) = batch.layouts() {
             self.layouts = layouts.to_vec();
         }
+    }
+
+    /// Remembers tables as a survey found them ([`crate::Survey::layouts`]), but for those that
+    /// were followed up to here: the log has said more of them, or will.
+    pub fn acquaint(&mut self, found: &[TableLayout]) {
+        for layout in found {
+            let is_followed = self.capture.columns_of(&layout.name).is_some();
+            match self.layouts.iter_mut().find(|known| known.name == layout.name) {
+                Some(_) if is_followed => {}
+                Some(outdated) => outdated.clone_from(layout),
+                None => self.layouts.push(layout.clone()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CaptureTable, Columns, TableName};
+
+    #[test]
+    fn a_table_that_was_followed_stays_as_the_log_has_described_it() {
+        let layout = |table: &str, id: u32| TableLayout {
+            name: TableName::new("public", table),
+            id: Some(id),
+            columns: Vec::new(),
+        };
+        let followed = |table: &str| CaptureTable {
+            name: TableName::new("public", table),
+            columns: Columns::All,
+        };
+        let mut point = ResumePoint {
+            lineage: Lineage::new("7/1/slot"),
+            position: Position::new("0/10"),
+            partial: None,
+            capture: Capture { tables: vec![followed("stock"), followed("quiet")] },
+            coverage: String::new(),
+            layouts: vec![layout("stock", 1), layout("let_go", 1)],
+        };
+        point.acquaint(&[layout("let_go", 2), layout("quiet", 2), layout("stock", 2)]);
+        let expected = [layout("stock", 1), layout("let_go", 2), layout("quiet", 2)];
+        assert_eq!(point.layouts, expected);
     }
 }

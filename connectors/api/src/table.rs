@@ -154,11 +154,14 @@ pub struct TableDescription {
 }
 
 /// A table's columns in the order of its rows: what a log has to be read with that does not itself
-/// say the names of columns.
+/// say the names of columns, and what a table is compared with whose changes the log does not tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableLayout {
     /// Schema and table.
     pub name: TableName,
+    /// The database's own number of the table, where it counts: another number is another table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u32>,
     /// All of them, captured or not.
     pub columns: Vec<ColumnLayout>,
 }

@@ -232,6 +232,7 @@ impl Connector for MysqlConnector {
             continuity,
             findings,
             tables: facts.tables.into_iter().map(|table| table.description).collect(),
+            layouts: Vec::new(),
         })
     }
 

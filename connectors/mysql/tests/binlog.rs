@@ -210,7 +210,7 @@ pub fn catalog(server: &Mysql) -> Catalog {
             is_key: row[4].as_deref() == Some("1"),
         });
         let name = TableName::new(server.database(), table[0][0].clone().unwrap());
-        catalog.push(TableLayout { name, columns: columns.collect() });
+        catalog.push(TableLayout { name, id: None, columns: columns.collect() });
     }
     catalog
 }

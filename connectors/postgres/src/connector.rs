@@ -170,7 +170,7 @@ impl Connector for PostgresConnector {
         }
         let continuity = match self.slot() {
             None => Continuity::New,
-            Some(slot) => doctor::continuity(&facts, &self.config, slot, last),
+            Some(slot) => doctor::continuity(&facts, &self.config, slot, last)?,
         };
         Ok(Survey {
             server: format!("PostgreSQL {}", facts.server.version),
@@ -179,6 +179,7 @@ impl Connector for PostgresConnector {
             continuity,
             coverage: self.coverage(&facts, capture),
             findings: doctor::findings(&facts, &self.config, capture),
+            layouts: doctor::layouts(&facts),
             tables: facts.tables.into_iter().map(|table| table.description).collect(),
         })
     }
@@ -200,7 +201,7 @@ impl Connector for PostgresConnector {
             partial: None,
             capture: capture.clone(),
             coverage: self.coverage(&facts, capture),
-            layouts: Vec::new(),
+            layouts: doctor::layouts(&facts),
         })
     }
 

@@ -11,13 +11,12 @@
 mod cursor;
 mod relation;
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use connector_api::{
-    BatchBuilder, BeginText, Capture, ClearCause, ColumnLayout, Error, Op, Partial, Result,
-    ResumePoint, TableLayout, TableName,
+    BatchBuilder, BeginText, Capture, ClearCause, Error, Op, Partial, Result, ResumePoint,
+    TableLayout, TableName,
 };
 
 use crate::position::{LogIdentity, Lsn};
@@ -33,10 +32,9 @@ pub struct Decoder {
     capture: Capture,
     types: Types,
     relations: HashMap<u32, Relation>,
-    /// The relation that last went by each captured name.
-    names: HashMap<TableName, u32>,
-    /// The columns of captured tables as they were described last, in this stream or before it.
-    layouts: BTreeMap<TableName, Vec<ColumnLayout>>,
+    /// Captured tables as they were described last, in this stream or before it: which relation
+    /// went by the name, and its columns.
+    layouts: BTreeMap<TableName, TableLayout>,
     /// They have changed since the last transaction.
     has_news: bool,
     resumed: Option<Resumed>,
@@ -52,8 +50,8 @@ struct Resumed {
     slot: String,
     /// What is captured behind it. It is finished under the capture its changes were counted under.
     next: Capture,
-    /// The relations it describes, by number, to be read again under the next capture.
-    described: HashMap<u32, Vec<u8>>,
+    /// The relations as it has described them, to be read again under the next capture.
+    described: Vec<Vec<u8>>,
 }
 
 /// Buffers for the printed forms of a transaction's numbers.
@@ -72,15 +70,14 @@ impl Decoder {
             partial: partial.clone(),
             slot: identity.map(|identity| identity.slot).unwrap_or_default(),
             next: capture.clone(),
-            described: HashMap::new(),
+            described: Vec::new(),
         });
         let known = from.layouts.iter();
         Self {
             capture: if resumed.is_some() { from.capture.clone() } else { capture },
             types: Types::default(),
             relations: HashMap::new(),
-            names: HashMap::new(),
-            layouts: known.map(|layout| (layout.name.clone(), layout.columns.clone())).collect(),
+            layouts: known.map(|layout| (layout.name.clone(), layout.clone())).collect(),
             has_news: false,
             resumed,
             skip: 0,
@@ -163,11 +160,7 @@ impl Decoder {
         // Not before what follows from it: whoever begins before this transaction has to see the
         // change again.
         if std::mem::take(&mut self.has_news) {
-            let layout = |(name, columns): (&TableName, &Vec<ColumnLayout>)| TableLayout {
-                name: name.clone(),
-                columns: columns.clone(),
-            };
-            out.learn(self.layouts.iter().map(layout).collect());
+            out.learn(self.layouts.values().cloned().collect());
         }
         Ok(())
     }
@@ -178,12 +171,12 @@ impl Decoder {
             return Ok(());
         }
         self.capture = resumed.next;
-        for (oid, message) in resumed.described {
+        for message in resumed.described {
             let mut cursor = Cursor::new(&message);
-            let _oid = cursor.u32()?;
-            let relation = Relation::read(&mut cursor, &self.capture, &self.types)?;
-            if relation.schema.is_some() {
-                self.names.insert(relation.name.clone(), oid);
+            let (oid, relation, layout) = Relation::read(&mut cursor, &self.capture, &self.types)?;
+            if let Some(layout) = layout {
+                self.layouts.insert(relation.name.clone(), layout);
+                self.has_news = true;
             }
             self.relations.insert(oid, relation);
         }
@@ -194,22 +187,16 @@ impl Decoder {
         inside(out)?;
         let description = &message[1..];
         let mut cursor = Cursor::new(description);
-        let oid = cursor.u32()?;
-        let mut relation = Relation::read(&mut cursor, &self.capture, &self.types)?;
+        let (oid, mut relation, layout) = Relation::read(&mut cursor, &self.capture, &self.types)?;
         if let Some(resumed) = &mut self.resumed {
-            resumed.described.insert(oid, description.to_vec());
+            resumed.described.retain(|known| known[..4] != description[..4]);
+            resumed.described.push(description.to_vec());
         }
-        if let Some(schema) = &mut relation.schema {
+        if let (Some(schema), Some(layout)) = (&mut relation.schema, layout) {
             let known = self.relations.get(&oid);
             let renamed = known.is_some_and(|known| known.name != relation.name);
-            let taken = match self.names.entry(relation.name.clone()) {
-                Entry::Occupied(mut last) => last.insert(oid) != oid,
-                Entry::Vacant(free) => {
-                    free.insert(oid);
-                    false
-                }
-            };
-            let replaced = renamed || taken;
+            let last = self.layouts.get(&relation.name).and_then(|last| last.id);
+            let replaced = renamed || last.is_some_and(|last| last != oid);
             // What the passed-over part of a transaction said of its tables is durable too.
             let news = self.skip == 0;
             match known.and_then(|known| known.schema.as_ref()) {
@@ -225,26 +212,32 @@ impl Decoder {
                 }
                 _ => {}
             }
-            self.compare(&relation, replaced, out);
+            self.compare(&relation, layout, replaced, out);
         }
         self.relations.insert(oid, relation);
         Ok(())
     }
 
     /// Tells of a captured table whose rows may hold other values since it was described last.
-    fn compare(&mut self, relation: &Relation, is_replaced: bool, out: &mut BatchBuilder) {
+    fn compare(
+        &mut self,
+        relation: &Relation,
+        layout: TableLayout,
+        is_replaced: bool,
+        out: &mut BatchBuilder,
+    ) {
         let Some(schema) = &relation.schema else { return };
-        let Relation { name, layout, .. } = relation;
-        let known = self.layouts.get(name);
-        if known == Some(&layout.columns) {
+        let known = self.layouts.get(&layout.name);
+        if known == Some(&layout) {
             return;
         }
-        let rewritten = known.and_then(|known| relation.rewritten_since(known));
+        let rewritten =
+            known.and_then(|known| relation.rewritten_since(&known.columns, &layout.columns));
         if let Some(column) = rewritten.filter(|_| !is_replaced && self.skip == 0) {
             let table = out.table(schema);
             out.doubted(table, &format!("its column {column} was made anew or got another type"));
         }
-        self.layouts.insert(name.clone(), layout.columns.clone());
+        self.layouts.insert(layout.name.clone(), layout);
         self.has_news = true;
     }
 

@@ -10,6 +10,7 @@
 //! | `continuity` | whether the log behind a checkpoint is whole |
 //! | `establish` | the slot: made, found again, or replaced |
 //! | `detach` | the slot: dropped, and what the DBA can undo |
+//! | `layouts` | captured tables as the log is going to describe them |
 //! | `keeping` | how much log the slot holds |
 //! | `predecessor` | a process that was in charge before and still holds the slot |
 //! | `quote` | names and texts as SQL |
@@ -22,6 +23,7 @@ mod facts;
 mod findings;
 mod gather;
 mod keeping;
+mod layouts;
 mod predecessor;
 mod quote;
 
@@ -33,5 +35,6 @@ pub(crate) use facts::{Facts, System, parse_forks};
 pub(crate) use findings::findings;
 pub(crate) use gather::gather;
 pub(crate) use keeping::{log_keeping, release};
+pub(crate) use layouts::layouts;
 pub(crate) use predecessor::end_predecessor;
 pub(crate) use quote::{identifier, literal, qualified};

@@ -2,6 +2,8 @@
 
 mod built_in;
 
+use std::fmt;
+
 use connector_api::{BatchBuilder, Cell, TextKind};
 
 pub(crate) use built_in::Type;
@@ -37,6 +39,11 @@ impl TypeShape {
             None => Self { reading: Reading::Text, name: name.to_owned() },
         }
     }
+}
+
+/// A column's type as layouts have it: what a stream and the catalog both say of it.
+pub(crate) fn type_as_logged(oid: u32, modifier: impl fmt::LowerHex) -> String {
+    format!("{oid} {modifier:x}")
 }
 
 /// Whether a schema is the server's own catalog.

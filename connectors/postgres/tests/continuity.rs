@@ -185,10 +185,15 @@ async fn a_publication_that_changed_while_away_is_a_gap() {
         for change in changes.into_iter().chain([newer]) {
             shop.sql("drop publication tailstock; create publication tailstock for table stock");
             shop.sql("delete from stock");
-            let point = away(&shop).await;
+            let mut reader = shop.resume(away(&shop).await).await;
+            // Durable, and the server has not heard of it.
+            reader.expect(&["insert stock #0 id=2 qty=null note=null"]).await;
+            let point = reader.close().await;
+            shop.wait_for_free_slot();
             change.iter().for_each(|sql| shop.sql(sql));
             let from = broken(&shop, &point, "the publication has changed while away").await;
-            assert_eq!(from, Some(confirmed(&shop)));
+            assert_eq!(from.as_ref(), Some(&point.position), "it does not come again");
+            assert_ne!(from, Some(confirmed(&shop)));
             shop.sql("select pg_drop_replication_slot('acme')");
         }
     }

@@ -33,7 +33,20 @@ fn assert_broken(found: &Continuity, why: &str) {
     assert!(told, "wanted {why:?}: {found:?}");
 }
 
-/// A standby that has the slot too, as it can from 17 on. `reader` reads the primary's.
+/// A server, a reader of its slot, and a standby that has the slot too, as it can from 17 on.
+async fn in_step(version: PgVersion, test: &str) -> Option<(Shop, Reader, Shop)> {
+    if version < PgVersion::V17 {
+        return None;
+    }
+    let shop = Shop::start_with(version, PostgresOptions::default().controlled(), test)?;
+    shop.sql("select pg_create_physical_replication_slot('standby')");
+    shop.sql("select pg_create_logical_replication_slot('acme', 'pgoutput', false, false, true)");
+    let mut reader = shop.stream(&["stock"]).await;
+    let standby = standby_in_step(&shop, &mut reader).await;
+    Some((shop, reader, standby))
+}
+
+/// A standby that has the slot too. `reader` reads the primary's.
 async fn standby_in_step(shop: &Shop, reader: &mut Reader) -> Shop {
     let standby = standby_of(shop);
     let port = shop.server.port();
@@ -63,17 +76,7 @@ async fn standby_in_step(shop: &Shop, reader: &mut Reader) -> Shop {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promotion_is_no_gap_up_to_the_fork_and_a_gap_behind_it() {
     for version in testbed::all_versions() {
-        if version < PgVersion::V17 {
-            continue;
-        }
-        let options = PostgresOptions::default().controlled();
-        let Some(shop) = Shop::start_with(version, options, "promotion") else { continue };
-        shop.sql("select pg_create_physical_replication_slot('standby')");
-        shop.sql(
-            "select pg_create_logical_replication_slot('acme', 'pgoutput', false, false, true)",
-        );
-        let mut reader = shop.stream(&["stock"]).await;
-        let standby = standby_in_step(&shop, &mut reader).await;
+        let Some((shop, reader, standby)) = in_step(version, "promotion").await else { continue };
         let before = reader.close().await;
         shop.wait_for_free_slot();
 
@@ -96,7 +99,10 @@ async fn a_promotion_is_no_gap_up_to_the_fork_and_a_gap_behind_it() {
 
         assert_broken(&judge(&standby, &behind).await, &format!("{}", behind.position));
         standby.sql("insert into stock select id from generate_series(3000, 4000) id");
-        assert_broken(&judge(&standby, &behind).await, "timeline 1 was left at");
+        let Continuity::Broken { reason, from: Some(fork) } = judge(&standby, &behind).await else {
+            panic!("something is missing, and the fork is known");
+        };
+        assert!(reason.contains(&format!("timeline 1 was left at {fork}, ")), "{reason}");
         let Continuity::Renumbered { reason, .. } = judge(&standby, &before).await else {
             panic!("everything behind {} is there", before.position);
         };
@@ -107,9 +113,36 @@ async fn a_promotion_is_no_gap_up_to_the_fork_and_a_gap_behind_it() {
         let error = opened.err().expect("a stream of another timeline");
         assert_eq!(*error.fault(), Fault::Transient, "{error}");
         let survey = standby.connector().survey(&before.capture, Some(&before)).await.unwrap();
-        let mut reader = standby.resume(ResumePoint { lineage: survey.lineage, ..before }).await;
+        let lineage = survey.lineage;
+        let mut reader = standby.resume(ResumePoint { lineage: lineage.clone(), ..before }).await;
         reader.expect(&[&lines[0]]).await;
         assert_eq!(reader.line().await, "insert stock #0 id=3000 qty=null note=null");
+        reader.close().await;
+        standby.wait_for_free_slot();
+        // What was read before the fork does not come again.
+        let from_fork = ResumePoint { lineage, position: fork, ..behind };
+        let mut reader = standby.resume(from_fork).await;
+        assert_eq!(reader.line().await, "insert stock #0 id=3000 qty=null note=null");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_has_not_replayed_up_to_the_checkpoint_is_looked_at_again() {
+    for version in testbed::all_versions() {
+        let started = in_step(version, "a standby behind").await;
+        let Some((shop, mut reader, standby)) = started else { continue };
+        standby.sql("select pg_wal_replay_pause()");
+        standby.wait_until("select pg_get_wal_replay_pause_state() = 'paused'");
+        shop.sql("insert into stock values (1001)");
+        reader.expect(&["insert stock #0 id=1001 qty=null note=null"]).await;
+        let point = reader.close().await;
+        let survey = standby.connector().survey(&point.capture, Some(&point)).await;
+        let error = survey.expect_err("neither whole nor broken");
+        assert_eq!(*error.fault(), Fault::Transient, "{error}");
+        assert!(error.to_string().contains("has replayed its log up to"), "{error}");
+        standby.sql("select pg_wal_replay_resume()");
+        catch_up(&shop, &standby);
+        assert_eq!(judge(&standby, &point).await, Continuity::Intact);
     }
 }
 

@@ -99,6 +99,123 @@ async fn a_column_that_is_made_anew_is_noticed_also_while_nobody_follows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_is_made_anew_is_noticed_although_no_row_came_before() {
+    for shop in Shop::of_each_version("a column that is made anew before any row") {
+        shop.sql("insert into stock values (1, 1500, 'a')");
+        let mut reader = shop.stream(&["stock"]).await;
+        shop.sql("alter table stock alter qty type numeric using qty / 1000.0");
+        shop.sql("insert into stock values (2, 2.5, 'b')");
+        let doubt = "unreadable stock #0 its column qty was made anew or got another type";
+        reader.expect(&[doubt, "insert stock #0 id=2 qty=decimal 2.5 note='b'"]).await;
+        let point = reader.close().await;
+        // It has been said.
+        shop.wait_for_free_slot();
+        let mut reader = shop.resume(point).await;
+        shop.sql("insert into stock values (3, 3.5, 'c')");
+        reader.expect(&["insert stock #0 id=3 qty=decimal 3.5 note='c'"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_made_again_is_noticed_although_no_row_of_the_old_one_came() {
+    for shop in Shop::of_each_version("a table that is made again") {
+        let mut reader = shop.stream(&["stock"]).await;
+        for id in [1, 2, 3] {
+            if id > 1 {
+                let anew = "drop table stock;
+                     create table stock (id int primary key, qty int, note text)";
+                shop.sql(anew);
+            }
+            shop.sql(&format!("insert into stock values ({id})"));
+            let row = format!("insert stock #0 id={id} qty=null note=null");
+            let replaced: &[&str] = if id > 1 { &["Replaced stock #0"] } else { &[] };
+            reader.expect(&[replaced, &[&row]].concat()).await;
+            // A row of the new one in the next connection is no news.
+            let point = reader.close().await;
+            shop.wait_for_free_slot();
+            reader = shop.resume(point).await;
+            shop.sql("update stock set qty = 1");
+            reader.expect(&[&format!("update stock #0 id={id} qty=1 note=null")]).await;
+            let point = reader.close().await;
+            shop.wait_for_free_slot();
+            reader = shop.resume(point).await;
+        }
+    }
+}
+
+/// Tables of every kind that a log describes in its own way. Rows are made of their defaults.
+const OF_EVERY_KIND: &str = "
+    create type state as enum ('new'); create domain amount as numeric(9, 3) default 1;
+    create table plain (id int primary key default 1, gone int, price numeric(12, 4) default 1,
+        name varchar(20), at timestamptz(3), fixed char(5), bits bit(3),
+        took interval day to second, tags text[], state state, amount amount);
+    alter table plain drop gone;
+    create table whole (id int primary key default 1, qty int);
+    alter table whole replica identity full;
+    create table late (id int primary key deferrable default 1, qty int);
+    create table wide (id int default 1, qty int default 1, note text,
+        primary key (qty, id) include (note));
+    create table indexed (id int primary key default 1, code int not null default 1, note text);
+    create unique index by_code on indexed (code) include (note);
+    alter table indexed replica identity using index by_code;
+    create table keyless (qty int, note text);
+    create table made (id int primary key default 1, qty int,
+        twice int generated always as (id * 2) stored, note text);
+    create table ledger (id int primary key default 1, qty int) partition by range (id);
+    create table ledger_low (qty int, gone text, id int not null default 1);
+    alter table ledger_low drop gone;
+    alter table ledger attach partition ledger_low for values from (0) to (10)";
+
+/// A difference would be taken for a change, and whole tables read anew for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_catalog_and_the_log_describe_every_table_alike() {
+    const ALL: [&str; 8] =
+        ["plain", "whole", "late", "wide", "indexed", "keyless", "made", "ledger_low"];
+    let via_root = "alter publication tailstock set (publish_via_partition_root = true)";
+    let generated = "alter publication tailstock set (publish_generated_columns = stored)";
+    let listed = "drop publication tailstock; create publication tailstock
+        for table plain (amount, id, name), indexed (code), whole, made";
+    let of_root = "drop publication tailstock; create publication tailstock
+        for table ledger (id) with (publish_via_partition_root = true)";
+    let with_generated = "drop publication tailstock;
+        create publication tailstock for table made (twice, id)";
+    let [first, lists, columns] = [PgVersion::V13, PgVersion::V15, PgVersion::V18];
+    for shop in Shop::of_each_version("every kind of table") {
+        shop.sql(OF_EVERY_KIND);
+        if shop.server.version() >= columns {
+            shop.sql("alter table made add thrice int generated always as (id * 3) virtual");
+        }
+        for (since, publication, captured) in [
+            (first, "select 1", &ALL[..]),
+            (first, via_root, &["plain", "ledger"]),
+            (columns, generated, &["plain", "made"]),
+            (lists, listed, &["plain", "indexed", "whole", "made"]),
+            (lists, of_root, &["ledger"]),
+            (columns, with_generated, &["made"]),
+        ] {
+            if shop.server.version() < since {
+                continue;
+            }
+            shop.sql(publication);
+            let mut reader = shop.stream(captured).await;
+            let of_catalog = reader.point.layouts.clone();
+            assert_eq!(of_catalog.len(), captured.len(), "{of_catalog:?}");
+            for table in captured {
+                shop.sql(&format!("truncate {table}; insert into {table} default values"));
+                reader.expect(&[&format!("Truncate {table} #0")]).await;
+                let line = reader.line().await;
+                assert!(line.starts_with(&format!("insert {table} #1")), "{line}");
+            }
+            // Nothing was learned from the log.
+            assert_eq!(reader.point.layouts, of_catalog, "{publication}");
+            reader.close().await;
+            shop.wait_for_free_slot();
+            shop.sql("select pg_drop_replication_slot('acme')");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_passes_to_other_rows_is_said_before_the_first_of_them() {
     for shop in Shop::of_each_version("a table that changes its name") {
         let mut reader = shop.stream(&["stock"]).await;

@@ -93,6 +93,27 @@ async fn another_primary_key_is_taken_up_by_a_process_that_runs() {
     }
 }
 
+#[tokio::test]
+async fn a_column_that_is_made_anew_before_any_row_was_streamed_is_read_again() {
+    const OTHER: &str = "[[stock]]\ntable = \"public.other\"\nitem = \"id\"\non_hand = \"qty\"\n";
+    let test = "a_column_that_is_made_anew_before_any_row";
+    // From the first start on, or by a mapping that comes later.
+    for first in [BY_ID, OTHER] {
+        let Some(shop) = shop(PgVersion::V15.into(), test).await else { return };
+        shop.execute("CREATE TABLE other (id bigint PRIMARY KEY, qty int)").await;
+        shop.execute("ALTER PUBLICATION tailstock ADD TABLE other").await;
+        let workspace = Workspace::new(Workspace::MAIN, &shop.whole_seller(first));
+        catch_up(&workspace).await;
+        let both = shop.whole_seller(&format!("{BY_ID}{OTHER}"));
+        std::fs::write(workspace.path("sellers/shop.toml"), both).unwrap();
+        catch_up(&workspace).await;
+        shop.execute("ALTER TABLE stock ALTER qty TYPE numeric USING qty * 1000").await;
+        shop.execute("UPDATE stock SET qty = 5 WHERE id = 1").await;
+        catch_up(&workspace).await;
+        assert_eq!(published(&workspace).levels(), held(&shop, "id").await);
+    }
+}
+
 async fn levels_are_whole_under_minimal_images(version: MysqlVersion, test: &str) {
     let engine = Engine::from(version).setting("binlog_row_image", "MINIMAL");
     let Some(shop) = shop(engine, test).await else { return };

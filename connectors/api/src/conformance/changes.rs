@@ -1,5 +1,5 @@
 use super::tail::{Seen, Tail};
-use super::{Backend, capture, items};
+use super::{Backend, capture, insert, items};
 use crate::{Columns, Op, Severity};
 
 fn has(image: Option<&String>, wanted: &str) -> bool {
@@ -92,16 +92,59 @@ pub(super) async fn a_changed_table_says_so_before_its_next_row(backend: &dyn Ba
     let columns = ["id", "qty", "note", "extra"].map(str::to_owned).to_vec();
     // Inside the row's transaction or outside of any; and so for what rows that are there hold in
     // the new column.
-    let (mut before, mut row) = (Vec::new(), None);
-    while row.is_none() {
-        match tail.next().await {
-            Seen::Row { after, .. } => row = after,
-            seen => before.push(seen),
-        }
-    }
+    let (before, row) = until_a_row(&mut tail).await;
     assert!(before.contains(&Seen::Shape(columns)), "{before:?}");
     assert!(before.contains(&Seen::Unreadable { table: "item".to_owned() }), "{before:?}");
     assert_eq!(row.as_deref(), Some("id=2 qty=2 note='b' extra=9"));
+    tail.close().await;
+}
+
+/// What is told before the next row, and that row.
+async fn until_a_row(tail: &mut Tail) -> (Vec<Seen>, Option<String>) {
+    let mut before = Vec::new();
+    loop {
+        match tail.next().await {
+            Seen::Row { after, .. } => return (before, after),
+            seen => before.push(seen),
+        }
+    }
+}
+
+pub(super) async fn a_table_that_changed_before_its_first_row_says_so_before_that(
+    backend: &dyn Backend,
+) {
+    backend.transaction(&["INSERT INTO item VALUES (1, 1, 'a')"]).await;
+    let mut tail = Tail::from_now_on(&*backend.connector(), items(backend)).await;
+    backend.transaction(&["ALTER TABLE item DROP COLUMN qty"]).await;
+    backend.transaction(&["ALTER TABLE item ADD COLUMN qty INT DEFAULT 7"]).await;
+    backend.transaction(&["INSERT INTO item VALUES (2, 'b', 9)"]).await;
+    let (before, row) = until_a_row(&mut tail).await;
+    assert!(before.contains(&Seen::Unreadable { table: "item".to_owned() }), "{before:?}");
+    assert_eq!(row.as_deref(), Some("id=2 note='b' qty=9"));
+    tail.close().await;
+}
+
+pub(super) async fn a_table_that_was_made_again_is_cleared_though_no_row_of_the_old_one_came(
+    backend: &dyn Backend,
+) {
+    backend.transaction(&["INSERT INTO item VALUES (1, 1, 'a')"]).await;
+    let mut tail = Tail::from_now_on(&*backend.connector(), items(backend)).await;
+    for id in 2..5 {
+        backend.transaction(&["DROP TABLE item"]).await;
+        let made = "CREATE TABLE item (id INT PRIMARY KEY, qty INT, note VARCHAR(200))";
+        backend.transaction(&[made]).await;
+        backend.transaction(&[&insert(id, id + 1)]).await;
+        let (before, row) = until_a_row(&mut tail).await;
+        let cleared = |seen: &Seen| matches!(seen, Seen::Cleared { table, .. } if table == "item");
+        assert!(before.iter().any(cleared), "{before:?}");
+        assert_eq!(row, Some(format!("id={id} qty={id} note='n{id}'")));
+        assert_eq!(tail.next().await, Seen::Commit);
+        // Also by who has read no row of it in this connection.
+        let point = tail.point.clone();
+        tail.close().await;
+        backend.released().await;
+        tail = Tail::open(&*backend.connector(), point).await;
+    }
     tail.close().await;
 }
 

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::{
-    Batch, Capture, ChangeStream, Connector, Error, Op, ResumePoint, RowImage, SourceEvent,
+    Batch, Begin, Capture, ChangeStream, Connector, Error, Op, ResumePoint, RowImage, SourceEvent,
     TableSchema, Value,
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Tail {
     pub(super) coordinates: Vec<u64>,
     /// Their ids.
     pub(super) txids: Vec<String>,
+    /// Every event in every word, for who compares two readings of one log.
+    pub(super) words: Vec<String>,
     seen: VecDeque<Seen>,
 }
 
@@ -39,7 +41,8 @@ impl Tail {
     pub(super) async fn open(connector: &dyn Connector, point: ResumePoint) -> Self {
         let opened = connector.open(point.clone(), point.capture.clone()).await;
         let stream = opened.expect("the stream opens");
-        Self { stream, point, coordinates: Vec::new(), txids: Vec::new(), seen: VecDeque::new() }
+        let (coordinates, txids, words) = (Vec::new(), Vec::new(), Vec::new());
+        Self { stream, point, coordinates, txids, words, seen: VecDeque::new() }
     }
 
     /// The next batch, which may tell of progress alone.
@@ -58,6 +61,7 @@ impl Tail {
                 self.coordinates.push(begin.coordinate);
                 self.txids.push(batch.text(begin.txid).to_owned());
             }
+            self.words.push(words(batch, event));
             self.seen.extend(seen(batch, event));
         }
     }
@@ -141,4 +145,31 @@ fn seen(batch: &Batch, event: &SourceEvent) -> Option<Seen> {
             Seen::Unreadable { table: batch.table(*table).name.table.clone() }
         }
     })
+}
+
+/// All that a batch says with an event.
+fn words(batch: &Batch, event: &SourceEvent) -> String {
+    let table = |index: &u32| batch.table(*index);
+    match event {
+        SourceEvent::Begin(begin) => {
+            let (txid, position) = (batch.text(begin.txid), batch.text(begin.position));
+            let Begin { coordinate, committed_at_us, first_ordinal, .. } = begin;
+            format!("begin {txid} {position} {coordinate} {committed_at_us} from {first_ordinal}")
+        }
+        SourceEvent::Row(row) => {
+            let values =
+                |image: RowImage<'_>| image.values().map(|value| format!("{value:?}")).collect();
+            let images: [Option<Vec<String>>; 2] =
+                [batch.before(row).map(values), batch.after(row).map(values)];
+            format!("{} {:?} {:?} {images:?}", row.ordinal, row.op, table(&row.table))
+        }
+        SourceEvent::SchemaChanged { table: index } => format!("schema {:?}", table(index)),
+        SourceEvent::TableCleared { table: index, ordinal, cause } => {
+            format!("{ordinal} {cause:?} {:?}", table(index))
+        }
+        SourceEvent::Unreadable { table: index, ordinal, reason } => {
+            format!("{ordinal} unreadable {:?}: {reason}", table(index))
+        }
+        SourceEvent::Commit => "commit".to_owned(),
+    }
 }

@@ -93,7 +93,7 @@ impl Catalog {
     pub(super) fn layouts(&self) -> Arc<[TableLayout]> {
         let layout = |(name, known): (&TableName, &Known)| match known {
             Known::Layout { columns, .. } => {
-                Some(TableLayout { name: name.clone(), columns: columns.clone() })
+                Some(TableLayout { name: name.clone(), id: None, columns: columns.clone() })
             }
             Known::Refused(_) => None,
         };

@@ -100,7 +100,7 @@ async fn ask(
     let mut layouts = Vec::new();
     for name in tables {
         if let Some(columns) = doctor::columns(client, name).await? {
-            layouts.push(TableLayout { name: name.clone(), columns });
+            layouts.push(TableLayout { name: name.clone(), id: None, columns });
         }
     }
     let head = doctor::head(client).await?;

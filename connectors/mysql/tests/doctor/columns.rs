@@ -88,7 +88,7 @@ async fn columns_are_numbered_as_the_log_numbers_them_with_nothing_but_select() 
         let mut layouts = Vec::new();
         for table in facts(&tail, &all).await.tables() {
             let columns = doctor::columns(&mut client, &table.name).await.unwrap().unwrap();
-            layouts.push(TableLayout { name: table.name, columns });
+            layouts.push(TableLayout { name: table.name, id: None, columns });
         }
         client.close().await;
         let mut expected = Vec::new();

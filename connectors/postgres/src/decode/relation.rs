@@ -8,7 +8,7 @@ use connector_api::{
 
 use super::cursor::Cursor;
 use super::unexpected;
-use crate::types::{Reading, TypeShape, is_system};
+use crate::types::{Reading, TypeShape, is_system, type_as_logged};
 
 /// The types a stream has described: those that are not built in. A domain comes with the name of
 /// the type below it.
@@ -36,10 +36,8 @@ pub(super) struct Relation {
     pub(super) name: TableName,
     /// The captured columns; `None` when the table is not captured.
     pub(super) schema: Option<Arc<TableSchema>>,
-    /// Every column on the wire.
+    /// Every column on the wire; of a table that is not captured none is remembered.
     columns: Vec<WireColumn>,
-    /// The same, as they are told apart.
-    pub(super) layout: TableLayout,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -51,8 +49,14 @@ struct WireColumn {
 }
 
 impl Relation {
-    /// Reads a Relation message behind its number.
-    pub(super) fn read(cursor: &mut Cursor<'_>, capture: &Capture, types: &Types) -> Result<Self> {
+    /// Reads a Relation message: the table's number, the table, and if that is captured its columns
+    /// as they are told apart.
+    pub(super) fn read(
+        cursor: &mut Cursor<'_>,
+        capture: &Capture,
+        types: &Types,
+    ) -> Result<(u32, Self, Option<TableLayout>)> {
+        let number = cursor.u32()?;
         let schema = cursor.name()?;
         let schema = if is_system(&schema) { "pg_catalog".into() } else { schema };
         let name = TableName::new(schema, cursor.name()?);
@@ -65,19 +69,18 @@ impl Relation {
         for _ in 0..count {
             let identity = cursor.u8()? & 1 == 1;
             let column = cursor.name()?;
-            let oid = cursor.u32()?;
-            let modifier = cursor.u32()?;
-            layout.push(ColumnLayout {
-                name: column.clone().into_owned(),
-                type_name: format!("{oid} {modifier:x}"),
-                charset: None,
-                is_key: identity,
-            });
+            let (oid, modifier) = (cursor.u32()?, cursor.u32()?);
             let wanted = match wanted {
-                None => false,
+                None => continue,
                 Some(Columns::All) => true,
                 Some(Columns::Only(names)) => names.iter().any(|name| *name == column),
             };
+            layout.push(ColumnLayout {
+                name: column.clone().into_owned(),
+                type_name: type_as_logged(oid, modifier),
+                charset: None,
+                is_key: identity,
+            });
             let shape = wanted.then(|| types.shape(oid));
             columns.push(WireColumn { reading: shape.as_ref().map(|is| is.reading), identity });
             if let Some(TypeShape { name: type_name, .. }) = shape {
@@ -86,22 +89,27 @@ impl Relation {
                 key_is_captured &= is_whole || !identity;
             }
         }
+        cursor.end()?;
+        if wanted.is_none() {
+            return Ok((number, Self { name, schema: None, columns }, None));
+        }
         if !key_is_captured {
             // Part of what identifies a row identifies none.
             captured.iter_mut().for_each(|column| column.identity = false);
         }
-        cursor.end()?;
-        let schema =
-            wanted.map(|_| Arc::new(TableSchema { name: name.clone(), columns: captured }));
-        let layout = TableLayout { name: name.clone(), columns: layout };
-        Ok(Self { name, schema, columns, layout })
+        let layout = TableLayout { name: name.clone(), id: Some(number), columns: layout };
+        let schema = Arc::new(TableSchema { name: name.clone(), columns: captured });
+        Ok((number, Self { name, schema: Some(schema), columns }, Some(layout)))
     }
 
-    /// The first captured column whose values may be others than in rows of the shape before, if
-    /// there is one: the log has no row for what changing a column does to rows that are there. One
-    /// that was dropped and made again stands behind those that it stood before.
-    pub(super) fn rewritten_since(&self, before: &[ColumnLayout]) -> Option<&str> {
-        let now = &self.layout.columns;
+    /// The first captured column of the shape `now` whose values may be others than in rows of the
+    /// shape before, if there is one: the log has no row for what changing a column does to rows
+    /// that are there. One that was dropped and made again stands behind those that it stood before.
+    pub(super) fn rewritten_since<'n>(
+        &self,
+        before: &[ColumnLayout],
+        now: &'n [ColumnLayout],
+    ) -> Option<&'n str> {
         if now == before {
             return None;
         }

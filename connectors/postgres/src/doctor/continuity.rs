@@ -1,38 +1,83 @@
-use connector_api::{Continuity, ResumePoint, Survey};
+use connector_api::{Continuity, Error, Result, ResumePoint, Survey};
 
 use super::coverage::coverage;
-use super::facts::{Facts, SlotFacts, System};
+use super::facts::{Facts, Server, SlotFacts};
 use crate::config::PostgresConfig;
 use crate::position::{LogIdentity, Lsn};
 
 /// Whether the log behind a remembered position is provably whole. The slot follows the
 /// checkpoint, never the reverse: what cannot be explained is broken.
+///
+/// # Errors
+/// A standby that has not replayed its log up to the position yet proves nothing either way.
 pub(crate) fn continuity(
     facts: &Facts,
     config: &PostgresConfig,
     slot: &str,
     last: Option<&ResumePoint>,
-) -> Continuity {
-    let from = facts.slot.as_ref().and_then(|found| found.usable_from(&config.database));
+) -> Result<Continuity> {
+    let kept = facts.slot.as_ref().and_then(|found| found.usable_from(&config.database));
+    let broken = |reason: String, from: Option<Lsn>| {
+        Ok(Continuity::Broken { reason, from: from.map(Lsn::to_position) })
+    };
     let Some(last) = last else {
-        let broken = |reason| Continuity::Broken { reason, from: None };
-        return match (from, &facts.slot) {
-            (Some(position), _) => Continuity::Adopted(position.to_position()),
-            (None, Some(found)) => broken(format!("slot {slot} {}", unusable(found, config))),
-            (None, None) => Continuity::New,
+        return match (kept, &facts.slot) {
+            (Some(position), _) => Ok(Continuity::Adopted(position.to_position())),
+            (None, Some(found)) => broken(format!("slot {slot} {}", unusable(found, config)), None),
+            (None, None) => Ok(Continuity::New),
         };
     };
-    let proved = prove(facts, config, slot, last);
-    proved.unwrap_or_else(|reason| Continuity::Broken { reason, from: from.map(Lsn::to_position) })
+    let (position, switch) = match same_log(facts, config, slot, last) {
+        Ok(found) => found,
+        Err(reason) => return broken(reason, kept),
+    };
+    if let Some(Switch { old, fork, .. }) = switch.filter(|switch| position > switch.fork) {
+        // Up to the fork both are one log, and it was read.
+        let reason =
+            format!("timeline {old} was left at {fork}, before the checkpoint at {position}");
+        return broken(reason, kept.max(Some(fork)));
+    }
+    let Server { head, in_recovery, .. } = facts.server;
+    if position > head && in_recovery {
+        return Err(Error::transient(format!(
+            "the standby has replayed its log up to {head}, and not up to the checkpoint at \
+             {position} yet"
+        )));
+    }
+    if position > head {
+        let reason = format!(
+            "the server's log ends at {head}, before the checkpoint at {position}: it was restored"
+        );
+        return broken(reason, kept);
+    }
+    let now = coverage(facts, &config.publication, &last.capture);
+    if let Some(change) = Survey::coverage_change(&last.coverage, &now) {
+        // The place itself holds: what lies before it does not come again.
+        let reason = format!("the publication has changed while away: {change}");
+        return broken(reason, Some(position));
+    }
+    let Some(Switch { old, now, fork }) = switch else { return Ok(Continuity::Intact) };
+    let reason = format!("the server went from timeline {old} to {now} at {fork}");
+    // Places of the old timeline are places of the new one.
+    Ok(Continuity::Renumbered { reason, position: position.to_position() })
 }
 
-/// Ends with the reason why nothing can be proved.
-fn prove(
+/// A promotion: up to `fork` the log of the timeline before is that of the one now.
+#[derive(Clone, Copy)]
+struct Switch {
+    old: u32,
+    now: u32,
+    fork: Lsn,
+}
+
+/// The remembered position, in a log that is the server's own and kept behind it, and how that log
+/// went over to another timeline since. Ends with the reason why that cannot be proved.
+fn same_log(
     facts: &Facts,
     config: &PostgresConfig,
     slot: &str,
     last: &ResumePoint,
-) -> Result<Continuity, String> {
+) -> Result<(Lsn, Option<Switch>), String> {
     let remembered = LogIdentity::from_lineage(&last.lineage)
         .ok_or("the checkpoint is of another kind of database")?;
     let position = Lsn::from_position(&last.position).map_err(|error| error.to_string())?;
@@ -47,20 +92,14 @@ fn prove(
         return Err(format!("the checkpoint belongs to slot {}", remembered.slot));
     }
     kept_by_slot(facts, config, slot, position)?;
-    let head = facts.server.head;
-    if position > head {
-        return Err(format!(
-            "the server's log ends at {head}, before the checkpoint at {position}: it was restored"
-        ));
+    let (old, now) = (remembered.timeline, system.timeline);
+    if old == now {
+        return Ok((position, None));
     }
-    let now = coverage(facts, &config.publication, &last.capture);
-    if let Some(change) = Survey::coverage_change(&last.coverage, &now) {
-        return Err(format!("the publication has changed while away: {change}"));
-    }
-    if remembered.timeline == system.timeline {
-        return Ok(Continuity::Intact);
-    }
-    timeline_switch(system, remembered.timeline, position)
+    let fork = system.forks.iter().find(|(timeline, _)| *timeline == old).map(|(_, fork)| *fork);
+    let fork =
+        fork.ok_or_else(|| format!("timeline {now} does not descend from timeline {old}"))?;
+    Ok((position, Some(Switch { old, now, fork })))
 }
 
 /// The slot keeps everything behind the position.
@@ -89,22 +128,6 @@ fn unusable(slot: &SlotFacts, config: &PostgresConfig) -> String {
         Some(why) => format!("is of no use any more: {why}"),
         None => "has no position".to_owned(),
     }
-}
-
-/// After a promotion the log is the same up to where the old timeline ended.
-fn timeline_switch(system: &System, old: u32, position: Lsn) -> Result<Continuity, String> {
-    let now = system.timeline;
-    let Some((_, fork)) = system.forks.iter().find(|(timeline, _)| *timeline == old) else {
-        return Err(format!("timeline {now} does not descend from timeline {old}"));
-    };
-    if position > *fork {
-        return Err(format!(
-            "timeline {old} was left at {fork}, before the checkpoint at {position}"
-        ));
-    }
-    let reason = format!("the server went from timeline {old} to {now} at {fork}");
-    // Places of the old timeline are places of the new one.
-    Ok(Continuity::Renumbered { reason, position: position.to_position() })
 }
 
 #[cfg(test)]

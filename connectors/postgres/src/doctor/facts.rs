@@ -1,4 +1,4 @@
-use connector_api::{Error, Result, TableDescription, TableName};
+use connector_api::{ColumnLayout, Error, Result, TableDescription, TableName};
 
 use crate::position::Lsn;
 
@@ -161,6 +161,8 @@ pub(crate) struct PublishedTable {
 pub(crate) struct TableFacts {
     pub(crate) oid: u32,
     pub(crate) description: TableDescription,
+    /// Its columns as the log describes them, had it all of them.
+    pub(crate) columns: Vec<ColumnLayout>,
     /// `r` a table, `p` a partitioned one; views and the like cannot be published.
     pub(crate) kind: String,
     pub(crate) unlogged: bool,

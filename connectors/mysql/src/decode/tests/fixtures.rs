@@ -71,7 +71,7 @@ fn layout(map: &TableMap<'_>) -> TableLayout {
         charset: Some("utf8mb4".to_owned()),
         is_key: nth == 0,
     });
-    TableLayout { name: table::name_of(map), columns: columns.collect() }
+    TableLayout { name: table::name_of(map), id: None, columns: columns.collect() }
 }
 
 #[test]

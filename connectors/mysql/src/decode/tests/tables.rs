@@ -16,7 +16,7 @@ fn column(name: &str, type_name: &str, charset: Option<&str>) -> ColumnLayout {
 }
 
 fn layout(columns: &[ColumnLayout]) -> TableLayout {
-    TableLayout { name: TableName::new("shop", "stock"), columns: columns.to_vec() }
+    TableLayout { name: TableName::new("shop", "stock"), id: None, columns: columns.to_vec() }
 }
 
 /// Reads a log with what is remembered of `shop.stock` and what is said when it is asked for.

@@ -1,5 +1,7 @@
 //! Tables that change while they are followed.
 
+use connector_api::ColumnLayout;
+
 use super::*;
 
 fn row(id: &str) -> Vec<u8> {
@@ -111,4 +113,67 @@ fn a_column_named_in_another_encoding_is_no_reason_to_stop() {
     described[at] = 0xe9;
     let lines = run(&captured, &[transaction(1, vec![described, row("1")])]);
     assert_eq!(lines[1], "0 insert public.stock - -> [Int(1)]");
+}
+
+/// A stream in which `stock` has been described before: under this number, and with these columns.
+fn knowing(id: Option<u32>, known: &[(&str, u32)]) -> Stream {
+    let captured = capture(&[whole("stock")]);
+    let column = |(name, oid): &(&str, u32)| ColumnLayout {
+        name: (*name).to_owned(),
+        type_name: format!("{oid} ffffffff"),
+        charset: None,
+        is_key: *name == "id",
+    };
+    let name = TableName::new("public", "stock");
+    let layout = TableLayout { name, id, columns: known.iter().map(column).collect() };
+    let from = ResumePoint { layouts: vec![layout], ..point(None, &captured) };
+    Stream::resumed(&from, &captured)
+}
+
+const AS_IT_IS: [(&str, u32); 3] = [("id", BIGINT), ("qty", INT), ("note", TEXT)];
+
+#[test]
+fn a_table_that_is_as_it_was_known_before_the_stream_is_no_news() {
+    let mut stream = knowing(Some(STOCK), &AS_IT_IS);
+    stream.feed(&transaction(1, vec![stock(), row("1")]));
+    let batches = stream.batches();
+    assert!(batches.iter().all(|batch| batch.layouts().is_none()), "{batches:?}");
+    assert_eq!(lines(&batches).len(), 3);
+}
+
+#[test]
+fn a_column_of_another_type_than_before_the_stream_is_doubted_before_the_first_row() {
+    let before = [("id", BIGINT), ("qty", 1700), ("note", TEXT)];
+    let mut stream = knowing(Some(STOCK), &before);
+    stream.feed(&transaction(1, vec![stock(), row("1")]));
+    assert_eq!(lines(&stream.batches())[1], "unreadable");
+}
+
+#[test]
+fn another_relation_than_before_the_stream_has_replaced_the_table() {
+    let mut stream = knowing(Some(STOCK - 1), &AS_IT_IS);
+    stream.feed(&transaction(1, vec![stock(), row("1")]));
+    stream.feed(&transaction(2, vec![stock(), row("2")]));
+    let batches = stream.batches();
+    assert_eq!(batches[0].layouts().unwrap()[0].id, Some(STOCK));
+    let lines = lines(&batches);
+    assert_eq!(lines[1], "0 Replaced public.stock");
+    assert_eq!(lines.iter().filter(|line| line.contains("Replaced")).count(), 1, "{lines:?}");
+}
+
+#[test]
+fn what_was_remembered_without_a_number_is_told_nothing_of_by_one() {
+    let mut stream = knowing(None, &AS_IT_IS);
+    stream.feed(&transaction(1, vec![stock(), row("1")]));
+    let batches = stream.batches();
+    assert_eq!(batches[0].layouts().unwrap()[0].id, Some(STOCK));
+    assert_eq!(lines(&batches).len(), 3);
+}
+
+#[test]
+fn of_a_table_that_is_not_captured_no_column_is_remembered() {
+    let mut stream = Stream::new(&capture(&[whole("orders")]));
+    stream.feed(&transaction(1, vec![stock(), row("1")]));
+    let remembered = format!("{:?}", stream.decoder);
+    assert!(remembered.contains("stock") && !remembered.contains("WireColumn"), "{remembered}");
 }

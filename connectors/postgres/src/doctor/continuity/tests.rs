@@ -2,7 +2,7 @@
 
 use connector_api::{Capture, CaptureTable, Columns, Position, TableName};
 
-use super::super::facts::{PublicationFacts, PublishedTable, Server};
+use super::super::facts::{PublicationFacts, PublishedTable, System};
 use super::*;
 use crate::config::Slot;
 
@@ -72,7 +72,7 @@ fn point(position: &str) -> ResumePoint {
 }
 
 fn judge(facts: &Facts, last: Option<&ResumePoint>) -> Continuity {
-    continuity(facts, &config(), "acme", last)
+    continuity(facts, &config(), "acme", last).unwrap()
 }
 
 /// Why it is broken, and from where on the log is whole.
@@ -190,8 +190,24 @@ fn a_checkpoint_ahead_of_the_servers_log_is_of_a_restored_backup() {
 }
 
 #[test]
+fn a_standby_that_has_not_replayed_up_to_the_checkpoint_proves_nothing_either_way() {
+    let mut standby = facts();
+    standby.server.in_recovery = true;
+    assert_eq!(judge(&standby, Some(&point("0/100"))), Continuity::Intact);
+    let error = continuity(&standby, &config(), "acme", Some(&point("0/101"))).unwrap_err();
+    assert_eq!(*error.fault(), connector_api::Fault::Transient);
+    assert_eq!(
+        error.to_string(),
+        "the standby has replayed its log up to 0/100, and not up to the checkpoint at 0/101 yet"
+    );
+    // What has been proved is said all the same.
+    let gone = Facts { slot: None, ..standby };
+    assert_eq!(broken(&gone, &point("0/101")).0, "slot acme is gone");
+}
+
+#[test]
 fn another_slot_than_the_checkpoints_is_a_gap() {
-    let judged = continuity(&facts(), &config(), "other", Some(&point("0/10")));
+    let judged = continuity(&facts(), &config(), "other", Some(&point("0/10"))).unwrap();
     let Continuity::Broken { reason, .. } = judged else { panic!("{judged:?}") };
     assert_eq!(reason, "the checkpoint belongs to slot acme");
 }
@@ -231,6 +247,20 @@ fn whatever_changes_in_what_is_published_of_captured_tables_is_a_gap() {
 }
 
 #[test]
+fn where_only_what_is_published_has_changed_nothing_before_the_checkpoint_comes_again() {
+    let mut changed = facts();
+    changed.publication = Some(PublicationFacts { via_root: true, ..publication() });
+    let (_, from) = broken(&changed, &point("0/80"));
+    assert_eq!(from.as_deref(), Some("0/80"), "the slot is at 0/10");
+    // So also on another timeline, up to the fork.
+    let forks = vec![(1, Lsn(0x80))];
+    changed.system = Some(System { id: "7".into(), timeline: 2, forks });
+    let (reason, from) = broken(&changed, &point("0/80"));
+    assert!(reason.contains("publication has changed"), "{reason}");
+    assert_eq!(from.as_deref(), Some("0/80"));
+}
+
+#[test]
 fn what_changes_beside_the_captured_tables_is_no_gap() {
     let mut more = facts();
     let tables = vec![table("orders", "10 1.1"), table("stock", "8 9.1")];
@@ -258,10 +288,12 @@ fn a_promotion_is_provable_only_up_to_the_fork() {
     let at_fork = judge(&promoted(&forks), Some(&point("0/30")));
     let reason = "the server went from timeline 1 to 3 at 0/30".to_owned();
     assert_eq!(at_fork, Continuity::Renumbered { reason, position: Position::new("0/30") });
-    assert_eq!(
-        broken(&promoted(&forks), &point("0/31")).0,
-        "timeline 1 was left at 0/30, before the checkpoint at 0/31"
-    );
+    let left = "timeline 1 was left at 0/30, before the checkpoint at 0/31".to_owned();
+    // What was read up to there does not come again.
+    assert_eq!(broken(&promoted(&forks), &point("0/31")), (left.clone(), Some("0/30".to_owned())));
+    let moved = SlotFacts { confirmed: Some(Lsn(0x31)), ..slot() };
+    let moved = Facts { slot: Some(moved), ..promoted(&forks) };
+    assert_eq!(broken(&moved, &point("0/31")), (left, Some("0/31".to_owned())));
     assert_eq!(
         broken(&promoted(&forks[1..]), &point("0/10")).0,
         "timeline 3 does not descend from timeline 1"

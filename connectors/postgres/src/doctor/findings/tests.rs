@@ -38,6 +38,7 @@ fn table() -> TableFacts {
             primary_key: vec!["id".into()],
             identity: Identity::PrimaryKey,
         },
+        columns: Vec::new(),
         kind: "r".into(),
         unlogged: false,
         root: None,

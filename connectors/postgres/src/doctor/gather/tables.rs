@@ -1,9 +1,12 @@
-use connector_api::{Capture, ColumnDescription, Identity, TableDescription, TableName};
+use connector_api::{
+    Capture, ColumnDescription, ColumnLayout, Identity, TableDescription, TableName,
+};
 use tokio_postgres::{Client, Row};
 
 use super::{PublishedTable, TableFacts, table_name};
 use crate::doctor::facts::{Access, Generated, Leaf, LeafIdentity};
 use crate::snapshot::KEY_INDEX;
+use crate::types::type_as_logged;
 
 /// The captured tables that exist, column by column.
 pub(super) async fn tables(
@@ -20,7 +23,8 @@ pub(super) async fn tables(
             array_position((ri.indkey::int2[])[0 : ri.indnkeyatts - 1], a.attnum),
             NOT has_schema_privilege(n.oid, 'USAGE'),
             has_column_privilege(c.oid, a.attnum, 'SELECT'), row_security_active(c.oid),
-            array_position((best.indkey::int2[])[0 : best.indnkeyatts - 1], a.attnum)
+            array_position((best.indkey::int2[])[0 : best.indnkeyatts - 1], a.attnum),
+            a.atttypid, a.atttypmod
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         LEFT JOIN pg_index pk ON pk.indrelid = c.oid AND pk.indisprimary
@@ -87,6 +91,13 @@ fn table(columns: &[Row]) -> TableFacts {
         // The server does not take a deferrable key for an identity.
         Identity::PrimaryKey => primary.clone().filter(|_| first.get(12)),
     };
+    let is_key = |name: &String| identity.as_ref().is_some_and(|names| names.contains(name));
+    let layout = |row: &Row| ColumnLayout {
+        name: name(row),
+        type_name: type_as_logged(row.get(18), row.get::<_, i32>(19)),
+        charset: None,
+        is_key: is_key(&name(row)),
+    };
     // Old rows tell of the chosen index's columns and not of the primary key's.
     let primary_key = if kind == Identity::Index { chosen.or(primary) } else { primary };
     let column = |row: &Row| ColumnDescription {
@@ -103,6 +114,7 @@ fn table(columns: &[Row]) -> TableFacts {
             primary_key: primary_key.unwrap_or_default(),
             identity: kind,
         },
+        columns: columns.iter().map(layout).collect(),
         kind: first.get(3),
         unlogged: first.get::<_, &str>(4) != "p",
         root: table_name(first, 6),
