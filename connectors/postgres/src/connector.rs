@@ -164,7 +164,8 @@ impl Connector for PostgresConnector {
                 return Err(Error::held(format!("slot {slot} is in use by {who}"), who));
             }
             let client = SqlClient::connect(&self.config).await?;
-            doctor::end_predecessor(&client, &self.config, slot, holder).await?;
+            let ending = doctor::end_predecessor(&client, &self.config, slot, holder);
+            client.in_time(ending).await?;
             client.close().await;
             facts = self.facts(capture, last).await?;
         }
@@ -240,23 +241,25 @@ impl Connector for PostgresConnector {
 
     async fn log_keeping(&self, _: Option<&Position>) -> Result<LogKeeping> {
         let client = SqlClient::connect(&self.config).await?;
-        let keeping = doctor::log_keeping(&client, &self.config).await?;
+        let keeping = client.in_time(doctor::log_keeping(&client, &self.config)).await?;
         client.close().await;
         Ok(keeping)
     }
 
     async fn release_log(&self) -> Result<()> {
         let client = SqlClient::connect(&self.config).await?;
-        let facts = doctor::gather(&client, &self.config, &Capture::default()).await?;
-        doctor::release(&client, &self.config, &facts).await?;
+        let nothing = Capture::default();
+        let facts = client.in_time(doctor::gather(&client, &self.config, &nothing)).await?;
+        client.in_time(doctor::release(&client, &self.config, &facts)).await?;
         client.close().await;
         Ok(())
     }
 
     async fn detach(&self) -> Result<Detached> {
         let client = SqlClient::connect(&self.config).await?;
-        let facts = doctor::gather(&client, &self.config, &Capture::default()).await?;
-        let detached = doctor::detach(&client, &self.config, &facts).await?;
+        let nothing = Capture::default();
+        let facts = client.in_time(doctor::gather(&client, &self.config, &nothing)).await?;
+        let detached = client.in_time(doctor::detach(&client, &self.config, &facts)).await?;
         client.close().await;
         Ok(detached)
     }
