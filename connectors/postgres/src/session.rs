@@ -98,6 +98,10 @@ const LOG_WRITTEN: &str = "SELECT (pg_control_system()).system_identifier,
         (SELECT received_tli FROM pg_stat_wal_receiver))
     ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END";
 
+/// From 17 on: the server decodes a transaction in one of its own, which takes as long as we do.
+const WITHOUT_TIMEOUT: &str =
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'";
+
 const IS_STANDBY: &str = "SELECT pg_is_in_recovery()";
 
 /// Whether a server is what the URL asks for.
@@ -260,6 +264,7 @@ impl Session {
         slot: &str,
         start: Lsn,
     ) -> Result<(Wire, BytesMut)> {
+        self.query(WITHOUT_TIMEOUT).await?;
         let publication = self.config.publication.replace('\'', "''").replace('"', "\"\"");
         let sql = format!(
             "START_REPLICATION SLOT \"{slot}\" LOGICAL {start} (proto_version '1', \
@@ -290,8 +295,8 @@ impl Session {
                 self.fill().await?;
             } else if let Message::ErrorResponse(body) = self.message().await? {
                 let told = ServerMessage::of(&body);
-                if told.is_missing_slot() {
-                    // The next survey sees it, and decides what follows.
+                if told.is_about_the_slot() {
+                    // The next survey sees what is wrong with it, and decides what follows.
                     return Err(Error::transient(format!("{} ({})", told.message, told.code)));
                 }
                 return Err(told.classify(&self.config, &format!("streaming from slot {slot}")));
@@ -375,16 +380,16 @@ fn command(sql: &str) -> &str {
     sql.split(['(', '"', ';']).next().unwrap_or(sql).trim()
 }
 
-fn closed(host: &Host) -> Error {
-    Error::transient(format!("{host} closed the connection"))
-}
-
-async fn ask_for_tls(wire: &mut Wire, host: &Host) -> Result<()> {
 fn unanswered(host: &Host, question: &str, limit: Duration) -> Error {
     let seconds = limit.as_secs();
     Error::transient(format!("{host} did not answer {question} in {seconds} s"))
 }
 
+fn closed(host: &Host) -> Error {
+    Error::transient(format!("{host} closed the connection"))
+}
+
+async fn ask_for_tls(wire: &mut Wire, host: &Host) -> Result<()> {
     let broken = |error| Error::transient(format!("the connection to {host} broke: {error}"));
     let mut message = BytesMut::new();
     frontend::ssl_request(&mut message);
