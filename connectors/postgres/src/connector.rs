@@ -64,7 +64,10 @@ impl PostgresConnector {
 
     async fn facts(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Facts> {
         let client = SqlClient::connect(&self.config).await?;
-        let mut facts = doctor::gather(&client, &self.config, capture).await?;
+        let gathering = doctor::gather(&client, &self.config, capture);
+        let mut facts = client.in_time(gathering).await?;
+        let looking = doctor::former(&client, &self.config, &facts, last);
+        facts.former = client.in_time(looking).await?;
         client.close().await;
         let senders = &facts.server.senders;
         if senders.is_full() && facts.slot.is_some() {

@@ -31,7 +31,7 @@ pub(crate) use detach::detach;
 pub(crate) use establish::establish;
 pub(crate) use facts::{Facts, System, parse_forks};
 pub(crate) use findings::findings;
-pub(crate) use gather::gather;
+pub(crate) use gather::{former, gather};
 pub(crate) use keeping::{log_keeping, release};
 pub(crate) use predecessor::end_predecessor;
 pub(crate) use quote::{identifier, literal, qualified};

@@ -2,6 +2,7 @@
 //! provably so; and that nothing is ever streamed past what is missing.
 
 use connector_api::{Connector as _, Continuity, Error, Fault, Position, ResumePoint, Severity};
+use connector_postgres::{PostgresConfig, PostgresConnector, Slot};
 use testbed::{PostgresOptions, StopMode};
 
 use crate::support::{Reader, Shop, tables, within};
@@ -95,6 +96,30 @@ async fn a_slot_that_became_somebody_elses_is_a_gap_and_left_alone() {
         let error = shop.connector().establish(&tables(&["stock"])).await.unwrap_err();
         assert!(matches!(error.fault(), Fault::Operator { .. }), "{error}");
         assert_eq!(shop.value("select slot_type from pg_replication_slots"), "physical");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_keeps_log_under_a_former_name_is_told_of_and_no_other_made() {
+    for shop in Shop::of_each_version("a former slot") {
+        let point = away(&shop).await;
+        let slot = Slot::Named("renamed".to_owned());
+        let renamed = PostgresConnector::new(PostgresConfig { slot, ..shop.config() });
+        let told = async || {
+            let survey = renamed.survey(&tables(&["stock"]), Some(&point)).await.unwrap();
+            survey.findings.into_iter().find(|finding| finding.check == "slot acme")
+        };
+        let found = told().await.unwrap();
+        assert_eq!(found.severity, Severity::Blocker, "{found:?}");
+        assert!(found.fix.contains("slot = \"acme\""), "{found:?}");
+        assert!(found.fix.contains("SELECT pg_drop_replication_slot('acme');"), "{found:?}");
+        assert_eq!(
+            shop.value("select string_agg(slot_name, ' ') from pg_replication_slots"),
+            "acme"
+        );
+        assert_eq!(judge(&shop, &point).await, Continuity::Intact);
+        shop.sql("select pg_drop_replication_slot('acme')");
+        assert_eq!(told().await, None);
     }
 }
 
