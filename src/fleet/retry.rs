@@ -9,10 +9,11 @@ use connector_api::Error;
 
 use crate::progress::{Next, next_after};
 
-/// How often it is looked whether a holder has gone.
+/// How often it is looked at first whether a holder has gone.
 const HELD_DELAY: Duration = Duration::from_millis(500);
-/// How long a run with an end of its own waits for a holder. A server takes a moment to notice
-/// that a killed process has gone, so what it held is not given up at once.
+/// How long a run with an end of its own waits for a holder, and a seller looks often. A server
+/// takes a moment to notice that a killed process has gone, so what it held is not given up at
+/// once; who still holds it then may do so for ever.
 const HELD_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a run with an end of its own goes on without progress: a restart of the server passes,
 /// and a job that never ends tells nobody that it cannot.
@@ -56,12 +57,27 @@ pub(super) struct Patience {
     failing_since: Option<Instant>,
     /// Whether the run is to end by itself, and so must not wait for ever.
     ends: bool,
+    /// Whether each look is a login at somebody's server.
+    spares: bool,
     said: String,
 }
 
 impl Patience {
+    /// With a sink: a process that stands by takes over as soon as it can.
     pub(super) fn new(ends: bool) -> Self {
-        Self { delays: delays(), held_since: None, failing_since: None, ends, said: String::new() }
+        Self {
+            delays: delays(),
+            held_since: None,
+            failing_since: None,
+            ends,
+            spares: false,
+            said: String::new(),
+        }
+    }
+
+    /// With a seller's server.
+    pub(super) fn of_server(ends: bool) -> Self {
+        Self { spares: true, ..Self::new(ends) }
     }
 
     /// There was progress.
@@ -84,8 +100,9 @@ impl Patience {
             }
             Next::StandBy => {
                 let since = *self.held_since.get_or_insert(now);
-                let waits = !self.ends || now - since < HELD_PATIENCE;
-                waits.then_some(HELD_DELAY)
+                let is_new = now - since < HELD_PATIENCE;
+                let more = (self.spares && !is_new).then(|| self.delays.next_delay());
+                (!self.ends || is_new).then(|| HELD_DELAY + more.unwrap_or_default())
             }
         }
     }
@@ -100,6 +117,7 @@ impl Patience {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -127,6 +145,28 @@ mod tests {
             assert_eq!(service.after(&held, now), Some(HELD_DELAY));
             assert_eq!(job.after(&held, now).is_some(), seconds < 10);
         }
+    }
+
+    #[test]
+    fn a_server_whose_log_a_stranger_holds_is_asked_ever_less_often() {
+        let held = Error::held("the slot is in use", "another process");
+        let start = Instant::now();
+        let mut patience = Patience::of_server(false);
+        let mut now = start;
+        while now - start < HELD_PATIENCE {
+            assert_eq!(patience.after(&held, now), Some(HELD_DELAY));
+            now += HELD_DELAY;
+        }
+        let mut looks = 0;
+        while now - start < Duration::from_secs(3600) {
+            let delay = patience.after(&held, now).unwrap();
+            assert!((HELD_DELAY..=HELD_DELAY + Duration::from_secs(30)).contains(&delay));
+            now += delay;
+            looks += 1;
+        }
+        assert!(looks < 600, "{looks} looks in an hour");
+        patience.reset();
+        assert_eq!(patience.after(&held, now), Some(HELD_DELAY));
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub enum Outcome {
 pub(super) async fn supervise(charge: Charge) -> Outcome {
     let (seller, source) = (charge.config.seller.clone(), charge.config.source.name.clone());
     let metrics = charge.outside.telemetry.board.seller(&charge.config);
-    let mut patience = retry::Patience::new(charge.goal.until_current);
+    let mut patience = retry::Patience::of_server(charge.goal.until_current);
     let mut tries = 0;
     loop {
         charge.outside.telemetry.board.enter(&charge.config, Lifecycle::Starting);

@@ -115,6 +115,23 @@ async fn truncate_is_said_once_and_marks_the_table() {
     assert_eq!(published.by_key().len(), 3);
 }
 
+#[tokio::test]
+async fn a_source_that_is_named_anew_is_told_of_the_slot_that_it_left() {
+    let Some((shop, workspace)) = started("a_source_that_is_named_anew").await else { return };
+    let renamed = Workspace::MAIN.replace("\"test\"", "\"other\"");
+    std::fs::write(workspace.path("tailstock.toml"), &renamed).unwrap();
+    let mut run = Tailstock::start(&workspace, &["run", "--until-current"]);
+    let status = run.wait(Duration::from_secs(60)).await;
+    assert_eq!(status.code(), Some(4), "{}", run.log());
+    let way_out = format!("SELECT pg_drop_replication_slot('{SLOT}');");
+    assert!(run.log().contains(&way_out), "{}", run.log());
+    let slots = "SELECT string_agg(slot_name, ' ') FROM pg_replication_slots";
+    assert_eq!(shop.text(slots).await, SLOT);
+    shop.execute(&way_out).await;
+    catch_up(&workspace).await;
+    assert_eq!(shop.text(slots).await, "other_acme_main");
+}
+
 /// Changes behind the slot's back, and what the gap says.
 async fn a_gap_after(test: &str, disturbance: &str, reason: &str) {
     let Some((shop, workspace)) = started(test).await else { return };

@@ -116,6 +116,8 @@ pub struct PostgresConfig {
     pub application_name: String,
     /// Time for one host to connect, agree on TLS and log in.
     pub connect_timeout: Duration,
+    /// Time for a server to answer a question that needs no work.
+    pub answer_time: Duration,
     /// Time without a word from a server that was asked for one, after which its stream is dead.
     /// Servers before 15, and those with `wal_sender_timeout = 0`, say nothing while they decode a
     /// transaction of which nothing is published: a limit shorter than that would repeat it for
@@ -151,12 +153,15 @@ impl fmt::Debug for PostgresConfig {
 }
 
 impl PostgresConfig {
-    /// What the server shows of our connections: the name, and whose they are.
+    /// What the server shows of our connections: the name, and whose they are. Servers show 63
+    /// bytes of printable ASCII, and put what they please in the place of all else.
     pub(crate) fn shown_name(&self) -> String {
-        match &self.installation {
-            None => self.application_name.clone(),
-            Some(installation) => format!("{}/{installation}", self.application_name),
-        }
+        const SHOWN: usize = 63;
+        let mark = self.installation.as_ref().map_or_else(String::new, |mark| format!("/{mark}"));
+        let printable = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
+        let room = SHOWN.saturating_sub(mark.len());
+        let name: String = self.application_name.chars().map(printable).take(room).collect();
+        name + &mark
     }
 
     /// The protection of a connection to `host`: a Unix socket needs none, whatever the mode says.
@@ -169,5 +174,27 @@ impl PostgresConfig {
         };
         let Tls { root_cert, client, .. } = self.tls.clone();
         Some(TlsSettings { check, root_cert, client, words: &WORDS })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connections_name_is_one_that_every_server_shows_as_it_is() {
+        let parsed = PostgresConfig::parse("postgresql://u@h/d", "p", Slot::Temporary).unwrap();
+        let shown = |name: &str, mark: Option<&str>| {
+            let (application_name, installation) = (name.to_owned(), mark.map(str::to_owned));
+            PostgresConfig { application_name, installation, ..parsed.clone() }.shown_name()
+        };
+        assert_eq!(shown("the shop", None), "the shop");
+        assert_eq!(shown("Müller\t& Söhne\0", None), "M?ller?& S?hne?");
+        let long = "x".repeat(80);
+        assert_eq!(shown(&long, None), "x".repeat(63));
+        let marked = shown(&long, Some("0123456789abcdef"));
+        assert_eq!(marked, format!("{}/0123456789abcdef", "x".repeat(46)));
+        assert_eq!(shown("", Some("mark")), "/mark");
     }
 }

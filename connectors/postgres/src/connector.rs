@@ -64,7 +64,10 @@ impl PostgresConnector {
 
     async fn facts(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Facts> {
         let client = SqlClient::connect(&self.config).await?;
-        let mut facts = doctor::gather(&client, &self.config, capture).await?;
+        let gathering = doctor::gather(&client, &self.config, capture);
+        let mut facts = client.in_time(gathering).await?;
+        let looking = doctor::former(&client, &self.config, &facts, last);
+        facts.former = client.in_time(looking).await?;
         client.close().await;
         let senders = &facts.server.senders;
         if senders.is_full() && facts.slot.is_some() {
@@ -164,7 +167,8 @@ impl Connector for PostgresConnector {
                 return Err(Error::held(format!("slot {slot} is in use by {who}"), who));
             }
             let client = SqlClient::connect(&self.config).await?;
-            doctor::end_predecessor(&client, &self.config, slot, holder).await?;
+            let ending = doctor::end_predecessor(&client, &self.config, slot, holder);
+            client.in_time(ending).await?;
             client.close().await;
             facts = self.facts(capture, last).await?;
         }
@@ -224,7 +228,7 @@ impl Connector for PostgresConnector {
                     "CREATE_REPLICATION_SLOT \"{}\" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT",
                     opening.slot
                 );
-                let made = session.query_patiently(&create).await?;
+                let made = doctor::made(&self.config, session.query_patiently(&create)).await?;
                 if let Some(begins) = made.first().and_then(|row| row.get(1)?.clone()) {
                     let begins = Position::new(begins);
                     let asked = std::mem::replace(&mut opening.from.position, begins);
@@ -241,23 +245,25 @@ impl Connector for PostgresConnector {
 
     async fn log_keeping(&self, _: Option<&Position>) -> Result<LogKeeping> {
         let client = SqlClient::connect(&self.config).await?;
-        let keeping = doctor::log_keeping(&client, &self.config).await?;
+        let keeping = client.in_time(doctor::log_keeping(&client, &self.config)).await?;
         client.close().await;
         Ok(keeping)
     }
 
     async fn release_log(&self) -> Result<()> {
         let client = SqlClient::connect(&self.config).await?;
-        let facts = doctor::gather(&client, &self.config, &Capture::default()).await?;
-        doctor::release(&client, &self.config, &facts).await?;
+        let nothing = Capture::default();
+        let facts = client.in_time(doctor::gather(&client, &self.config, &nothing)).await?;
+        client.in_time(doctor::release(&client, &self.config, &facts)).await?;
         client.close().await;
         Ok(())
     }
 
     async fn detach(&self) -> Result<Detached> {
         let client = SqlClient::connect(&self.config).await?;
-        let facts = doctor::gather(&client, &self.config, &Capture::default()).await?;
-        let detached = doctor::detach(&client, &self.config, &facts).await?;
+        let nothing = Capture::default();
+        let facts = client.in_time(doctor::gather(&client, &self.config, &nothing)).await?;
+        let detached = client.in_time(doctor::detach(&client, &self.config, &facts)).await?;
         client.close().await;
         Ok(detached)
     }

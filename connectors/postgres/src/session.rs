@@ -1,5 +1,5 @@
-//! A replication connection of our own: startup, TLS, authentication, simple queries, and the
-//! switch to streaming. Ordinary SQL goes through tokio-postgres, with the same TLS.
+//! A connection of our own: startup, TLS, authentication, simple queries, and the switch to
+//! streaming. Ordinary SQL with parameters goes through tokio-postgres, once we have been let in.
 
 mod auth;
 mod binding;
@@ -45,14 +45,15 @@ const READING: [(&str, &str); 1] = [(
      -c enable_sort=off",
 )];
 
-/// Time for a server to answer a question that needs no work.
-const ANSWER_TIME: Duration = Duration::from_secs(60);
+/// What makes a connection one for ordinary SQL: nothing asked there may hold up the shop.
+const ASKING: [(&str, &str); 1] = [("options", "-c statement_timeout=10s -c lock_timeout=1s")];
+
 /// Time for a server to end a session that has been taken leave of.
 const LEAVE_TIME: Duration = Duration::from_secs(2);
 /// The longest message expected outside of a stream, bytes.
 const LONGEST: usize = 16 << 20;
 
-/// A replication connection that answers queries.
+/// A connection that answers queries.
 #[derive(Debug)]
 pub(crate) struct Session {
     wire: Wire,
@@ -96,6 +97,10 @@ const LOG_WRITTEN: &str = "SELECT (pg_control_system()).system_identifier,
         (pg_control_recovery()).min_recovery_end_timeline,
         (SELECT received_tli FROM pg_stat_wal_receiver))
     ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END";
+
+/// From 17 on: the server decodes a transaction in one of its own, which takes as long as we do.
+const WITHOUT_TIMEOUT: &str =
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'";
 
 const IS_STANDBY: &str = "SELECT pg_is_in_recovery()";
 
@@ -212,8 +217,9 @@ impl Session {
 
     /// Rows of a simple query, as text.
     pub(crate) async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-        let answer = tokio::time::timeout(ANSWER_TIME, self.query_patiently(sql)).await;
-        answer.unwrap_or_else(|_| Err(self.unanswered(command(sql))))
+        let limit = self.config.answer_time;
+        let answer = tokio::time::timeout(limit, self.query_patiently(sql)).await;
+        answer.unwrap_or_else(|_| Err(unanswered(&self.host, command(sql), limit)))
     }
 
     /// Rows of a simple query that may take as long as it does: a new slot waits for transactions
@@ -258,13 +264,15 @@ impl Session {
         slot: &str,
         start: Lsn,
     ) -> Result<(Wire, BytesMut)> {
+        self.query(WITHOUT_TIMEOUT).await?;
         let publication = self.config.publication.replace('\'', "''").replace('"', "\"\"");
         let sql = format!(
             "START_REPLICATION SLOT \"{slot}\" LOGICAL {start} (proto_version '1', \
              publication_names '\"{publication}\"')"
         );
-        let start = tokio::time::timeout(ANSWER_TIME, self.switch_to_copy(&sql, slot)).await;
-        start.unwrap_or_else(|_| Err(self.unanswered("START_REPLICATION")))?;
+        let limit = self.config.answer_time;
+        let start = tokio::time::timeout(limit, self.switch_to_copy(&sql, slot)).await;
+        start.unwrap_or_else(|_| Err(unanswered(&self.host, "START_REPLICATION", limit)))?;
         Ok((self.wire, self.incoming))
     }
 
@@ -287,8 +295,8 @@ impl Session {
                 self.fill().await?;
             } else if let Message::ErrorResponse(body) = self.message().await? {
                 let told = ServerMessage::of(&body);
-                if told.is_missing_slot() {
-                    // The next survey sees it, and decides what follows.
+                if told.is_about_the_slot() {
+                    // The next survey sees what is wrong with it, and decides what follows.
                     return Err(Error::transient(format!("{} ({})", told.message, told.code)));
                 }
                 return Err(told.classify(&self.config, &format!("streaming from slot {slot}")));
@@ -358,11 +366,6 @@ impl Session {
         self.refused(body, &format!("logging in to {} as {}", self.host, self.config.user))
     }
 
-    fn unanswered(&self, question: &str) -> Error {
-        let seconds = ANSWER_TIME.as_secs();
-        Error::transient(format!("{} did not answer {question} in {seconds} s", self.host))
-    }
-
     /// With TLS 1.3 the server's opinion of our certificate arrives after the handshake.
     fn broken(&self, error: &io::Error) -> Error {
         if is_tls(error) {
@@ -375,6 +378,11 @@ impl Session {
 /// The first words of a command, for errors.
 fn command(sql: &str) -> &str {
     sql.split(['(', '"', ';']).next().unwrap_or(sql).trim()
+}
+
+fn unanswered(host: &Host, question: &str, limit: Duration) -> Error {
+    let seconds = limit.as_secs();
+    Error::transient(format!("{host} did not answer {question} in {seconds} s"))
 }
 
 fn closed(host: &Host) -> Error {

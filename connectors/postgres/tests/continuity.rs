@@ -2,6 +2,7 @@
 //! provably so; and that nothing is ever streamed past what is missing.
 
 use connector_api::{Connector as _, Continuity, Error, Fault, Position, ResumePoint, Severity};
+use connector_postgres::{PostgresConfig, PostgresConnector, Slot};
 use testbed::{PostgresOptions, StopMode};
 
 use crate::support::{Reader, Shop, tables, within};
@@ -99,6 +100,30 @@ async fn a_slot_that_became_somebody_elses_is_a_gap_and_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_keeps_log_under_a_former_name_is_told_of_and_no_other_made() {
+    for shop in Shop::of_each_version("a former slot") {
+        let point = away(&shop).await;
+        let slot = Slot::Named("renamed".to_owned());
+        let renamed = PostgresConnector::new(PostgresConfig { slot, ..shop.config() });
+        let told = async || {
+            let survey = renamed.survey(&tables(&["stock"]), Some(&point)).await.unwrap();
+            survey.findings.into_iter().find(|finding| finding.check == "slot acme")
+        };
+        let found = told().await.unwrap();
+        assert_eq!(found.severity, Severity::Blocker, "{found:?}");
+        assert!(found.fix.contains("slot = \"acme\""), "{found:?}");
+        assert!(found.fix.contains("SELECT pg_drop_replication_slot('acme');"), "{found:?}");
+        assert_eq!(
+            shop.value("select string_agg(slot_name, ' ') from pg_replication_slots"),
+            "acme"
+        );
+        assert_eq!(judge(&shop, &point).await, Continuity::Intact);
+        shop.sql("select pg_drop_replication_slot('acme')");
+        assert_eq!(told().await, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slot_whose_log_the_server_has_removed_is_a_gap_and_made_again() {
     for version in testbed::all_versions() {
         let options = PostgresOptions::default()
@@ -116,7 +141,9 @@ async fn a_slot_whose_log_the_server_has_removed_is_a_gap_and_made_again() {
         let survey = shop.connector().survey(&tables(&["stock"]), Some(&point)).await.unwrap();
         let found = survey.findings.iter().find(|finding| finding.check == "slot acme").unwrap();
         assert_eq!(found.severity, Severity::Warning);
-        refused(&shop, &point).await;
+        // As where it is removed between a look and the stream.
+        let error = refused(&shop, &point).await;
+        assert_eq!(*error.fault(), Fault::Transient, "it is looked at again: {error}");
         let made = shop.connector().establish(&tables(&["stock"])).await.unwrap();
         assert_eq!(judge(&shop, &made).await, Continuity::Intact);
         goes_on(&shop, made).await;

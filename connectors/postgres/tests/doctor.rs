@@ -120,9 +120,15 @@ async fn a_slot_that_is_not_ours_is_named_and_left_alone() {
         ("select pg_create_physical_replication_slot('acme')", "a physical slot"),
         ("select pg_create_logical_replication_slot('acme', 'test_decoding')", "test_decoding"),
     ];
+    // It would send what the log protocol of old does not have.
+    let two_phase = (
+        "select pg_create_logical_replication_slot('acme', 'pgoutput', false, true)",
+        "made with two_phase",
+    );
     for shop in Shop::of_each_version("slots of others") {
         let wanted = capture(&[("stock", &["id"])]);
-        for (made, told) in theirs {
+        let newer = (shop.server.version() >= testbed::PgVersion::V15).then_some(two_phase);
+        for (made, told) in theirs.into_iter().chain(newer) {
             shop.sql(made);
             let found = blockers(&shop.config(), &wanted).await;
             assert_eq!(found.len(), 1, "{found:#?}");

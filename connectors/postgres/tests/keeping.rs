@@ -4,7 +4,7 @@ use connector_api::{Connector as _, Fault, LogKeeping};
 use connector_postgres::{PostgresConfig, PostgresConnector};
 use testbed::PostgresOptions;
 
-use crate::support::Shop;
+use crate::support::{Reader, Shop, tables};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_slot_holds_is_told_and_given_up_although_we_read_it() {
@@ -27,6 +27,29 @@ async fn what_a_slot_holds_is_told_and_given_up_although_we_read_it() {
         assert_eq!(shop.value("select count(*) from pg_replication_slots"), "0");
         connector.release_log().await.unwrap();
         drop(stream);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_of_ours_is_known_by_whatever_name_it_was_given() {
+    let long = "a name of sixty bytes, of which the server shows only so many";
+    for shop in Shop::of_each_version("names") {
+        for name in [long, "Müller & Söhne\t(Köln)", ""] {
+            let config = PostgresConfig {
+                application_name: name.to_owned(),
+                installation: Some("0123456789abcdef".to_owned()),
+                ..shop.config()
+            };
+            let connector = PostgresConnector::new(config);
+            let capture = tables(&["stock"]);
+            // Of a process that sleeps.
+            let asleep = Reader::start(&connector, capture.clone()).await;
+            connector.survey(&capture, None).await.unwrap();
+            let reader = Reader::start(&connector, capture.clone()).await;
+            connector.release_log().await.unwrap();
+            assert_eq!(shop.value("select count(*) from pg_replication_slots"), "0");
+            drop((asleep, reader));
+        }
     }
 }
 

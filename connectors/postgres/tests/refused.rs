@@ -1,10 +1,15 @@
 //! Every way not to be let in, each told so that it can be mended.
 
-use connector_api::{Capture, Connector as _, Fault};
-use connector_postgres::{PostgresConnector, Slot};
+use std::time::Duration;
+
+use connector_api::{Capture, Connector as _, Error, Fault};
+use connector_postgres::{PostgresConfig, PostgresConnector, Slot};
 use testbed::{PostgresOptions, StopMode};
 
-use crate::support::{assert_error, assert_reached, assert_refused, config, open, server, survey};
+use crate::support::fake::Fake;
+use crate::support::{
+    assert_error, assert_reached, assert_refused, config, open, point, server, survey, within,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_server_refuses_is_told_with_its_remedy() {
@@ -48,6 +53,52 @@ async fn a_password_is_in_no_error() {
     let url = format!("postgresql://reader:hunter2@127.0.0.1:{port}/postgres?sslmode=disable");
     let error = open(&config(&url)).await.map(drop).unwrap_err();
     assert!(!format!("{error:?} {error}").contains("hunter2"));
+}
+
+/// Whatever it is that the server is asked for.
+const WAYS: [&str; 7] =
+    ["survey", "establish", "open", "log_keeping", "release_log", "detach", "snapshot_reader"];
+
+async fn go(way: &str, config: PostgresConfig) -> Result<(), Error> {
+    let (connector, nothing) = (PostgresConnector::new(config), Capture::default());
+    let going = async {
+        match way {
+            "survey" => connector.survey(&nothing, None).await.map(drop),
+            "establish" => connector.establish(&nothing).await.map(drop),
+            "open" => connector.open(point("0/0", &nothing), nothing).await.map(drop),
+            "log_keeping" => connector.log_keeping(None).await.map(drop),
+            "release_log" => connector.release_log().await,
+            "detach" => connector.detach().await.map(drop),
+            _ => connector.snapshot_reader().await.map(drop),
+        }
+    };
+    within(way, going).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_the_password_in_the_clear() {
+    for way in WAYS {
+        let fake = Fake::new();
+        let config = PostgresConfig { password: Some("hunter2".to_owned()), ..fake.config() };
+        let asking = fake.ask_for_the_password();
+        let error = go(way, config).await.unwrap_err();
+        assert_eq!(asking.join().unwrap(), None, "{way}");
+        let told = "the server asks for the password in the clear";
+        assert_error(&error, told, Some("sslmode=verify-full"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lets_in_and_answers_nothing_is_given_up() {
+    // What reads tables looks at its server's silence alone.
+    for way in &WAYS[..6] {
+        let fake = Fake::new();
+        let config = PostgresConfig { answer_time: Duration::from_secs(1), ..fake.config() };
+        let silent = fake.fall_silent();
+        let error = go(way, config).await.unwrap_err();
+        assert_error(&error, "did not answer", None);
+        silent.join().unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

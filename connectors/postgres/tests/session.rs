@@ -52,8 +52,7 @@ async fn every_password_method_works_under_every_tls_mode() {
             );
             if (mode, user) == ("disable", "clear") {
                 let told = "the server asks for the password in the clear";
-                let refused = crate::support::open(&config(&url)).await.map(drop).unwrap_err();
-                crate::support::assert_error(&refused, told, Some("sslmode=verify-full"));
+                assert_refused(&config(&url), told, Some("sslmode=verify-full")).await;
                 continue;
             }
             assert_reached(&config(&url), &format!("{user} with {mode}")).await;

@@ -7,7 +7,7 @@ use connector_api::{
     SourceEvent, Value,
 };
 use connector_postgres::{PostgresConfig, PostgresConnector, Slot};
-use testbed::{Postgres, PostgresOptions, StopMode, postgres_or_skip};
+use testbed::{PgVersion, Postgres, PostgresOptions, StopMode, postgres_or_skip};
 
 use crate::support::certificates::Authority;
 use crate::support::{LIMIT, config, point, server, tables, within};
@@ -174,6 +174,30 @@ async fn a_stalled_consumer_outlives_the_servers_patience() {
     let read_ids = read_rows(&mut stream, rows).await;
     assert!(read_ids.iter().copied().eq(1..=i64::try_from(rows).unwrap()));
     assert_eq!(server.value("select pid from pg_stat_replication").unwrap(), sender);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_for_transactions_does_not_end_the_decoding_of_a_long_one() {
+    let options = PostgresOptions::default();
+    let test = "a limit for transactions";
+    let Some(server) = postgres_or_skip(PgVersion::V17, options, test) else { return };
+    server.execute(SHOP).unwrap();
+    server.execute("create role reader replication login").unwrap();
+    server.execute("alter role reader set transaction_timeout = '1s'").unwrap();
+    server.value(SLOT).unwrap();
+    let config = PostgresConfig { user: "reader".to_owned(), ..plain(&server) };
+    let mut stream = open(&server, &config).await;
+    let rows = 60_000;
+    let fill = format!(
+        "insert into stock select id, 1, repeat('x', 500) from generate_series(1, {rows}) id"
+    );
+    server.execute(&fill).unwrap();
+    tokio::task::block_in_place(|| {
+        let begun = server.value("select now()::text").unwrap();
+        let later = format!("select now() > timestamptz '{begun}' + interval '3 s'");
+        server.wait_until(&later, LIMIT).unwrap();
+    });
+    assert_eq!(read_rows(&mut stream, rows).await.len(), rows);
 }
 
 #[tokio::test(flavor = "multi_thread")]

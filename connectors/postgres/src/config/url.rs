@@ -41,6 +41,7 @@ impl PostgresConfig {
             server: None,
             connections: Connections::default(),
             connect_timeout: parameters.connect_timeout,
+            answer_time: Duration::from_secs(60),
             silence_limit: Duration::from_secs(300),
             publication: publication.to_owned(),
             slot,

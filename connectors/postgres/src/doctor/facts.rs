@@ -9,6 +9,8 @@ pub(crate) struct Facts {
     /// `None` where no replication connection was to be had: a finding says why.
     pub(crate) system: Option<System>,
     pub(crate) slot: Option<SlotFacts>,
+    /// The checkpoint's own, where that is another one.
+    pub(crate) former: Option<Former>,
     pub(crate) publication: Option<PublicationFacts>,
     /// The captured tables that exist.
     pub(crate) tables: Vec<TableFacts>,
@@ -81,7 +83,17 @@ pub(crate) struct System {
     pub(crate) forks: Vec<(u32, Lsn)>,
 }
 
-/// What the catalog says of our slot.
+/// A slot that kept the log for us under a name that is ours no more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Former {
+    /// The system that the checkpoint is of.
+    pub(crate) system_id: String,
+    pub(crate) name: String,
+    /// As a slot of that name is now.
+    pub(crate) slot: SlotFacts,
+}
+
+/// What the catalog says of a slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SlotFacts {
     /// `None` for a physical slot.
@@ -99,14 +111,18 @@ pub(crate) struct SlotFacts {
     pub(crate) invalidated: Option<String>,
     /// A standby keeps it in step with its primary's.
     pub(crate) synced: bool,
+    /// It sends transactions when they are prepared, whatever the reader asks for. From 14 on.
+    pub(crate) two_phase: bool,
 }
 
 impl SlotFacts {
-    /// Whether it is one of ours at all: a logical slot of our plugin in our database.
+    /// Whether it is one of ours at all: a logical slot of our plugin in our database, which sends
+    /// transactions when they are committed.
     pub(crate) fn is_ours(&self, database: &str) -> bool {
         self.plugin.as_deref() == Some("pgoutput")
             && self.database.as_deref() == Some(database)
             && !self.temporary
+            && !self.two_phase
     }
 
     /// Why the log behind it is not there any more.
@@ -258,8 +274,9 @@ mod tests {
         let lost = SlotFacts { wal_status: Some("lost".into()), ..slot.clone() };
         let invalid = SlotFacts { invalidated: Some("idle_timeout".into()), ..slot.clone() };
         let physical = SlotFacts { plugin: None, database: None, ..slot.clone() };
-        let temporary = SlotFacts { temporary: true, ..slot };
-        for slot in [lost, invalid, physical, temporary] {
+        let temporary = SlotFacts { temporary: true, ..slot.clone() };
+        let two_phase = SlotFacts { two_phase: true, ..slot };
+        for slot in [lost, invalid, physical, temporary, two_phase] {
             assert_eq!(slot.usable_from("shop"), None, "{slot:?}");
         }
     }

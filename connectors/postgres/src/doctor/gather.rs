@@ -1,11 +1,12 @@
-use connector_api::{Capture, Result, TableName};
+use connector_api::{Capture, Result, ResumePoint, TableName};
 use tokio_postgres::{Client, Row};
 
 use super::facts::{
-    Facts, Holder, HostKind, PublicationFacts, PublishedTable, Server, SlotFacts, TableFacts, Usage,
+    Facts, Former, Holder, HostKind, PublicationFacts, PublishedTable, Server, SlotFacts,
+    TableFacts, Usage,
 };
 use crate::config::{PostgresConfig, Slot};
-use crate::position::Lsn;
+use crate::position::{LogIdentity, Lsn};
 use crate::session::sql_error;
 
 mod tables;
@@ -21,6 +22,30 @@ pub(crate) async fn gather(
 ) -> Result<Facts> {
     let asked = ask(client, config, capture).await;
     asked.map_err(|error| sql_error(error, config, "looking at the server"))
+}
+
+/// The slot that kept the log for a checkpoint, where this configuration names another one now.
+pub(crate) async fn former(
+    client: &Client,
+    config: &PostgresConfig,
+    facts: &Facts,
+    last: Option<&ResumePoint>,
+) -> Result<Option<Former>> {
+    let Some(known) = last.and_then(|last| LogIdentity::from_lineage(&last.lineage)) else {
+        return Ok(None);
+    };
+    let now = match &config.slot {
+        Slot::Named(name) | Slot::Unconfirmed(name) => Some(name),
+        Slot::Temporary => None,
+    };
+    let version = facts.server.version_number;
+    if version < OLDEST || now.is_none_or(|now| *now == known.slot) {
+        return Ok(None);
+    }
+    let found = slot(client, &known.slot, version).await;
+    let found = found.map_err(|error| sql_error(error, config, "looking at the former slot"))?;
+    let LogIdentity { system_id, slot: name, .. } = known;
+    Ok(found.map(|slot| Former { system_id, name, slot }))
 }
 
 async fn ask(
@@ -97,6 +122,7 @@ async fn slot(
         _ => "NULL::text",
     };
     let synced = if version >= 170_000 { "s.synced" } else { "false" };
+    let two_phase = if version >= 140_000 { "s.two_phase" } else { "false" };
     // Whose session it is may be hidden, its program's name never is.
     let sql = format!(
         "SELECT s.plugin::text, s.database::text, s.temporary, s.confirmed_flush_lsn::text,
@@ -105,7 +131,7 @@ async fn slot(
                 CASE WHEN a.client_addr IS NOT NULL THEN 'from ' || host(a.client_addr)
                      WHEN a.backend_start IS NOT NULL THEN 'from the server''s machine' END,
                 '(server process ' || s.active_pid || ')'),
-            coalesce(a.application_name, '')
+            coalesce(a.application_name, ''), {two_phase}
          FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
          WHERE s.slot_name = $1"
     );
@@ -124,6 +150,7 @@ async fn slot(
             pid,
             application: row.get(10),
         }),
+        two_phase: row.get(11),
     }))
 }
 

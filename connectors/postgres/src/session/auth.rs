@@ -8,7 +8,6 @@ use postgres_protocol::message::frontend;
 
 use super::Session;
 use super::binding::server_end_point;
-use crate::config::PostgresConfig;
 
 /// Proves who we are, in whichever of the supported ways the server asks.
 pub(super) async fn authenticate(session: &mut Session) -> Result<()> {
@@ -98,14 +97,15 @@ fn not_the_server(error: std::io::Error) -> Error {
 }
 
 fn password(session: &Session) -> Result<String> {
-    session.config.password.clone().ok_or_else(|| no_password(&session.config))
-}
-
-pub(super) fn no_password(config: &PostgresConfig) -> Error {
-    Error::operator(
-        format!("the server asks {} for a password, and none is configured", config.user),
-        "add password = { file = \"...\" } or { env = \"...\" } to [source]",
-    )
+    session.config.password.clone().ok_or_else(|| {
+        Error::operator(
+            format!(
+                "the server asks {} for a password, and none is configured",
+                session.config.user
+            ),
+            "add password = { file = \"...\" } or { env = \"...\" } to [source]",
+        )
+    })
 }
 
 async fn answer(

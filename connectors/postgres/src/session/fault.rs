@@ -5,6 +5,7 @@ use crate::config::{PostgresConfig, Slot, SslMode};
 use crate::doctor::identifier;
 
 const UNDEFINED_OBJECT: &str = "42704";
+const WRONG_STATE: &str = "55000";
 
 /// What the server said, without the parts that may hold a row's content (DETAIL, CONTEXT).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,12 +63,14 @@ impl ServerMessage {
     /// while the publication does not exist; servers before it fail.
     pub(crate) fn missing_publication(&self, config: &PostgresConfig) -> Option<Error> {
         let what = || format!("streaming: {} ({})", self.message, self.code);
-        (self.code == "55000").then(|| Error::operator(what(), make_publication(config)))
+        (self.code == WRONG_STATE).then(|| Error::operator(what(), make_publication(config)))
     }
 
-    /// Whether the slot to stream from does not exist: at that point nothing else is looked for.
-    pub(crate) fn is_missing_slot(&self) -> bool {
-        self.code == UNDEFINED_OBJECT
+    /// Whether the slot to stream from is not there, or not to be read any more: when a stream is
+    /// asked for, nothing else is looked for, and a slot that the server has given up keeps its
+    /// place.
+    pub(crate) fn is_about_the_slot(&self) -> bool {
+        [UNDEFINED_OBJECT, WRONG_STATE].contains(&&*self.code)
     }
 
     /// What it asks for. The server's code decides, never its words.
@@ -95,16 +98,18 @@ fn fault(code: &str, config: &PostgresConfig) -> Fault {
         "3D000" => "name an existing database in the URL".to_owned(),
         "42501" => format!("ALTER ROLE {user} REPLICATION;"),
         UNDEFINED_OBJECT => make_publication(config),
-        "55000" => "the server is not set up for this: check wal_level = logical, and that the \
+        WRONG_STATE => {
+            "the server is not set up for this: check wal_level = logical, and that the \
              slot is still valid (SELECT * FROM pg_replication_slots)"
-            .to_owned(),
+                .to_owned()
+        }
         "53400" => "raise max_replication_slots, or drop a slot nobody uses \
              (SELECT * FROM pg_replication_slots WHERE NOT active)"
             .to_owned(),
         "57P04" => "restore the database, or name another one in the URL".to_owned(),
         "55006" => return Fault::Held { by: "another process".to_owned() },
-        // Cancelled, or lost against another session, or not waited for.
-        "40001" | "40P01" | "55P03" => return Fault::Transient,
+        // Cancelled, or lost against another session, or not waited for, or open for too long.
+        "40001" | "40P01" | "55P03" | "25P03" | "25P04" => return Fault::Transient,
         // Connection, resources, operator at work (shutdown, start-up), the server's system.
         code if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => {
             return Fault::Transient;

@@ -1,36 +1,44 @@
+use std::io;
 use std::ops::Deref;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use connector_api::{Error, Result};
-use connector_transport::{Place, client_config, handshake_error, is_tls, not_offered};
+use connector_transport::{Host, Wire};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::task::JoinHandle;
-use tokio_postgres::config::SslMode as SqlSslMode;
 use tokio_postgres::{Client, NoTls};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Connection, IS_STANDBY, auth, check_role, first_of, sql_error};
-use crate::config::{Host, PostgresConfig, Role, WORDS};
+use super::{ASKING, Connection, Session, first_of, sql_error, unanswered};
+use crate::config::{self, PostgresConfig};
 
 /// Time for the server to take leave.
 const LEAVE_TIME: Duration = Duration::from_secs(1);
+/// Bytes between the library and the connection, in either direction.
+const ON_THE_WAY: usize = 64 << 10;
+/// `AuthenticationOk` and `ReadyForQuery`.
+const LET_IN: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
 
-/// Time without a word after which a server is asked whether it is still there.
-const KEEPALIVE: Duration = Duration::from_secs(15);
-/// Answers to that which may be missing before it counts as gone.
-const KEEPALIVES_MISSED: u32 = 4;
-
-/// A connection for ordinary SQL; ends when dropped.
+/// A connection for ordinary SQL; ends when dropped. The library on it never logs in, and knows no
+/// password: it would send that in the clear to whoever asks.
 pub(crate) struct SqlClient {
     /// Gone when closed.
     client: Option<Client>,
     connection: JoinHandle<()>,
-    _place: Place,
+    host: Host,
+    answer_time: Duration,
 }
 
 impl SqlClient {
     /// Connects to the first host that answers and will do.
     pub(crate) async fn connect(config: &PostgresConfig) -> Result<Self> {
         first_of(config).await
+    }
+
+    /// What is asked over this connection, in the time that a server has for an answer.
+    pub(crate) async fn in_time<T>(&self, asking: impl Future<Output = Result<T>>) -> Result<T> {
+        let answer = tokio::time::timeout(self.answer_time, asking).await;
+        answer.unwrap_or_else(|_| Err(unanswered(&self.host, "ordinary SQL", self.answer_time)))
     }
 
     /// Takes leave, so that the server's log has nothing to say about a lost connection.
@@ -41,75 +49,53 @@ impl SqlClient {
 }
 
 impl Connection for SqlClient {
-    async fn connect_to(host: &Host, config: &PostgresConfig) -> Result<Self> {
+    async fn connect_to(host: &config::Host, config: &PostgresConfig) -> Result<Self> {
+        let session = Session::enter(host, config, ASKING).await?;
+        let (wire, arrived, host) = session.into_parts();
+        let (near, mut library) = tokio::io::duplex(ON_THE_WAY);
+        let broken = |error| Error::bug("the library is not let in").because(error);
+        library.write_all(LET_IN).await.map_err(broken)?;
         let mut settings = tokio_postgres::Config::new();
-        settings
-            .user(&config.user)
-            .dbname(&config.database)
-            .application_name(config.shown_name())
-            .keepalives_idle(KEEPALIVE)
-            .keepalives_interval(KEEPALIVE)
-            .keepalives_retries(KEEPALIVES_MISSED)
-            .tcp_user_timeout(KEEPALIVE * KEEPALIVES_MISSED)
-            // Nothing asked here may hold up the shop.
-            .options("-c statement_timeout=10s -c lock_timeout=1s");
-        if let Some(password) = &config.password {
-            settings.password(password);
-        }
-        match host {
-            Host::Tcp(name, port) => settings.host(name).port(*port),
-            Host::Unix(folder, port) => settings.host_path(folder).port(*port),
-        };
-        let failed = |error| explain(error, host, config);
-        let place = config.connections.enter(config.connect_timeout / 2).await?;
-        let (client, connection) = match config.tls_to(host) {
-            None => {
-                settings.ssl_mode(SqlSslMode::Disable);
-                let (client, connection) = settings.connect(NoTls).await.map_err(failed)?;
-                (client, tokio::spawn(async { drop(connection.await) }))
-            }
-            Some(tls) => {
-                settings.ssl_mode(SqlSslMode::Require);
-                let connect = MakeRustlsConnect::new((*client_config(&tls)?).clone());
-                let (client, connection) = settings.connect(connect).await.map_err(failed)?;
-                (client, tokio::spawn(async { drop(connection.await) }))
-            }
-        };
-        let client = Self { client: Some(client), connection, _place: place };
-        if config.target != Role::Any {
-            let row = client.query_one(IS_STANDBY, &[]).await.map_err(failed)?;
-            check_role(host, config.target, row.get(0))?;
-        }
-        Ok(client)
+        settings.user(&config.user);
+        let (client, connection) = settings
+            .connect_raw(near, NoTls)
+            .await
+            .map_err(|error| sql_error(error, config, "letting the library in"))?;
+        let connection = tokio::spawn(async move {
+            // Each ends when the other has.
+            let _ = tokio::join!(connection, carry(wire, &arrived, library));
+        });
+        Ok(Self { client: Some(client), connection, host, answer_time: config.answer_time })
     }
 }
 
-/// What the server said, else what TLS found, else that the host cannot be reached.
-fn explain(error: tokio_postgres::Error, host: &Host, config: &PostgresConfig) -> Error {
-    let doing = format!("logging in to {host} as {}", config.user);
-    if error.as_db_error().is_some() {
-        return sql_error(error, config, &doing);
-    }
-    let mut causes = vec![error.to_string()];
-    let mut io = None;
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        causes.push(cause.to_string());
-        io = io.or(cause.downcast_ref::<std::io::Error>());
-        source = cause.source();
-    }
-    // The library has no kinds of its own errors, only words.
-    let says = |words: &str| causes.iter().any(|cause| cause.contains(words));
-    if config.password.is_none() && says("password missing") {
-        return auth::no_password(config);
-    }
-    if says("server does not support TLS") {
-        return not_offered(&host.place(), &WORDS);
-    }
-    match io {
-        Some(io) if is_tls(io) => handshake_error(io, &host.place(), &WORDS),
-        Some(io) => Error::transient(format!("{host} cannot be reached: {io}")),
-        None => Error::transient(format!("{doing}: {}", causes.join(": "))),
+/// Carries what the library says behind its startup message to the server, and back.
+async fn carry(mut wire: Wire, arrived: &BytesMut, mut library: DuplexStream) -> io::Result<()> {
+    let mut startup = vec![0; library.read_u32().await?.saturating_sub(4) as usize];
+    library.read_exact(&mut startup).await?;
+    library.write_all(arrived).await?;
+    let (mut asked, mut answered) = (vec![0; ON_THE_WAY], vec![0; ON_THE_WAY]);
+    loop {
+        match wire.receive(&mut answered) {
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                library.write_all(&answered[..count]).await?;
+                continue;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            ready = wire.socket().readable() => ready?,
+            count = library.read(&mut asked) => {
+                let count = count?;
+                if count == 0 {
+                    return Ok(());
+                }
+                wire.queue(&asked[..count]);
+                wire.flush().await?;
+            }
+        }
     }
 }
 

@@ -35,6 +35,8 @@ struct Opening {
     at_us: i64,
     /// The mark of the table in that snapshot; none when it is not there.
     mark: Option<String>,
+    /// When it arrived here: it was taken before.
+    arrived: Instant,
 }
 
 /// How a read ended.
@@ -91,7 +93,7 @@ impl TableReader {
         if [&opening.mark, &mark].into_iter().any(|mark| mark.as_ref() != Some(&shape.mark)) {
             return Ok(None);
         }
-        let high = self.on_disk(opening.written, flushed, begun).await?;
+        let high = self.on_disk(&opening, flushed).await?;
         self.learn(request.table, limit, &intake);
         let next = intake.next(limit)?;
         let fence = Fence {
@@ -160,22 +162,23 @@ impl TableReader {
         flushed_and_mark(&row)
     }
 
-    /// Waits until all that was visible at `written` is on disk, where it may not be if its
-    /// transaction did not wait for that; the place up to which the stream has to come.
-    async fn on_disk(&mut self, written: Lsn, flushed: Lsn, begun: Instant) -> Result<Lsn> {
-        let target = self.server.end_of_record(written);
-        let mut flushed = flushed;
-        while flushed < target {
-            // What is left is no transaction: nobody hurries to write it.
-            if begun.elapsed() >= self.server.flushed_within {
-                return Ok(flushed);
+    /// Waits until all that the snapshot sees is on disk, where it may not be if its transaction
+    /// did not wait for that; the place up to which the stream has to come.
+    async fn on_disk(&mut self, opening: &Opening, flushed: Lsn) -> Result<Lsn> {
+        let target = self.server.end_of_record(opening.written);
+        let settled = opening.arrived + self.server.flushed_within;
+        // When the server came to look is not known: however long its answer was on the way.
+        let (mut flushed, mut asked) = (flushed, None);
+        loop {
+            if let Some(high) = reached(target, flushed, asked, settled) {
+                return Ok(high);
             }
             tokio::time::sleep(LOOK_EVERY).await;
+            asked = Some(Instant::now());
             let rows = self.rows(&format!("SELECT {FLUSHED}, NULL"), "looking at the log").await?;
             let row: Vec<Option<&str>> = rows.iter().flatten().map(Option::as_deref).collect();
             flushed = flushed_and_mark(&row)?.0;
         }
-        Ok(target)
     }
 
     /// How many rows the next chunk may have, so that few come in vain.
@@ -207,6 +210,16 @@ impl TableReader {
     }
 }
 
+/// Up to where everything before `target` lies that is visible, by a look that was `asked` for
+/// then; `None` where one has to look again. What is left in a look after `settled` is no
+/// transaction: nobody hurries to write it.
+fn reached(target: Lsn, flushed: Lsn, asked: Option<Instant>, settled: Instant) -> Option<Lsn> {
+    if flushed >= target {
+        return Some(target);
+    }
+    asked.filter(|asked| *asked >= settled).map(|_| flushed)
+}
+
 type Answers<'a> = (Option<Opening>, Option<Intake<'a>>, Option<(Lsn, Option<String>)>, Ending);
 
 impl Opening {
@@ -216,8 +229,10 @@ impl Opening {
         if on_standby != server.on_standby {
             return Err(Error::transient("the server has been promoted"));
         }
+        let arrived = Instant::now();
         let opening = || {
             Some(Self {
+                arrived,
                 snapshot: Snapshot::parse(cell(0)?, on_standby)?,
                 written: cell(1)?.parse().ok()?,
                 at_us: cell(3)?.parse().ok()?,
@@ -256,6 +271,20 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_look_that_was_asked_for_too_early_is_no_end_however_late_its_answer_comes() {
+        let (target, before) = (Lsn(0x200), Lsn(0x100));
+        let settled = Instant::now();
+        let early = settled.checked_sub(Duration::from_millis(1));
+        // The look that the read ends with may have been taken at any time.
+        for asked in [None, early] {
+            assert_eq!(reached(target, before, asked, settled), None);
+            assert_eq!(reached(target, target, asked, settled), Some(target));
+            assert_eq!(reached(target, Lsn(0x300), asked, settled), Some(target));
+        }
+        assert_eq!(reached(target, before, Some(settled), settled), Some(before));
+    }
 
     #[test]
     fn a_record_ends_before_the_header_of_a_page_that_is_not_there_yet() {

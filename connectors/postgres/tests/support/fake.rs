@@ -34,6 +34,25 @@ impl Fake {
         std::thread::spawn(move || play(self.listener.accept().unwrap().0))
     }
 
+    /// Asks the first client for its password in the clear; what it answers, if it does.
+    pub fn ask_for_the_password(self) -> JoinHandle<Option<(u8, Vec<u8>)>> {
+        self.accept(|mut client| {
+            read_startup(&mut client);
+            client.write_all(&frame(b'R', &3_u32.to_be_bytes())).unwrap();
+            read_frame(&mut client).ok()
+        })
+    }
+
+    /// Lets the first client in and never says a word again; ends when the client has gone.
+    pub fn fall_silent(self) -> JoinHandle<()> {
+        self.accept(|mut client| {
+            read_startup(&mut client);
+            client.write_all(&frame(b'R', &0_u32.to_be_bytes())).unwrap();
+            client.write_all(&frame(b'Z', b"I")).unwrap();
+            while read_frame(&mut client).is_ok() {}
+        })
+    }
+
     /// Accepts one client, lets it in, begins to stream and plays on.
     pub fn stream<T: Send + 'static>(
         self,

@@ -48,6 +48,7 @@ fn facts() -> Facts {
         server: Server { head: Lsn(0x100), ..Server::default() },
         system: Some(System { id: "7".into(), timeline: 1, forks: Vec::new() }),
         slot: Some(slot()),
+        former: None,
         publication: Some(publication()),
         tables: Vec::new(),
     }

@@ -1,6 +1,6 @@
 use super::Report;
 use crate::config::Slot;
-use crate::doctor::facts::SlotFacts;
+use crate::doctor::facts::{Facts, SlotFacts};
 use crate::doctor::literal;
 
 impl Report<'_> {
@@ -26,19 +26,44 @@ impl Report<'_> {
             ),
             None => {}
         }
+        self.former_slot(name);
+    }
+
+    /// Nobody would read it any more, and it would keep the server's log for ever.
+    fn former_slot(&mut self, now: &str) {
+        let Facts { former: Some(former), system: Some(system), .. } = self.facts else { return };
+        let keeps = former.slot.usable_from(&self.config.database).is_some();
+        if former.system_id != system.id || !keeps || former.slot.holder.is_some() {
+            return;
+        }
+        let name = &former.name;
+        self.blocker(
+            &format!("slot {name}"),
+            "keeps the log behind the checkpoint, and is not the slot that is named now",
+            &format!("slot {now}, and no other that keeps log for this reader"),
+            format!(
+                "go on from it: name it again (slot = \"{name}\" in [source], or the former name \
+                 of the installation, the seller or the source); or begin behind a gap: SELECT \
+                 pg_drop_replication_slot({});",
+                literal(name)
+            ),
+        );
     }
 
     fn foreign_slot(&mut self, check: &str, slot: &SlotFacts) {
         let database = &self.config.database;
         let found = match (&slot.plugin, &slot.database) {
             (Some(plugin), Some(of)) if of == database => format!(
-                "a {} slot of plugin {plugin}",
-                if slot.temporary { "temporary" } else { "lasting" }
+                "a {} slot of plugin {plugin}{}",
+                if slot.temporary { "temporary" } else { "lasting" },
+                if slot.two_phase { ", made with two_phase" } else { "" },
             ),
             (Some(plugin), Some(of)) => format!("a slot of database {of}, plugin {plugin}"),
             _ => "a physical slot, as standbys use".to_owned(),
         };
-        let wanted = format!("a lasting slot of database {database}, plugin pgoutput, or none");
+        let wanted = format!(
+            "a lasting slot of database {database}, plugin pgoutput, without two_phase, or none"
+        );
         self.blocker(check, found, &wanted, "name another slot in [source]".to_owned());
     }
 

@@ -7,11 +7,12 @@ use connector_api::{
 };
 
 use super::super::facts::{
-    Access, Generated, HostKind, PublicationFacts, PublishedTable, Server, SlotFacts, TableFacts,
-    Usage,
+    Access, Former, Generated, Holder, HostKind, PublicationFacts, PublishedTable, Server,
+    SlotFacts, System, TableFacts, Usage,
 };
 use super::*;
 use crate::config::Slot;
+use crate::position::Lsn;
 
 fn config() -> PostgresConfig {
     let slot = Slot::Named("acme".to_owned());
@@ -75,8 +76,9 @@ fn healthy() -> Facts {
             wal_sender_timeout_ms: 60_000,
             ..Server::default()
         },
-        system: None,
+        system: Some(System { id: "7".into(), timeline: 1, forks: Vec::new() }),
         slot: None,
+        former: None,
         publication: Some(PublicationFacts {
             revision: "5.1".into(),
             operations: [true; 4],
@@ -230,6 +232,29 @@ fn a_slot_of_that_name_that_is_somebody_elses_is_left_alone() {
     assert_blocks(&physical, "slot acme", "physical", wanted);
     let temporary = of(SlotFacts { temporary: true, ..slot() });
     assert_blocks(&temporary, "slot acme", "temporary", wanted);
+    let two_phase = of(SlotFacts { two_phase: true, ..slot() });
+    assert_blocks(&two_phase, "slot acme", "made with two_phase", wanted);
+}
+
+#[test]
+fn a_slot_that_was_ours_under_another_name_is_to_be_dropped_or_named_again() {
+    let idle = SlotFacts { confirmed: Some(Lsn(7)), ..slot() };
+    let of = |system_id: &str, slot: SlotFacts| {
+        let (system_id, name) = (system_id.to_owned(), "before".to_owned());
+        otherwise(move |facts| {
+            let (system_id, name, slot) = (system_id.clone(), name.clone(), slot.clone());
+            facts.former = Some(Former { system_id, name, slot });
+        })
+    };
+    let found = of("7", idle.clone());
+    assert_blocks(&found[0], "slot before", "not the slot that is named now", "slot = \"before\"");
+    assert!(found[0].fix.contains("SELECT pg_drop_replication_slot('before');"), "{found:#?}");
+    let keeps_nothing = SlotFacts { wal_status: Some("lost".into()), ..idle.clone() };
+    let read = SlotFacts { holder: Some(Holder::default()), ..idle.clone() };
+    let anothers = SlotFacts { plugin: Some("wal2json".into()), ..idle.clone() };
+    for (system, slot) in [("7", keeps_nothing), ("7", read), ("7", anothers), ("8", idle)] {
+        assert_eq!(of(system, slot), []);
+    }
 }
 
 #[test]
