@@ -16,13 +16,17 @@ fn tailstock(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Writes the files that `text` holds: each begins behind a line `### NAME`.
+/// Writes the files that `text` holds: each begins behind a line `### NAME`, and `### NAME -> OTHER`
+/// is a link.
 fn unpack(text: &str, folder: &Path) {
     for part in text.split("### ").skip(1) {
         let (name, content) = part.split_once('\n').unwrap();
         let file = folder.join(name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, content).unwrap();
+        match name.split_once(" -> ") {
+            Some((link, other)) => std::os::unix::fs::symlink(other, folder.join(link)).unwrap(),
+            None => std::fs::write(file, content).unwrap(),
+        }
     }
 }
 
