@@ -70,6 +70,7 @@ fn load(cli: &Cli) -> Result<Config, Problems> {
     let loader = Loader {
         variable: &|name| std::env::var(name).ok(),
         check_source: &crate::seller::check_source,
+        known_as: &crate::seller::known_as,
         check_property: &crate::sink::check_property,
     };
     loader.load(&cli.config)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::outside::{self, Outside};
 use super::problem::{Problem, Problems, Text};
 use super::raw::{Document, Key, Section};
-use super::seller_file;
+use super::seller_file::{self, SellerConfig};
 use super::sink::{self, SINK};
 use super::{Config, Loader};
 
@@ -89,7 +89,8 @@ pub(super) fn load(loader: &Loader<'_>, file: &Path) -> Result<Config, Problems>
             Err(found) => problems.extend(found),
         }
     }
-    problems.extend(seller_file::twice(&sellers));
+    let known_as = |seller: &SellerConfig| (loader.known_as)(seller, config.as_ref());
+    problems.extend(seller_file::twice(&sellers, &known_as));
     match config {
         Some(config) if problems.is_empty() => Ok(Config { sellers, ..config }),
         _ => Err(Problems(problems)),

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use connector_api::{Batch, ChangeStream, Connector, Error, Position, Result, TableName};
 use tokio::sync::{mpsc, watch};
 
-pub use connector::{Keep, check_source, connect};
+pub use connector::{Keep, check_source, connect, known_as};
 pub use headway::Headway;
 pub use request::SnapshotRequest;
 use snapshot::Snapshots;
