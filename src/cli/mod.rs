@@ -81,8 +81,8 @@ fn tail(cli: &Cli, args: &TailArgs) -> Result<Exit, Failure> {
     let connector = seller::connect(&source::of_options(args)?, &seller::Keep::Temporarily)?;
     let request = tail::TailRequest { tables: args.tables.clone() };
     process::until_signal(async |stop| {
-        let mut out = std::io::stdout();
-        tail::tail(connector.as_ref(), &request, &mut out, stop).await?;
+        let out = tail::Output::new(std::io::stdout());
+        tail::tail(connector.as_ref(), &request, out, stop).await?;
         Ok(Exit::Done)
     })
 }
