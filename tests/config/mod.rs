@@ -16,8 +16,8 @@ fn tailstock(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Writes the files that `text` holds: each begins behind a line `### NAME`, and `### NAME -> OTHER`
-/// is a link.
+/// Writes the files that `text` holds: each begins behind a line `### NAME`; `### NAME -> OTHER` is
+/// a link.
 fn unpack(text: &str, folder: &Path) {
     for part in text.split("### ").skip(1) {
         let (name, content) = part.split_once('\n').unwrap();
