@@ -184,8 +184,8 @@ async fn where_another_installation_has_the_address_the_store_is_told() {
         }
     });
     let (code, said) = told(folder.path(), &["snapshot", "acme"]);
-    other.join().unwrap();
     assert!(code == Some(0) && said.contains("at the next start; no process runs"), "{said}");
+    other.join().unwrap();
 }
 
 #[test]
