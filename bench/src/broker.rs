@@ -13,7 +13,9 @@ pub(crate) struct Broker {
 
 impl Broker {
     pub(crate) fn start() -> Self {
-        let kafka = Kafka::start(&KafkaOptions::default().warm()).unwrap();
+        let kafka = Kafka::start(&KafkaOptions::default().warm()).unwrap_or_else(|error| {
+            panic!("a bench measures Kafka beside the others, which wants Java and Maven: {error}")
+        });
         Self { bootstrap: kafka.bootstrap(), _kafka: kafka }
     }
 

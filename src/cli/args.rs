@@ -167,7 +167,7 @@ pub(super) struct SnapshotArgs {
     /// The table, schema.table [default: every table that a mapping reads]
     pub(super) table: Option<String>,
 
-    /// Return at once instead of when everything has been read
+    /// Return when the order is stored instead of when everything has been read
     #[arg(long)]
     pub(super) no_wait: bool,
 

@@ -70,6 +70,7 @@ fn load(cli: &Cli) -> Result<Config, Problems> {
     let loader = Loader {
         variable: &|name| std::env::var(name).ok(),
         check_source: &crate::seller::check_source,
+        known_as: &crate::seller::known_as,
         check_property: &crate::sink::check_property,
     };
     loader.load(&cli.config)
@@ -80,8 +81,8 @@ fn tail(cli: &Cli, args: &TailArgs) -> Result<Exit, Failure> {
     let connector = seller::connect(&source::of_options(args)?, &seller::Keep::Temporarily)?;
     let request = tail::TailRequest { tables: args.tables.clone() };
     process::until_signal(async |stop| {
-        let mut out = std::io::stdout();
-        tail::tail(connector.as_ref(), &request, &mut out, stop).await?;
+        let out = tail::Output::new(std::io::stdout());
+        tail::tail(connector.as_ref(), &request, out, stop).await?;
         Ok(Exit::Done)
     })
 }

@@ -41,6 +41,9 @@ pub(super) fn snapshot(config: &Config, args: &SnapshotArgs) -> Result<Exit, Fai
             return Err(Failure::new(Exit::Failed, what, ""));
         }
     };
+    if answer.status == 404 && !status::is_ours(config) {
+        return remembered(config, &report, args);
+    }
     let tables = match serde_json::from_str(&answer.body) {
         Ok(SnapshotAnswer::Tables(tables)) => tables,
         Ok(SnapshotAnswer::Error(why)) => {

@@ -80,6 +80,11 @@ fn stored(config: &Config) -> Result<Option<Vec<SourceStatus>>, Failure> {
     Ok(Some(statuses?))
 }
 
+/// Whether the process that has the address is one of this configuration.
+pub(super) fn is_ours(config: &Config) -> bool {
+    running(config).and_then(|answer| ours(config, answer)).is_ok()
+}
+
 const COLUMNS: [&str; 10] = [
     "SELLER",
     "STATE",

@@ -1,12 +1,18 @@
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
+use std::time::Duration;
 
 use connector_api::{
     Batch, Capture, CaptureTable, ChangeStream, Columns, Connector, Error, Result, RowImage,
     SourceEvent, TableName, TableSchema, Value,
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::mapping::write_json;
+
+/// How long whoever reads may take nothing: the server keeps its log meanwhile.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Bytes written in one go: as many as a pipe holds that nobody reads.
+const PIECE: usize = 64 << 10;
 
 /// What to show.
 #[derive(Debug, Clone)]
@@ -20,7 +26,7 @@ pub(super) struct TailRequest {
 pub(super) async fn tail(
     connector: &dyn Connector,
     request: &TailRequest,
-    out: &mut impl Write,
+    mut out: Output,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<()> {
     let mut stream = tokio::select! { biased;
@@ -34,12 +40,77 @@ pub(super) async fn tail(
             batch = stream.read() => batch?,
         };
         lines.write(&batch);
-        let written = out.write_all(&lines.buffer).and_then(|()| out.flush());
-        if written.is_err() {
-            // Whoever was reading has gone, as in `tailstock tail | head`.
-            return stream.close().await;
+        let written = tokio::select! { biased;
+            () = crate::fleet::ending(&mut shutdown) => return stream.close().await,
+            written = out.write(&lines.buffer) => written,
+        };
+        match written {
+            Ok(Written::Whole) => stream.confirm(batch.end()),
+            Ok(Written::ReaderHasGone) => return stream.close().await,
+            Err(error) => {
+                // The connection ends in any case.
+                drop(stream.close().await);
+                return Err(error);
+            }
         }
-        stream.confirm(batch.end());
+    }
+}
+
+/// Where lines go, with a thread of its own: one that waits for a reader hears no signal.
+pub(super) struct Output {
+    pieces: std::sync::mpsc::Sender<Vec<u8>>,
+    written: mpsc::UnboundedReceiver<io::Result<()>>,
+    patience: Duration,
+}
+
+/// What became of lines.
+#[derive(Debug, PartialEq, Eq)]
+enum Written {
+    Whole,
+    /// As in `tailstock tail | head`.
+    ReaderHasGone,
+}
+
+impl Output {
+    pub(super) fn new(mut out: impl Write + Send + 'static) -> Self {
+        let (pieces, queue) = std::sync::mpsc::channel::<Vec<u8>>();
+        let (outcomes, written) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            for piece in queue {
+                let outcome = out.write_all(&piece).and_then(|()| out.flush());
+                if outcomes.send(outcome).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { pieces, written, patience: PATIENCE }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<Written> {
+        for piece in bytes.chunks(PIECE) {
+            let stopped = || Error::bug("the thread that writes has ended");
+            self.pieces.send(piece.to_vec()).map_err(|_| stopped())?;
+            let written = tokio::time::timeout(self.patience, self.written.recv()).await;
+            match written.map(|outcome| outcome.ok_or_else(stopped)) {
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(error))) if error.kind() == ErrorKind::BrokenPipe => {
+                    return Ok(Written::ReaderHasGone);
+                }
+                Ok(Ok(Err(error))) => {
+                    let what = "standard output cannot be written";
+                    return Err(Error::definite(what).because(error));
+                }
+                Ok(Err(error)) => return Err(error),
+                Err(_) => {
+                    return Err(Error::definite(format!(
+                        "whoever reads standard output has taken nothing for {} minutes, while \
+                         the server kept its log",
+                        self.patience.as_secs() / 60
+                    )));
+                }
+            }
+        }
+        Ok(Written::Whole)
     }
 }
 
@@ -136,4 +207,43 @@ impl Lines {
 fn member(out: &mut Vec<u8>, name: &str, value: Value<'_>) {
     out.extend_from_slice(name.as_bytes());
     write_json(value, out);
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Says what it is told to, and waits for ever where that is nothing.
+    struct Reader(std::sync::mpsc::Receiver<ErrorKind>);
+
+    impl Write for Reader {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.recv().unwrap_or(ErrorKind::BrokenPipe).into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_has_gone_is_no_failure_and_one_that_waits_for_ever_is() {
+        let (says, told) = std::sync::mpsc::channel();
+        says.send(ErrorKind::BrokenPipe).unwrap();
+        assert_eq!(Output::new(Reader(told)).write(b"1").await.unwrap(), Written::ReaderHasGone);
+
+        let (says, told) = std::sync::mpsc::channel();
+        says.send(ErrorKind::StorageFull).unwrap();
+        let error = Output::new(Reader(told)).write(b"1").await.unwrap_err();
+        assert_eq!(error.to_string(), "standard output cannot be written");
+
+        let (_says, told) = std::sync::mpsc::channel();
+        let out = Output::new(Reader(told));
+        let error = Output { patience: Duration::ZERO, ..out }.write(b"1").await.unwrap_err();
+        assert!(error.to_string().contains("has taken nothing"), "{error}");
+
+        let lines = vec![b'1'; 3 * PIECE + 1];
+        assert_eq!(Output::new(io::sink()).write(&lines).await.unwrap(), Written::Whole);
+    }
 }

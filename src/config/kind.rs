@@ -52,28 +52,13 @@ impl SourceKind {
         Family::of_url(url).map(Family::defaults)
     }
 
-    /// Whether a server can tell the readers of two sources of these kinds apart. What follows from
-    /// their names it can.
-    pub(super) fn meets(&self, other: &SourceKind) -> Option<Met> {
-        match (self, other) {
-            (Self::Postgres { slot: Some(one), .. }, Self::Postgres { slot: Some(two), .. }) => {
-                (one == two).then_some(Met { key: "slot", what: "slot" })
-            }
-            (
-                Self::Mysql { server_id: Some(one), .. },
-                Self::Mysql { server_id: Some(two), .. },
-            ) => (one == two).then_some(Met { key: "server_id", what: "server id" }),
-            _ => None,
+    /// What a server of this kind knows a reader by, and the key it is under.
+    pub(super) fn known_by(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Postgres { .. } => ("slot", SLOT.name),
+            Self::Mysql { .. } => ("server id", SERVER_ID.name),
         }
     }
-}
-
-/// What two sources have in common that one alone may have.
-pub(super) struct Met {
-    /// The key it is under.
-    pub(super) key: &'static str,
-    /// What it is.
-    pub(super) what: &'static str,
 }
 
 impl fmt::Display for SourceKind {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::outside::{self, Outside};
 use super::problem::{Problem, Problems, Text};
 use super::raw::{Document, Key, Section};
-use super::seller_file;
+use super::seller_file::{self, SellerConfig};
 use super::sink::{self, SINK};
 use super::{Config, Loader};
 
@@ -80,8 +80,7 @@ pub(super) fn load(loader: &Loader<'_>, file: &Path) -> Result<Config, Problems>
     let root = document.parse(&text);
     let main = root.as_ref().map(|root| read(Section::root(&document, root), &outside, file));
     let (config, pattern) = main.unwrap_or_default();
-    let files = pattern.map(|pattern| files(&pattern, &outside)).unwrap_or(Ok(Vec::new()));
-    let files = files.map_err(|problem| document.report(problem)).unwrap_or_default();
+    let files = pattern.map(|pattern| files(&pattern, &outside, &document)).unwrap_or_default();
     let mut problems = document.into_problems();
     let mut sellers = Vec::new();
     for file in files {
@@ -90,7 +89,8 @@ pub(super) fn load(loader: &Loader<'_>, file: &Path) -> Result<Config, Problems>
             Err(found) => problems.extend(found),
         }
     }
-    problems.extend(seller_file::twice(&sellers));
+    let known_as = |seller: &SellerConfig| (loader.known_as)(seller, config.as_ref());
+    problems.extend(seller_file::twice(&sellers, &known_as));
     match config {
         Some(config) if problems.is_empty() => Ok(Config { sellers, ..config }),
         _ => Err(Problems(problems)),
@@ -154,20 +154,56 @@ fn log(section: Section<'_>) -> LogConfig {
     LogConfig { format, level }
 }
 
-/// The files a pattern means, in the order of their names.
-fn files(pattern: &Text, outside: &Outside<'_>) -> Result<Vec<PathBuf>, Problem> {
+/// The files a pattern means, in the order of their names. Folders are passed over, as a shell's
+/// user is used to. Anything else was put there for a seller: what is no file, or does not say what
+/// it is, is a problem of its own, and never a seller that nobody misses.
+fn files(pattern: &Text, outside: &Outside<'_>, document: &Document) -> Vec<PathBuf> {
     let folder = glob::Pattern::escape(&outside.path("").display().to_string());
     let whole = Path::new(&folder).join(&pattern.text);
-    let found = glob::glob(&whole.display().to_string())
-        .map_err(|error| pattern.problem(format!("a pattern ({})", error.msg), SELLERS.example))?;
-    let mut files: Vec<PathBuf> = found.flatten().filter(|path| path.is_file()).collect();
+    let found = match glob::glob(&whole.display().to_string()) {
+        Ok(found) => found,
+        Err(error) => {
+            let wanted = format!("a pattern ({})", error.msg);
+            document.report(pattern.problem(wanted, SELLERS.example));
+            return Vec::new();
+        }
+    };
+    let (mut files, mut are_all) = (Vec::new(), true);
+    for path in found {
+        let path = path.map_err(|error| (error.path().to_owned(), outside::reason(error.error())));
+        match path.and_then(|path| seller_at(&path).map_err(|why| (path, why))) {
+            Ok(file) => files.extend(file),
+            Err((path, why)) => {
+                let found = format!("{:?}, which matches {}, {why}", pattern.text, path.display());
+                let wanted = "a pattern all of whose matches are readable files or folders";
+                let fix = "mend or remove what is there, or let the pattern match less";
+                document.report(Problem::at(&pattern.place, found, wanted, fix));
+                are_all = false;
+            }
+        }
+    }
     files.sort();
-    if files.is_empty() {
+    if files.is_empty() && are_all {
         let wanted = "a pattern that matches at least one file";
         let fix = "write a seller's file there, or mend the pattern; it is relative to this file";
-        return Err(pattern.problem(wanted, fix));
+        document.report(pattern.problem(wanted, fix));
     }
-    Ok(files)
+    files
+}
+
+/// The file that is there, or nothing for a folder; or why it can be neither.
+fn seller_at(path: &Path) -> Result<Option<PathBuf>, String> {
+    // Emacs marks a file that somebody changes with a link to nothing beside it.
+    let is_mark = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".#");
+    if path.is_symlink() && path.file_name().is_some_and(is_mark) {
+        return Ok(None);
+    }
+    let metadata = std::fs::metadata(path).map_err(|error| outside::reason(&error))?;
+    match (metadata.is_file(), metadata.is_dir()) {
+        (true, _) => Ok(Some(path.to_owned())),
+        (_, true) => Ok(None),
+        _ => Err("which is neither a file nor a folder".to_owned()),
+    }
 }
 
 /// The text of a name that goes into keys, slots and metrics; anything else is reported.

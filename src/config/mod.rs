@@ -69,8 +69,24 @@ pub struct Loader<'a> {
     pub variable: &'a dyn Fn(&str) -> Option<String>,
     /// What the connector of the source says of its configuration, offline.
     pub check_source: &'a dyn Fn(&SourceConfig) -> connector_api::Result<()>,
+    /// What the server knows a source's reader by; `None` where that is nothing of its own. What
+    /// follows from the installation's name is not known without it.
+    pub known_as: &'a dyn Fn(&SellerConfig, Option<&Config>) -> Option<String>,
     /// What the sink's library says of one of its properties, by name and value.
     pub check_property: &'a dyn Fn(&str, &str) -> Result<(), String>,
+}
+
+#[cfg(test)]
+impl Loader<'static> {
+    /// One that finds nothing outside, and everything right.
+    pub(crate) fn alone() -> Self {
+        Self {
+            variable: &|_| None,
+            check_source: &|_| Ok(()),
+            known_as: &|_, _| None,
+            check_property: &|_, _| Ok(()),
+        }
+    }
 }
 
 impl Loader<'_> {

@@ -146,7 +146,7 @@ pub(super) fn read(path: &Path) -> Result<(Arc<str>, String), Problem> {
 }
 
 /// Why a file cannot be read, without the numbers of the operating system.
-fn reason(error: &std::io::Error) -> String {
+pub(super) fn reason(error: &std::io::Error) -> String {
     use std::io::ErrorKind;
     match error.kind() {
         ErrorKind::NotFound => "which does not exist".to_owned(),

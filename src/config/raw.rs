@@ -414,16 +414,16 @@ fn is_secret(table: &DeTable<'_>) -> bool {
 
 type Value<'d> = Spanned<DeValue<'d>>;
 
-/// A value for messages. A text is not shown: what stands in the wrong place may be a password.
-fn describe(value: &DeValue<'_>) -> String {
+/// The type of a value for messages. The value is not shown: what stands in the wrong place may be
+/// a password, and one of digits has no quotes.
+fn describe(value: &DeValue<'_>) -> &'static str {
     match value {
-        DeValue::String(_) => "a text".to_owned(),
-        DeValue::Integer(number) => format!("the number {number}"),
-        DeValue::Float(number) => format!("the number {number}"),
-        DeValue::Boolean(flag) => format!("{flag} without quotes"),
-        DeValue::Datetime(time) => format!("the time {time}"),
-        DeValue::Array(_) => "a list".to_owned(),
-        DeValue::Table(_) => "a section".to_owned(),
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false without quotes",
+        DeValue::Datetime(_) => "a time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
     }
 }
 

@@ -135,8 +135,12 @@ fn hashes(text: &str) -> (String, Vec<String>) {
     (hash(stock), each)
 }
 
-/// A seller's source that is described twice.
-pub(super) fn twice(sellers: &[SellerConfig]) -> Vec<Problem> {
+/// A seller's source that is described twice, and two that their server could not tell apart.
+pub(super) fn twice(
+    sellers: &[SellerConfig],
+    known_as: &dyn Fn(&SellerConfig) -> Option<String>,
+) -> Vec<Problem> {
+    let names: Vec<Option<String>> = sellers.iter().map(known_as).collect();
     let mut problems = Vec::new();
     for (nth, later) in sellers.iter().enumerate() {
         let same = |earlier: &&SellerConfig| {
@@ -150,18 +154,21 @@ pub(super) fn twice(sellers: &[SellerConfig]) -> Vec<Problem> {
                 "one file for each source of a seller",
                 "remove one of the two files, or name another source: [source] name = \"second\"",
             ));
+            continue;
         }
-        let met = |earlier: &SellerConfig| {
-            let met = later.source.kind.meets(&earlier.source.kind)?;
-            let one_server = earlier.source.server() == later.source.server();
-            one_server.then(|| (met, earlier.source.place.clone()))
+        let (what, key) = later.source.kind.known_by();
+        let is_taken = |(earlier, name): &(&SellerConfig, &Option<String>)| {
+            name.is_some()
+                && **name == names[nth]
+                && earlier.source.server() == later.source.server()
+                && earlier.source.kind.known_by() == (what, key)
         };
-        if let Some((met, place)) = sellers[..nth].iter().find_map(met) {
+        if let Some((earlier, _)) = sellers[..nth].iter().zip(&names).find(is_taken) {
             problems.push(Problem::at(
                 &later.source.place,
-                format!("the {} and server of {place} again", met.what),
-                format!("a {} of its own for each source", met.what),
-                format!("give one of the two another {}, or leave `{}` out", met.what, met.key),
+                format!("the {what} and server of {} again", earlier.source.place),
+                format!("a {what} of its own for each source"),
+                format!("give one of the two another {what}, or leave `{key}` out"),
             ));
         }
     }

@@ -368,11 +368,7 @@ mod tests {
 
     #[test]
     fn files_of_a_url_are_found_from_anywhere() {
-        let loader = crate::config::Loader {
-            variable: &|_| None,
-            check_source: &|_| Ok(()),
-            check_property: &|_, _| Ok(()),
-        };
+        let loader = crate::config::Loader::alone();
         let beside =
             |file: &str, url: &str| located(url, &Outside::of(&loader, std::path::Path::new(file)));
         let relative = "postgresql://u@h/d?sslmode=verify-ca&sslrootcert=ca.pem&sslkey=a%20b";

@@ -10,7 +10,8 @@ use crate::mapping::{Plan, is_meant};
 use crate::seller::SnapshotRequest;
 use crate::stock::{SellerId, SourceName};
 
-/// How long a seller may take to answer. One that starts answers when it has started.
+/// How long a seller may take to answer. One that starts answers when it has started, and each when
+/// its sink has stored what it was asked for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests that may wait for one seller.
 const WAITING: usize = 4;
@@ -72,7 +73,8 @@ impl Desk {
         receiver
     }
 
-    /// Asks a seller to read one of its tables as a whole, or all of them. Returns which it will.
+    /// Asks a seller to read one of its tables as a whole, or all of them. Returns which it will,
+    /// whatever becomes of this process.
     pub async fn snapshot(
         &self,
         seller: &str,
@@ -95,7 +97,7 @@ impl Desk {
         match tokio::time::timeout(PATIENCE, ask).await {
             Ok(Ok(answer)) => answer.map_err(Refusal::Refused),
             Ok(Err(why)) => Err(unavailable(why)),
-            Err(_) => Err(unavailable("does not answer")),
+            Err(_) => Err(unavailable("has not stored the order within ten seconds")),
         }
     }
 

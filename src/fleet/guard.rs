@@ -255,10 +255,7 @@ mod tests {
         );
         std::fs::write(folder.path().join("main.toml"), main).unwrap();
         std::fs::write(folder.path().join("acme.toml"), seller).unwrap();
-        let (variable, check_source, check_property) =
-            (&|_: &str| None, &|_: &_| Ok(()), &|_: &str, _: &str| Ok(()));
-        let loader = Loader { variable, check_source, check_property };
-        let installation = loader.load(&folder.path().join("main.toml")).unwrap();
+        let installation = Loader::alone().load(&folder.path().join("main.toml")).unwrap();
         let (board, config) = (StatusBoard::default(), installation.sellers[0].clone());
         let metrics = board.seller(&config);
         metrics.log_kept(keeps(1 << 20, true));

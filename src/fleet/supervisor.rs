@@ -177,12 +177,7 @@ mod tests {
         );
         std::fs::write(folder.path().join("main.toml"), main).unwrap();
         std::fs::write(folder.path().join("acme.toml"), seller).unwrap();
-        let loader = Loader {
-            variable: &|_| None,
-            check_source: &|_| Ok(()),
-            check_property: &|_, _| Ok(()),
-        };
-        loader.load(&folder.path().join("main.toml")).unwrap()
+        Loader::alone().load(&folder.path().join("main.toml")).unwrap()
     }
 
     #[tokio::test]

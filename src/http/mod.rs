@@ -6,7 +6,7 @@
 //! | `/healthz` | 200 while the process is alive |
 //! | `/readyz` | 200 when all sources stream, the sink takes it and no table is dirty; else 503 |
 //! | `/v1/sellers` | how every source stands, a JSON array |
-//! | `POST /v1/sellers/{seller}/sources/{source}/snapshot` | which tables will be read as a whole |
+//! | `POST /v1/sellers/{seller}/sources/{source}/snapshot` | the tables to be read, once stored |
 //!
 //! Whoever reads sees names and numbers, which need no protection. Whoever asks for something must
 //! do so from this machine, and must not be a web page that somebody on it has opened.

@@ -47,7 +47,7 @@ pub struct SnapshotOrder {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotAnswer {
-    /// These tables will be read as a whole.
+    /// These tables will be read as a whole: it is stored.
     Tables(Vec<String>),
     /// None will, and why.
     Error(String),
@@ -77,11 +77,7 @@ pub(super) async fn take(
         },
     };
     match outside.desk.snapshot(&seller, &source, order.table).await {
-        Ok(tables) => {
-            // Whoever asks next how far they are finds them, however busy the source is.
-            outside.telemetry.board.doubt(&seller, &source, &tables);
-            (StatusCode::ACCEPTED, Json(SnapshotAnswer::Tables(tables))).into_response()
-        }
+        Ok(tables) => (StatusCode::ACCEPTED, Json(SnapshotAnswer::Tables(tables))).into_response(),
         Err(refusal) => {
             let status = match &refusal {
                 Refusal::Unknown(_) => StatusCode::NOT_FOUND,

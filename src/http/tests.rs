@@ -75,9 +75,7 @@ fn configuration() -> Config {
                   [[stock]]\ntable = 'public.stock'\nitem = 'id'\non_hand = 'qty'\n";
     std::fs::write(folder.path().join("main.toml"), main).unwrap();
     std::fs::write(folder.path().join("acme.toml"), seller).unwrap();
-    let loader =
-        Loader { variable: &|_| None, check_source: &|_| Ok(()), check_property: &|_, _| Ok(()) };
-    loader.load(&folder.path().join("main.toml")).unwrap()
+    Loader::alone().load(&folder.path().join("main.toml")).unwrap()
 }
 
 fn head() -> Head {

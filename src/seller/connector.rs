@@ -69,24 +69,39 @@ fn postgres(
     publication: &str,
     slot: Option<&str>,
 ) -> Result<PostgresConfig> {
-    let slot = match (keep, slot) {
-        (Keep::Durably { .. }, Some(slot)) => Slot::Named(slot.to_owned()),
-        (Keep::Durably { name, seller, .. }, None) => {
-            Slot::Named(slot_name(name, seller, source.name.as_str()))
-        }
-        (Keep::Temporarily, Some(slot)) => Slot::Unconfirmed(slot.to_owned()),
-        (Keep::Temporarily, None) => Slot::Temporary,
+    let slot = match (keep, lasting_slot(source, keep, slot)) {
+        (Keep::Durably { .. }, Some(slot)) => Slot::Named(slot),
+        (Keep::Temporarily, Some(slot)) => Slot::Unconfirmed(slot),
+        (_, None) => Slot::Temporary,
     };
     let bad = |error: connector_postgres::BadUrl| Error::operator(error.what, error.fix);
     PostgresConfig::parse(&source.url, publication, slot).map_err(bad)
 }
 
+/// The given slot, or the one that follows from the names.
+fn lasting_slot(source: &SourceConfig, keep: &Keep, given: Option<&str>) -> Option<String> {
+    match (given, keep) {
+        (Some(given), _) => Some(given.to_owned()),
+        (None, Keep::Durably { name, seller, .. }) => {
+            Some(slot_name(name, seller, source.name.as_str()))
+        }
+        (None, Keep::Temporarily) => None,
+    }
+}
+
+/// The given server id, or the one that follows from the names.
+fn lasting_id(source: &SourceConfig, keep: &Keep, given: Option<NonZeroU32>) -> Option<u32> {
+    match (given, keep) {
+        (Some(given), _) => Some(given.get()),
+        (None, Keep::Durably { name, seller, .. }) => {
+            Some(server_id(name, seller, source.name.as_str()))
+        }
+        (None, Keep::Temporarily) => None,
+    }
+}
+
 fn mysql(source: &SourceConfig, keep: &Keep, given: Option<NonZeroU32>) -> Result<MysqlConfig> {
-    let number = match (keep, given) {
-        (_, Some(given)) => given.get(),
-        (Keep::Durably { name, seller, .. }, None) => server_id(name, seller, source.name.as_str()),
-        (Keep::Temporarily, None) => temporary_server_id(),
-    };
+    let number = lasting_id(source, keep, given).unwrap_or_else(temporary_server_id);
     let bad = |error: connector_mysql::BadUrl| Error::operator(error.what, error.fix);
     MysqlConfig::parse(&source.url, number).map_err(bad)
 }
@@ -109,6 +124,19 @@ fn installation(keep: &Keep) -> Option<String> {
     match keep {
         Keep::Durably { store, .. } => store.clone(),
         Keep::Temporarily => None,
+    }
+}
+
+/// What its server knows a source's reader by in this installation, where the name outlasts a
+/// connection.
+pub fn known_as(seller: &SellerConfig, config: Option<&Config>) -> Option<String> {
+    let keep = config.map_or(Keep::Temporarily, |config| Keep::of(config, seller, None));
+    let source = &seller.source;
+    match &source.kind {
+        SourceKind::Postgres { slot, .. } => lasting_slot(source, &keep, slot.as_deref()),
+        SourceKind::Mysql { server_id, .. } => {
+            lasting_id(source, &keep, *server_id).map(|number| number.to_string())
+        }
     }
 }
 

@@ -24,8 +24,9 @@ use std::time::{Duration, Instant};
 use connector_api::{Batch, ChangeStream, Connector, Error, Position, Result, TableName};
 use tokio::sync::{mpsc, watch};
 
-pub use connector::{Keep, check_source, connect};
+pub use connector::{Keep, check_source, connect, known_as};
 pub use headway::Headway;
+use request::Promise;
 pub use request::SnapshotRequest;
 use snapshot::Snapshots;
 use spares::Spares;
@@ -88,6 +89,7 @@ struct InFlight {
     dead_letters: usize,
     /// A hash of the checkpoint.
     mark: u64,
+    promises: Vec<Promise>,
 }
 
 /// One seller between its stream and its shard.
@@ -169,7 +171,7 @@ impl Seller {
                 // 4. The log, as long as there is room for it.
                 batch = self.stream.read(), if self.has_room() => self.take(&batch?)?,
                 // 5. Somebody wants tables to be read.
-                Some(request) = self.surroundings.requests.recv() => self.requested(request),
+                Some(request) = self.surroundings.requests.recv() => self.requested(request)?,
                 // 6. Removals whose grace is over.
                 () = until(grace) => self.release()?,
                 // 7. What was in the tables already.
@@ -255,7 +257,8 @@ impl Seller {
         let bytes = part.bytes();
         let number = self.ledger.read(self.checkpoint.point.position.clone(), oldest);
         let mark = part.checkpoint.as_deref().map_or(self.mark, mark);
-        self.in_flight.push_back(InFlight { bytes, events, dead_letters, mark });
+        let promises = Vec::new();
+        self.in_flight.push_back(InFlight { bytes, events, dead_letters, mark, promises });
         self.in_flight_bytes += bytes;
         self.unsaved_since = None;
         let receipts = self.receipts.0.clone();
@@ -277,6 +280,7 @@ impl Seller {
                 self.mark = durable.mark;
                 self.surroundings.headway.is_made();
             }
+            durable.promises.into_iter().for_each(Promise::keep);
         }
         if let Some(oldest) = oldest {
             self.surroundings.metrics.published(now_us() - oldest);

@@ -67,17 +67,6 @@ impl StatusBoard {
         standing.state = state;
     }
 
-    /// Tables of a source are to be read as a whole, from now until its checkpoint says otherwise.
-    pub fn doubt(&self, seller: &str, source: &str, tables: &[String]) {
-        let name = (SellerId::new(seller), SourceName::new(source));
-        let Some(metrics) = locked(&self.sources).get(&name).cloned() else { return };
-        let mut standing = locked(&metrics.shared.standing);
-        for table in tables {
-            let reason = || "asked for".to_owned();
-            standing.dirty_tables.entry(table.clone()).or_insert_with(reason);
-        }
-    }
-
     /// How every source stands now, by seller and source.
     pub fn statuses(&self) -> Vec<SourceStatus> {
         let sources: Vec<_> = locked(&self.sources).values().cloned().collect();

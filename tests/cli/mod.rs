@@ -202,6 +202,9 @@ fn a_password_on_the_command_line_and_in_a_file_is_one_too_many() {
     assert!(told.contains("fix: give one of the two") && !told.contains("hunter"), "{told}");
 }
 
+/// Between two looks, in which what is looked at has the processor.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// A running `tailstock`; killed when dropped.
 struct Running(Child);
 
@@ -222,6 +225,7 @@ fn status_with(folder: &Path, wanted: &str) -> String {
             return told;
         }
         assert!(started.elapsed() < Duration::from_secs(30), "never {wanted:?}: {told}");
+        std::thread::park_timeout(PAUSE);
     }
 }
 

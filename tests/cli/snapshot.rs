@@ -163,6 +163,31 @@ fn the_running_process_reads_the_table_and_the_command_waits_for_it() {
     }
 }
 
+/// Whoever has the address is not asked for long: it follows none of these sellers.
+#[tokio::test]
+async fn where_another_installation_has_the_address_the_store_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = with_store();
+    let listen = format!("listen = '{}'", listener.local_addr().unwrap());
+    let main = SQLITE.replace("listen = ''", &listen);
+    std::fs::write(folder.path().join("tailstock.toml"), main).unwrap();
+    store_checkpoint(folder.path()).await;
+    let other = std::thread::spawn(move || {
+        for answer in [
+            "404 Not Found\r\n\r\n{\"error\":\"there is no acme/main; there are: other/main\"}",
+            "200 OK\r\n\r\n[{\"seller\":\"other\",\"source\":\"main\",\"state\":\"streaming\",\
+             \"rows\":1,\"events\":1,\"dead_letters\":0,\"restarts\":0,\"dirty_tables\":{}}]",
+        ] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]).unwrap();
+            write!(stream, "HTTP/1.0 {answer}").unwrap();
+        }
+    });
+    let (code, said) = told(folder.path(), &["snapshot", "acme"]);
+    assert!(code == Some(0) && said.contains("at the next start; no process runs"), "{said}");
+    other.join().unwrap();
+}
+
 #[test]
 fn what_the_process_refuses_is_told() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

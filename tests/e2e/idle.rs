@@ -32,6 +32,11 @@ async fn an_idle_table_beside_a_busy_one_lets_the_server_forget_its_log() {
         "SELECT (confirmed_flush_lsn >= '{target}')::text FROM pg_replication_slots
          WHERE slot_name = 'test_acme_main'"
     );
+    let sent = format!("SELECT (sent_lsn >= '{target}')::text FROM pg_stat_replication");
+    eventually("the server has decoded it", Duration::from_secs(60), async || {
+        (shop.rows(&sent).await == [[Some("true".to_owned())]]).then_some(())
+    })
+    .await;
     let followed = eventually("the slot follows", Duration::from_secs(10), async || {
         (shop.text(&behind).await == "true").then_some(())
     });

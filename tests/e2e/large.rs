@@ -45,6 +45,9 @@ async fn a_huge_transaction_passes(engine: Engine, test: &str) {
     assert!(first.wait(Duration::from_secs(30)).await.success(), "{}", first.log());
 
     insert(&shop, rows).await;
+    // A commit is of 4 MiB at most: at this pace nobody looks away long enough to miss the middle.
+    let slow = Workspace::MAIN.replace("[sink]", "min_commit_interval_ms = 300\n[sink]");
+    std::fs::write(workspace.path("tailstock.toml"), slow).unwrap();
     let killed = Tailstock::start(&workspace, &["run"]);
     let published = Published::open(&workspace.path("stock.db"));
     eventually("the middle of the transaction", Duration::from_secs(60), async || {
@@ -57,6 +60,7 @@ async fn a_huge_transaction_passes(engine: Engine, test: &str) {
     killed.kill_after(Duration::ZERO).await;
     assert!(published.count("events") < rows, "it was killed in the middle");
 
+    std::fs::write(workspace.path("tailstock.toml"), Workspace::MAIN).unwrap();
     let last = Tailstock::start(&workspace, &["run"]);
     let pid = last.pid();
     eventually("the end of the transaction", Duration::from_secs(180), async || {

@@ -26,7 +26,7 @@ pub(super) use due::{incomplete, mark_due};
 use reading::{Found, Order, Reading};
 use sweep::After;
 
-use super::{Seller, SnapshotRequest};
+use super::{Promise, Seller, SnapshotRequest, mark};
 use crate::fleet::retry::{Delays, delays};
 use crate::mapping::{Mapped, Notice, Synthetic};
 use crate::progress::Pace;
@@ -160,8 +160,8 @@ impl Seller {
         self.retable();
     }
 
-    /// Somebody wants tables to be read.
-    pub(super) fn requested(&mut self, request: SnapshotRequest) {
+    /// Somebody wants tables to be read, and is told so when that is durable.
+    pub(super) fn requested(&mut self, request: SnapshotRequest) -> Result<()> {
         let SnapshotRequest { table, answer } = request;
         let known = self.snapshots.order.iter().map(TableName::to_string);
         let wanted: Vec<String> =
@@ -172,14 +172,28 @@ impl Seller {
             (true, _) => Some("no level is read from that table, so there is nothing to compare"),
             (false, true) => None,
         };
-        if refusal.is_none() {
-            for table in &wanted {
-                self.taint(table.clone(), ASKED_FOR.to_owned());
-            }
-            self.unsaved_since.get_or_insert_with(Instant::now);
+        if let Some(why) = refusal {
+            // Who has gone need not be told.
+            let _ = answer.send(Err(why.to_owned()));
+            return Ok(());
         }
-        // Who has gone need not be told.
-        let _ = answer.send(refusal.map_or(Ok(wanted), |why| Err(why.to_owned())));
+        for table in &wanted {
+            self.taint(table.clone(), ASKED_FOR.to_owned());
+        }
+        let submitted = self.in_flight.back().map_or(self.mark, |last| last.mark);
+        // What is asked for again while the sink takes nothing needs no memory again.
+        if self.unsaved_since.is_some() || mark(&self.checkpoint.encode()) != submitted {
+            self.submit(Mapped::default(), Vec::new())?;
+        }
+        let promise = Promise { tables: wanted, answer };
+        match self.in_flight.back_mut() {
+            Some(last) => {
+                last.promises.retain(|earlier| !earlier.answer.is_closed());
+                last.promises.push(promise);
+            }
+            None => promise.keep(),
+        }
+        Ok(())
     }
 
     pub(super) fn wake(&mut self, wake: Option<Wake>) -> Result<()> {

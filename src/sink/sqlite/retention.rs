@@ -20,7 +20,9 @@ const REST: Duration = Duration::from_secs(60);
 ///
 /// Their commit times cannot say when: a source that was away for a month publishes events that
 /// are old already and that nobody has read, and one with a wrong clock would keep or drop them at
-/// will. So `published` notes once an hour which sequence number was reached.
+/// will. So `published` notes once an hour which sequence number was reached. This machine's own
+/// clock can be wrong as well: one that has no battery begins in 1970. What follows a note that is
+/// young enough is young, whatever the notes behind it say, and one of the future says nothing.
 #[derive(Debug)]
 pub(super) struct Retention {
     days: Option<u32>,
@@ -67,10 +69,12 @@ impl Retention {
             return Ok(());
         }
         self.next = now + PAUSE;
-        let before = timestamp(now_us() - i64::from(days) * DAY_US);
-        let sql = "SELECT max(seq) FROM published WHERE at < ?1";
+        let now_us = now_us();
+        let times = [timestamp(now_us - i64::from(days) * DAY_US), timestamp(now_us)];
+        let sql = "SELECT max(seq) FROM published WHERE at < ?1 AND seq < coalesce(
+            (SELECT min(seq) FROM published WHERE at BETWEEN ?1 AND ?2), 9223372036854775807)";
         let old: Option<i64> =
-            connection.prepare_cached(sql)?.query_row([before], |row| row.get(0))?;
+            connection.prepare_cached(sql)?.query_row(times, |row| row.get(0))?;
         let deleted = match old {
             Some(old) => delete(connection, old, AT_ONCE.max(2 * self.written))?,
             None => 0,

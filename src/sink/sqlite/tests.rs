@@ -7,17 +7,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use connector_api::Fault;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use super::stored::NEXT_ROWS;
 use super::*;
 use crate::sink::{ControlKind, ControlRecord, DeadLetter, LevelKey, Part, RowEntry, ShardState};
-use crate::stock::encode::{Encoder, Records};
+use crate::stock::encode::{Encoder, Records, timestamp};
 use crate::stock::quantity::Decimal;
 use crate::stock::{
     Change, EventKind, Item, Location, Operation, Origin, Provenance, Quality, Quantities,
     SellerId, SourceName, StockEvent, Version,
 };
+use crate::telemetry::now_us;
 
 const NOW_US: i64 = 1_700_000_000_000_000;
 
@@ -341,6 +342,32 @@ fn events_go_some_days_after_they_were_published_and_levels_stay() {
     database.commit(&commit("A", 51, 5)).unwrap();
     assert_eq!(count(&database, "events WHERE seq IN (50, 51)"), 2);
     assert_eq!(levels(&path)["A"], "5");
+}
+
+#[test]
+fn events_outlive_a_clock_that_was_wrong_when_they_were_published() {
+    let (_folder, path) = file();
+    let mut database = database(&path, Some(30));
+    for ordinal in 1..50 {
+        database.commit(&commit("A", ordinal, 5)).unwrap();
+    }
+    let note = |database: &open::Database, seq: i64, at: &str| {
+        let sql = "INSERT OR REPLACE INTO published VALUES (?1, ?2)";
+        database.connection.execute(sql, params![seq, at]).unwrap();
+    };
+    let left = |database: &mut open::Database| {
+        database.retention = retention::Retention::new(Some(30));
+        database.retention.retire(&database.connection).unwrap();
+        count(database, "events")
+    };
+    database.connection.execute("DELETE FROM published", []).unwrap();
+    note(&database, 40, &timestamp(now_us() - 24 * 3_600_000_000));
+    note(&database, 49, "1970-01-01T00");
+    assert_eq!(left(&mut database), 49, "those up to 40 are of yesterday, the others are younger");
+
+    note(&database, 20, "2999-01-01T00");
+    note(&database, 30, "2020-01-01T00");
+    assert_eq!(left(&mut database), 19, "a note of the future keeps nothing");
 }
 
 #[test]

@@ -30,8 +30,9 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) async fn start(kafka: &Kafka, options: &str, test: &str) -> Option<Self> {
-        // A client that is not heard of for this long is thrown out.
-        let engine = Engine::from(PgVersion::V15).setting("wal_sender_timeout", "3s");
+        // A client that is not heard of for this long is thrown out: less than brokers are away,
+        // and more than a busy machine lets a process wait for a processor.
+        let engine = Engine::from(PgVersion::V15).setting("wal_sender_timeout", "6s");
         Self::on(engine, kafka, options, test).await
     }
 

@@ -78,7 +78,7 @@ async fn a_broker_that_comes_and_goes_is_waited_for_and_nothing_grows_meanwhile(
             let many = format!("SELECT g, 'w1', 'A', 1 FROM generate_series({from}, {to}) g");
             scene.shop.execute(&format!("INSERT INTO stock {many}")).await;
         }
-        pass(Duration::from_secs(5)).await;
+        pass(Duration::from_secs(8)).await;
         kafka.resume(0);
         pass(Duration::from_secs(5)).await;
     }

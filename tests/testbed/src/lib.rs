@@ -40,4 +40,6 @@ pub use mysql::{Mysql, MysqlOptions, MysqlVersion, all_mysql_versions};
 pub use postgres::{
     PgVersion, Postgres, PostgresOptions, ServerError, StartError, StopMode, TlsFiles, all_versions,
 };
-pub use skip::{kafka_or_skip, mysql_or_skip, postgres_or_skip, shared_mysql_or_skip};
+pub use skip::{
+    kafka_or_skip, mysql_or_skip, postgres_or_skip, shared_mysql_or_skip, skip_unmounted,
+};

@@ -69,6 +69,26 @@ pub fn kafka_or_skip(options: &KafkaOptions, test: &str) -> Option<Kafka> {
     or_skip(Kafka::start(options), test)
 }
 
+/// For the test named `test`, which could not mount a file system: reported as by
+/// [`postgres_or_skip`].
+///
+/// # Panics
+/// With `CI=true`, where this process has the right to mount, as root has outside of containers:
+/// then something else is wrong.
+pub fn skip_unmounted(test: &str) {
+    assert!(!(in_ci() && may_mount()), "{test}: a file system could not be mounted");
+    report(test, "this process may not mount a file system");
+}
+
+/// Whether `CAP_SYS_ADMIN` is in the set of the process's rights, see capabilities(7).
+fn may_mount() -> bool {
+    const SYS_ADMIN: u32 = 21;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let rights = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let rights = rights.and_then(|rights| u64::from_str_radix(rights.trim(), 16).ok());
+    rights.is_some_and(|rights| rights & (1 << SYS_ADMIN) != 0)
+}
+
 fn or_skip<T>(started: Result<T, StartError>, test: &str) -> Option<T> {
     match started {
         Ok(server) => Some(server),

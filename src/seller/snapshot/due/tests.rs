@@ -24,9 +24,7 @@ fn config(blocks: &[String]) -> SellerConfig {
     std::fs::write(folder.path().join("main.toml"), main).unwrap();
     std::fs::write(folder.path().join("acme.toml"), format!("{seller}{}", blocks.concat()))
         .unwrap();
-    let loader =
-        Loader { variable: &|_| None, check_source: &|_| Ok(()), check_property: &|_, _| Ok(()) };
-    loader.load(&folder.path().join("main.toml")).unwrap().sellers.remove(0)
+    Loader::alone().load(&folder.path().join("main.toml")).unwrap().sellers.remove(0)
 }
 
 fn plan(config: &SellerConfig) -> Plan {

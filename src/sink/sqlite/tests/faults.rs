@@ -77,11 +77,11 @@ async fn a_damaged_file_needs_a_person_and_is_not_written_to() {
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(folder: &Path) -> Option<Self> {
+    fn mount(folder: &Path, test: &str) -> Option<Self> {
         let options = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"];
         let mounted = run("mount", &options, folder);
         if !mounted {
-            println!("skipped: this process may not mount a file system");
+            testbed::skip_unmounted(test);
         }
         mounted.then(|| Self(folder.to_owned()))
     }
@@ -106,8 +106,9 @@ fn run(program: &str, options: &[&str], folder: &Path) -> bool {
 
 #[tokio::test]
 async fn a_full_disk_stores_nothing_and_goes_on_when_there_is_room() {
+    let test = "a_full_disk_stores_nothing_and_goes_on_when_there_is_room";
     let (folder, path) = file();
-    let Some(_disk) = SmallDisk::mount(folder.path()) else { return };
+    let Some(_disk) = SmallDisk::mount(folder.path(), test) else { return };
     let mut writer = writer(&path).await;
     let filler = folder.path().join("filler");
     std::fs::write(&filler, vec![0; 300 << 10]).unwrap();
@@ -129,8 +130,9 @@ async fn a_full_disk_stores_nothing_and_goes_on_when_there_is_room() {
 
 #[tokio::test]
 async fn a_file_that_may_not_be_written_needs_a_person() {
+    let test = "a_file_that_may_not_be_written_needs_a_person";
     let (folder, path) = file();
-    let Some(disk) = SmallDisk::mount(folder.path()) else { return };
+    let Some(disk) = SmallDisk::mount(folder.path(), test) else { return };
     database(&path, None).commit(&commit("A", 1, 5)).unwrap();
     disk.make_read_only();
     let error = refused(&path).await;
@@ -139,8 +141,9 @@ async fn a_file_that_may_not_be_written_needs_a_person() {
 
 #[tokio::test]
 async fn a_new_file_without_room_for_its_tables_is_tried_again() {
+    let test = "a_new_file_without_room_for_its_tables_is_tried_again";
     let (folder, path) = file();
-    let Some(_disk) = SmallDisk::mount(folder.path()) else { return };
+    let Some(_disk) = SmallDisk::mount(folder.path(), test) else { return };
     let filler = folder.path().join("filler");
     std::fs::write(&filler, vec![0; 1000 << 10]).unwrap();
     let error = refused(&path).await;
