@@ -350,9 +350,15 @@ impl Seller {
         if self.surroundings.until_current {
             return Err(error);
         }
-        // What the stream changes until it is tried again is noted as ever.
-        self.snapshots.stop();
         let Some(snapshot) = &self.checkpoint.snapshot else { return Ok(()) };
+        let is_read = snapshot.phase == SnapshotPhase::Sweeping;
+        if is_read {
+            // It is the sink that could not say what is published, and it alone is asked again.
+            self.snapshots.reading = None;
+        } else {
+            // What the stream changes until it is tried again is noted as ever.
+            self.snapshots.stop();
+        }
         let table = snapshot.table.clone();
         let reason = match error.fault() {
             Fault::Definite => snapshot.reason.clone(),
@@ -366,7 +372,8 @@ impl Seller {
         });
         let said = chain(&error).to_string();
         if failure.said != said {
-            warn!(table, error = said, fix = error.fix(), "a table cannot be read yet");
+            let (what, fix) = (if is_read { "compared" } else { "read" }, error.fix());
+            warn!(table, error = said, fix, "a table cannot be {what} yet");
             failure.said = said;
         }
         failure.until = Instant::now() + failure.delays.next_delay();
@@ -374,7 +381,7 @@ impl Seller {
         let is_stuck = failure.times >= TRIES_IN_A_ROW;
         // Somebody has to do something; others need not wait for that.
         let needs_help = matches!(error.fault(), Fault::Operator { .. } | Fault::Definite);
-        if needs_help || (is_stuck && self.next_table().is_some()) {
+        if !is_read && (needs_help || (is_stuck && self.next_table().is_some())) {
             self.taint(table, reason);
         }
         Ok(())
