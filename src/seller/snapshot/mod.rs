@@ -197,6 +197,12 @@ impl Seller {
         if self.checkpoint.point.partial.is_some() || self.next.is_some() || !self.has_room() {
             return Ok(());
         }
+        if self.mapper.has_more_to_forget() {
+            // Before a table can be relied on again: whoever begins here next takes what is left
+            // of it for rows that were not seen.
+            let mapped = self.mapper.forget();
+            return self.submit(mapped, Vec::new());
+        }
         let Some(snapshot) = &self.checkpoint.snapshot else { return self.begin_snapshot() };
         let is_idle = self.snapshots.reading.is_none() && self.snapshots.chunk.is_none();
         if is_idle && !self.may_try() {
