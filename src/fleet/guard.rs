@@ -1,7 +1,7 @@
 //! What following a seller costs its server: watched on a timer of its own, whatever the sink and
 //! the seller's loop are doing, and ended where it is more than the seller has agreed to.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use connector_api::{Error, LogKeeping, Result};
 use tokio::sync::watch;
@@ -20,6 +20,10 @@ const BUSY: Duration = Duration::from_secs(5);
 const APART: Duration = Duration::from_millis(20);
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a reader has to let the server go of log that piled up while nobody looked, and after
+/// how long nobody has.
+const CATCHES_UP: Duration = Duration::from_secs(30);
+const UNSEEN: Duration = Duration::from_secs(120);
 /// Seconds of log still there below which people are warned.
 const SOON: u64 = 24 * 3600;
 
@@ -58,6 +62,7 @@ impl Guards {
                 metrics: outside.telemetry.board.seller(seller),
                 duty: duty.subscribe(),
                 relief,
+                kept: None,
                 said: None,
             };
             let nth = u32::try_from(nth).unwrap_or(u32::MAX);
@@ -83,6 +88,8 @@ struct Guard {
     metrics: SellerMetrics,
     duty: watch::Receiver<Duty>,
     relief: watch::Sender<bool>,
+    /// What was seen of the log that the server keeps.
+    kept: Option<Kept>,
     /// What people were warned of last, so that they are told once.
     said: Option<&'static str>,
 }
@@ -124,14 +131,18 @@ impl Guard {
         let connector = seller::connect(&self.config.source, &keep)?;
         let position = self.metrics.position();
         let keeping = connector.log_keeping(position.as_ref()).await?;
-        let verdict = judge(&self.config.source.kind, &keeping);
+        let kept = Kept::after(self.kept, keeping.retained_bytes.unwrap_or(0), Instant::now());
+        self.kept = Some(kept);
+        let mut verdict = judge(&self.config.source.kind, &keeping, kept.is_falling());
         self.metrics.log_kept(keeping);
-        self.tell(&verdict);
         if let Verdict::Relieve(_) = verdict {
             // First whoever reads stops: nobody goes on from a slot that is about to go.
-            relieving(&self.relief, connector.release_log()).await?;
-            self.metrics.log_kept(LogKeeping::default());
+            match relieving(&self.relief, connector.release_log()).await {
+                Ok(()) => self.metrics.log_kept(LogKeeping::default()),
+                Err(error) => verdict = unrelieved(&error),
+            }
         }
+        self.tell(&verdict);
         Ok(Some(verdict))
     }
 
@@ -164,6 +175,29 @@ async fn relieving<T>(relief: &watch::Sender<bool>, work: impl Future<Output = T
     work.await
 }
 
+/// What was seen of the log that a server keeps for us.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    least: u64,
+    /// When it was that little for the first time.
+    since: Instant,
+    seen: Instant,
+}
+
+impl Kept {
+    fn after(before: Option<Self>, retained: u64, now: Instant) -> Self {
+        let is_known = |before: &Self| now - before.seen < UNSEEN && before.least <= retained;
+        let known = before.filter(is_known).map(|before| Self { seen: now, ..before });
+        known.unwrap_or(Self { least: retained, since: now, seen: now })
+    }
+
+    /// Whether it is, or may be about to be, less than ever since somebody looks: log that piled up
+    /// before is being read.
+    fn is_falling(&self) -> bool {
+        self.seen - self.since < CATCHES_UP
+    }
+}
+
 /// What is said to people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Warning {
@@ -181,7 +215,7 @@ enum Verdict {
 }
 
 /// Whether what a server keeps is as it should be.
-fn judge(kind: &SourceKind, keeping: &LogKeeping) -> Verdict {
+fn judge(kind: &SourceKind, keeping: &LogKeeping, is_falling: bool) -> Verdict {
     let warn = |about, found, fix| Verdict::Warn(Warning { about, found, fix });
     let retained = keeping.retained_bytes.unwrap_or(0);
     if let Some((budget, protect)) = budget(kind, keeping) {
@@ -190,7 +224,7 @@ fn judge(kind: &SourceKind, keeping: &LogKeeping) -> Verdict {
             retained >> 20,
             budget >> 20
         );
-        if retained > budget && protect == Protect::Seller {
+        if retained > budget && protect == Protect::Seller && !is_falling {
             let found =
                 format!("{found}: the slot is dropped, and the stream goes on behind a gap");
             let fix = "see why events could not be published; raise retained_wal_bytes if the disk \
@@ -218,6 +252,13 @@ fn judge(kind: &SourceKind, keeping: &LogKeeping) -> Verdict {
         }
         _ => Verdict::Fine,
     }
+}
+
+/// A server that was to be relieved, and is not.
+fn unrelieved(error: &Error) -> Verdict {
+    let found = format!("the server keeps too much log, and its slot is not dropped: {error}");
+    let fix = "drop it with pg_drop_replication_slot before the server's disk is full";
+    Verdict::Warn(Warning { about: "log not given up", found, fix })
 }
 
 /// How much log a server may keep for us, and who gives way behind that.
@@ -261,8 +302,15 @@ mod tests {
         metrics.log_kept(keeps(1 << 20, true));
         let (_duty, duty) = watch::channel(Duty::InCharge(None));
         let (relief, _) = watch::channel(false);
-        let guard =
-            Guard { installation, config, metrics: metrics.clone(), duty, relief, said: None };
+        let guard = Guard {
+            installation,
+            config,
+            metrics: metrics.clone(),
+            duty,
+            relief,
+            kept: None,
+            said: None,
+        };
         let watching = tokio::spawn(guard.watch(Duration::ZERO));
         while board.statuses()[0].retained_log_bytes.is_some() {
             tokio::task::yield_now().await;
@@ -304,7 +352,7 @@ mod tests {
     fn a_server_without_a_limit_of_its_own_has_ours() {
         const GIB: u64 = 1 << 30;
         let judged = |bytes, protect, retained, is_limited| {
-            judge(&postgres(bytes, protect), &keeps(retained, is_limited))
+            judge(&postgres(bytes, protect), &keeps(retained, is_limited), false)
         };
         let (seller, stream) = (Protect::Seller, Protect::Stream);
         assert_eq!(judged(None, seller, 4 * GIB, false), Verdict::Fine);
@@ -317,15 +365,42 @@ mod tests {
         assert_eq!(about(&judged(Some(GIB), seller, GIB, true)), "log piles up");
     }
 
+    /// At which of these looks, at seconds, a server with a limit of 100 MiB is relieved.
+    fn relieved_at(looks: &[(u64, u64)]) -> Option<u64> {
+        let (kind, start) = (postgres(Some(100 << 20), Protect::Seller), Instant::now());
+        let mut kept = None;
+        let mut is_relieved = |&(seconds, mib): &(u64, u64)| {
+            let retained = mib << 20;
+            let seen = Kept::after(kept, retained, start + Duration::from_secs(seconds));
+            kept = Some(seen);
+            let verdict = judge(&kind, &keeps(retained, false), seen.is_falling());
+            matches!(verdict, Verdict::Relieve(_))
+        };
+        looks.iter().find(|look| is_relieved(look)).map(|(seconds, _)| *seconds)
+    }
+
+    #[test]
+    fn a_reader_that_catches_up_keeps_its_slot_as_long_as_log_goes() {
+        let catches_up = [(5, 900), (10, 900), (30, 910), (34, 700), (60, 710), (63, 300), (90, 9)];
+        assert_eq!(relieved_at(&catches_up), None);
+        // Nobody could look for a while.
+        assert_eq!(relieved_at(&[(5, 9), (200, 900), (205, 800), (235, 50)]), None);
+        let halts = [(5, 900), (10, 800), (35, 800), (39, 850), (40, 800), (45, 700)];
+        assert_eq!(relieved_at(&halts), Some(40));
+        let falls_behind = [(5, 9), (40, 80), (70, 101), (75, 90)];
+        assert_eq!(relieved_at(&falls_behind), Some(70), "there was time to say that it does");
+    }
+
     #[test]
     fn log_that_is_about_to_go_is_told() {
         let kind = SourceKind::Mysql { server_id: None, first_file: None };
         let left = |seconds| LogKeeping { headroom_seconds: Some(seconds), ..keeps(0, true) };
-        assert_eq!(judge(&kind, &left(SOON)), Verdict::Fine);
-        assert_eq!(about(&judge(&kind, &left(SOON - 1))), "log about to be removed");
+        let judge = |kind, keeping| judge(kind, &keeping, false);
+        assert_eq!(judge(&kind, left(SOON)), Verdict::Fine);
+        assert_eq!(about(&judge(&kind, left(SOON - 1))), "log about to be removed");
         let kind = postgres(None, Protect::Seller);
         let left = |bytes| LogKeeping { headroom_bytes: Some(bytes), ..keeps(1000, true) };
-        assert_eq!(judge(&kind, &left(250)), Verdict::Fine);
-        assert_eq!(about(&judge(&kind, &left(249))), "log about to be removed");
+        assert_eq!(judge(&kind, left(250)), Verdict::Fine);
+        assert_eq!(about(&judge(&kind, left(249))), "log about to be removed");
     }
 }

@@ -165,8 +165,8 @@ impl Mapper {
         Some(out)
     }
 
-    /// Takes published keys of a table that no row stands behind for removed. Uses up as many
-    /// synthetic versions.
+    /// Takes published keys of a table that no row stands behind for removed, but for those whose
+    /// removals wait: they come out when their time is over. Uses up as many synthetic versions.
     pub fn sweep_keys<'a>(
         &mut self,
         table: &str,
@@ -177,6 +177,9 @@ impl Mapper {
         self.synthesize(at);
         let plan = self.plan.tables.iter().find(|plan| plan.text == table);
         for (number, Vanished { key, sku }) in keys.enumerate() {
+            if self.held.grace.has(key) {
+                continue;
+            }
             self.held.supersede(key);
             let ordinal = u32::try_from(number).expect("keys are swept in pieces");
             let gone = Departed { key, sku, table, plan, ordinal };

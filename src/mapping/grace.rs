@@ -54,6 +54,11 @@ impl Grace {
         self.bytes -= before.map_or(0, |before| weight(key, &before.removal));
     }
 
+    /// Whether the removal of `key` waits.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.by_key.contains_key(key)
+    }
+
     /// A later event of `key` makes its waiting removal void.
     pub(super) fn supersede(&mut self, key: &str) {
         if self.by_key.is_empty() {

@@ -8,8 +8,8 @@ use super::standing::{Standing, standing};
 use crate::state::KeyHash;
 
 impl Mapper {
-    /// Takes back a stored row of the cache. Rows of tables no longer mapped are passed over; those
-    /// that nothing asks for any more, or that are known by something else now, leave the store.
+    /// Takes back a stored row of the cache. Rows of tables no longer mapped, those that nothing
+    /// asks for any more, and those that are known by something else now, leave the store.
     pub fn load(&mut self, table: &str, key: &str, stored: &str) -> Result<(), String> {
         if table == Held::TABLE {
             return self.held.load(key, stored);
@@ -18,12 +18,13 @@ impl Mapper {
             return self.held.grace.load(key, stored);
         }
         let Some(index) = self.plan.tables.iter().position(|plan| plan.text == table) else {
+            self.outdated.insert(table, key);
             return Ok(());
         };
         let plan = &self.plan.tables[index];
         let state = &mut self.tables[index];
         if !plan.cached {
-            state.outdated.insert(key.to_owned());
+            self.outdated.insert(table, key);
             return Ok(());
         }
         let id = match state.rows.load(stored, &plan.columns) {
@@ -31,11 +32,11 @@ impl Mapper {
             Ok(id) => {
                 // What has its name in the store now may be another row.
                 state.rows.forget(&id);
-                state.outdated.insert(key.to_owned());
+                self.outdated.insert(table, key);
                 return Ok(());
             }
             Err(_) if !is_identified(stored, &plan.columns[..plan.identity_width]) => {
-                state.outdated.insert(key.to_owned());
+                self.outdated.insert(table, key);
                 return Ok(());
             }
             Err(error) => return Err(format!("{error}: table {table}")),
@@ -53,6 +54,11 @@ impl Mapper {
         self.folding.arena.clear();
         self.unlinked |= plan.derives;
         Ok(())
+    }
+
+    /// The number of the last snapshot that a row which was taken back was seen during.
+    pub fn last_snapshot(&self) -> u32 {
+        self.tables.iter().map(|state| state.rows.last_stored()).max().unwrap_or(0)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connector_api::Value;
 
@@ -10,8 +10,6 @@ use crate::state::{Owners, RowId, RowsDelta, TableRows};
 #[derive(Debug)]
 pub(super) struct TableState {
     pub(super) rows: TableRows,
-    /// Names of stored rows that are of no use any more.
-    pub(super) outdated: BTreeSet<String>,
     /// By mapping.
     pub(super) owners: Vec<Owners>,
     /// By mapping, then by lookup.
@@ -30,7 +28,6 @@ impl TableState {
         };
         Self {
             rows: TableRows::new(plan.identity_width),
-            outdated: BTreeSet::new(),
             owners: plan.mappings.iter().map(|_| Owners::default()).collect(),
             links: plan.mappings.iter().map(links).collect(),
             speaks: vec![true; plan.mappings.len()],
@@ -38,18 +35,58 @@ impl TableState {
         }
     }
 
-    /// Adds to `delta` that stored rows are of no use any more, unless others have their names now.
-    pub(super) fn forget_outdated(&mut self, delta: &mut RowsDelta) {
-        let mut outdated = std::mem::take(&mut self.outdated);
-        if !outdated.is_empty() {
-            delta.iter().for_each(|(name, _)| drop(outdated.take(name)));
-            delta.extend(outdated.into_iter().map(|name| (name, None)));
-        }
-    }
-
     /// Whether all of a row is remembered.
     pub(super) fn has_whole(&self, id: &RowId) -> bool {
         let known = self.rows.get(id);
         known.is_some_and(|row| row.values().all(|value| value != Value::Absent))
+    }
+}
+
+/// Names of stored rows that are of no use any more, by table: of tables that need not be
+/// remembered, that no mapping speaks of, or whose rows are known by something else.
+#[derive(Debug, Default)]
+pub(super) struct Outdated(BTreeMap<String, BTreeSet<String>>);
+
+impl Outdated {
+    pub(super) fn insert(&mut self, table: &str, name: &str) {
+        if let Some(names) = self.0.get_mut(table) {
+            names.insert(name.to_owned());
+        } else {
+            self.0.insert(table.to_owned(), BTreeSet::from([name.to_owned()]));
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds to `rows` that some of them are gone, at most so many. Not those whose names others
+    /// have now.
+    pub(super) fn tell(&mut self, mut limit: usize, rows: &mut Vec<(String, RowsDelta)>) {
+        if self.is_empty() {
+            return;
+        }
+        for (table, delta) in rows.iter() {
+            if let Some(names) = self.0.get_mut(table) {
+                delta.iter().for_each(|(name, _)| drop(names.take(name)));
+            }
+        }
+        while let Some(mut of_table) = self.0.first_entry() {
+            let told = std::iter::from_fn(|| of_table.get_mut().pop_first());
+            let told: RowsDelta = told.take(limit).map(|name| (name, None)).collect();
+            limit -= told.len();
+            let table = match of_table.get().is_empty() {
+                true => of_table.remove_entry().0,
+                false => of_table.key().clone(),
+            };
+            match rows.iter_mut().find(|(known, _)| *known == table) {
+                _ if told.is_empty() => {}
+                Some((_, delta)) => delta.extend(told),
+                None => rows.push((table, told)),
+            }
+            if limit == 0 {
+                return;
+            }
+        }
     }
 }

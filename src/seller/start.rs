@@ -134,6 +134,8 @@ pub async fn start(surroundings: &Surroundings, mut stored: Stored) -> Result<St
         Encoder::new(&config.seller, &config.source.name, connector.engine(), connector.database());
     let mut mapper = Mapper::new(identity, encoder, plan);
     remember(&mut mapper, stored.rows.as_mut()).await?;
+    // Rows may have outlived the checkpoint that counted the snapshots they were seen during.
+    checkpoint.snapshots = checkpoint.snapshots.max(mapper.last_snapshot());
     let incomplete = incomplete(&checkpoint, mapper.plan(), &config);
     mapper.set_incomplete(&incomplete);
     commit_first(surroundings, &checkpoint, control).await?;

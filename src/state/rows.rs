@@ -15,7 +15,11 @@ pub struct TableRows {
     rows: HashTable<CachedRow>,
     identity_width: usize,
     changed: HashSet<RowId>,
+    /// Rows that went all at once and that the next delta says nothing of yet.
+    gone: Vec<RowId>,
     snapshot: u32,
+    /// The last one that a stored row was seen during.
+    stored: u32,
 }
 
 /// Changed rows of a table in their stored form; `None` is gone.
@@ -25,7 +29,7 @@ impl TableRows {
     /// No rows yet, of which so many of the first columns are the identity.
     pub fn new(identity_width: usize) -> Self {
         let (rows, changed) = (HashTable::new(), HashSet::new());
-        Self { rows, identity_width, changed, snapshot: 0 }
+        Self { rows, identity_width, changed, gone: Vec::new(), snapshot: 0, stored: 0 }
     }
 
     /// A row as last seen.
@@ -59,8 +63,14 @@ impl TableRows {
     pub fn load(&mut self, stored: &str, columns: &[String]) -> Result<RowId, UnusableRow> {
         let row = CachedRow::decode(stored, columns)?;
         let id = RowId::of(row.values().take(self.identity_width)).ok_or(UnusableRow)?;
+        self.stored = self.stored.max(row.snapshot());
         self.put(&id, row);
         Ok(id)
+    }
+
+    /// The number of the last snapshot that a row which was taken back was seen during.
+    pub fn last_stored(&self) -> u32 {
+        self.stored
     }
 
     /// A row is now like this, or gone.
@@ -110,10 +120,25 @@ impl TableRows {
         }
     }
 
-    /// Every row is gone.
+    /// Every row is gone. The store is told of it piece by piece, see [`Self::tell_gone`].
     pub fn clear(&mut self) {
         let (rows, width) = (std::mem::take(&mut self.rows), self.identity_width);
-        self.changed.extend(rows.iter().map(|row| identity(row, width)));
+        self.gone.extend(rows.iter().map(|row| identity(row, width)));
+    }
+
+    /// Has the next delta tell of rows that went all at once, at most so many; of how many it does.
+    pub fn tell_gone(&mut self, limit: usize) -> usize {
+        let told = self.gone.len().min(limit);
+        self.changed.extend(self.gone.drain(self.gone.len() - told..));
+        if self.gone.is_empty() {
+            self.gone = Vec::new();
+        }
+        told
+    }
+
+    /// Whether rows went all at once of which no delta has told yet.
+    pub fn has_more_gone(&self) -> bool {
+        !self.gone.is_empty()
     }
 
     /// Every row.
@@ -234,8 +259,11 @@ mod tests {
         (0..3).for_each(|number| rows.set(&id(number), Some(row(number, 1))));
         rows.take_delta(&columns());
         rows.clear();
+        assert!(rows.has_more_gone());
         rows.set(&id(1), Some(row(1, 2)));
+        assert_eq!(rows.tell_gone(10), 3);
         let delta = rows.take_delta(&columns());
+        assert!(!rows.has_more_gone());
         let gone = |number: &str| (number.to_owned(), None);
         let kept = ("1".to_owned(), Some(r#"{"id":"i1","qty":"i2"}"#.to_owned()));
         assert_eq!(delta, [gone("0"), kept, gone("2")]);

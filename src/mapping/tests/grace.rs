@@ -71,12 +71,22 @@ fn what_waits_is_counted_with_all_that_belongs_to_it() {
 }
 
 #[test]
-fn a_key_that_a_sweep_removed_is_not_removed_again() {
-    let mut world = deleted();
-    let at = Synthetic { coordinate: 5, counter: 0, at_us: 0, position: "5" };
-    let key = std::iter::once(Vanished { key: "acme/main/1/_", sku: None });
-    let mapped = world.mapper.sweep_keys("public.stock", key, &at);
-    world.take(&mapped);
-    assert_eq!(says(&mapped), ["1 gone"]);
-    assert_eq!(due(&mut world, 1_000), [""; 0]);
+fn a_sweep_leaves_a_key_whose_removal_waits_to_its_time_over_a_restart_too() {
+    for restarts in [false, true] {
+        let mut world = deleted();
+        if restarts {
+            world.restart(&[patient()], &SPECS);
+            assert_eq!(due(&mut world, 100), [""; 0]);
+        }
+        let at = Synthetic { coordinate: 5, counter: 0, at_us: 0, position: "5" };
+        let keys = ["1", "2"].map(|item| format!("acme/main/{item}/_"));
+        let keys = keys.iter().map(|key| Vanished { key, sku: None });
+        let mapped = world.mapper.sweep_keys("public.stock", keys, &at);
+        world.take(&mapped);
+        assert_eq!(says(&mapped), ["2 gone"]);
+        // The row may come back all the same.
+        assert_eq!(world.mapper.next_deadline(), Some(105 * SECOND));
+        assert_eq!(due(&mut world, 105), ["1 gone"]);
+        assert_eq!(due(&mut world, 1_000), [""; 0]);
+    }
 }

@@ -124,6 +124,99 @@ fn stored_rows_that_nothing_asks_for_any_more_leave_the_store() {
 }
 
 #[test]
+fn stored_rows_of_a_table_that_no_mapping_speaks_of_leave_the_store() {
+    let other =
+        || definition("id", |definition| definition.table = TableName::new("public", "other"));
+    let specs = [STOCK[0], Spec("other", STOCK[0].1)];
+    let mut world = World::new(&[filtered(), other()], &specs);
+    world.transaction(|world| world.insert("stock", cells![1, "A", "S", 5]));
+    assert_eq!(world.stored.len(), 1);
+    world.restart(&[other()], &specs);
+    assert!(world.mapper.has_more_to_forget());
+    let mapped = world.mapper.forget();
+    world.take(&mapped);
+    assert!(world.stored.is_empty() && !world.mapper.has_more_to_forget());
+}
+
+/// More rows than one commit has the store forget, none of which is published.
+const MANY: i64 = 50_000;
+
+fn filled() -> World {
+    let mut world = World::new(&[filtered()], &STOCK);
+    for first in (1..=MANY).step_by(1_000) {
+        let ids = first..first + 1_000;
+        world.transaction(|world| {
+            ids.for_each(|id| world.insert("stock", cells![id, "A", "T", 5]));
+        });
+    }
+    assert_eq!(world.stored.len(), 50_000);
+    world
+}
+
+/// Has the store forget what is left, in pieces.
+fn forget_all(world: &mut World) {
+    while world.mapper.has_more_to_forget() {
+        let mapped = world.mapper.forget();
+        assert!(named(&mapped) <= 4096, "{}", named(&mapped));
+        world.take(&mapped);
+    }
+}
+
+fn named(mapped: &Mapped) -> usize {
+    mapped.rows.iter().map(|(_, rows)| rows.len()).sum()
+}
+
+#[test]
+fn however_many_rows_a_table_had_that_is_emptied_the_store_is_told_of_it_in_pieces() {
+    let emptied = || {
+        let mut world = filled();
+        world.begin();
+        world.clear("stock");
+        world.insert("stock", cells![1, "A", "S", 6]);
+        let mapped = world.commit();
+        assert!((2..=4097).contains(&named(&mapped)), "{}", named(&mapped));
+        world
+    };
+    let only = |world: &World| {
+        let rows: Vec<&String> = world.stored.values().collect();
+        assert!(rows.len() == 1 && rows[0].contains(r#""qty":"i6""#), "{}", rows.len());
+    };
+    let mut world = emptied();
+    forget_all(&mut world);
+    only(&world);
+    // What is left of them after a restart was not seen when the table has been read.
+    let mut world = emptied();
+    world.restart(&[filtered()], &STOCK);
+    world.mapper.begin_snapshot(&stock(), 1);
+    let at = synthetic(&world, 0);
+    let mapped = world.read("stock", vec![cells![1, "A", "S", 6]], &Nothing, &at);
+    world.take(&mapped);
+    let mut counter = 1;
+    let mut next = |world: &mut World| {
+        counter += 4096;
+        let at = synthetic(world, counter);
+        world.mapper.sweep_rows(&stock(), &at, 4096)
+    };
+    while let Some(mapped) = next(&mut world) {
+        assert!(named(&mapped) <= 4096, "{}", named(&mapped));
+        world.take(&mapped);
+    }
+    only(&world);
+}
+
+#[test]
+fn however_many_rows_need_not_be_remembered_any_more_the_store_forgets_them_in_pieces() {
+    let mut world = filled();
+    world.restart(&[definition("id", |_| {})], &STOCK);
+    world.begin();
+    world.insert("stock", cells![1, "A", "S", 6]);
+    let mapped = world.commit();
+    assert!((1..=4096).contains(&named(&mapped)), "{}", named(&mapped));
+    forget_all(&mut world);
+    assert!(world.stored.is_empty());
+}
+
+#[test]
 fn what_is_remembered_depends_on_what_images_hold_and_on_what_identifies_a_row() {
     let memory = |identity, change: &dyn Fn(&mut TableDescription)| {
         let column = |(name, type_name): (&str, &str)| ColumnDescription {

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connector_api::TableName;
 
@@ -20,12 +20,12 @@ pub(in crate::seller) fn mark_due(
     config: &SellerConfig,
     is_first: bool,
 ) {
+    let order = plan.snapshot_order();
     if !config.source.snapshot.automatic {
         // What is marked stays marked, and is read from its first row on once it may be.
         checkpoint.snapshot = None;
-        return;
+        return forsake(checkpoint, plan, config, &order);
     }
-    let order = plan.snapshot_order();
     let mut silenced = Vec::new();
     for table in &order {
         let text = table.to_string();
@@ -33,11 +33,11 @@ pub(in crate::seller) fn mark_due(
         let begun = checkpoint.snapshot.as_ref().filter(|now| now.table == text);
         // Its first rows were read as something else.
         let is_begun_as_other = begun.is_some_and(|begun| begun.meaning != meaning);
-        let reason = match checkpoint.complete.get(&text) {
-            Some(complete) if *complete == meaning && !is_begun_as_other => continue,
-            None if !is_begun_as_other => {
+        let reason = match checkpoint.complete.get(&text).map(String::as_str) {
+            Some(complete) if complete == meaning && !is_begun_as_other => continue,
+            None | Some(FORSAKEN) if !is_begun_as_other => {
                 let is_marked = checkpoint.dirty_tables.contains_key(&text);
-                let reason = if is_first { FIRST_START } else { "it has never been read" };
+                let reason = if is_first { FIRST_START } else { "its mapping has not read it yet" };
                 (!is_marked).then_some(reason)
             }
             _ => Some("what its rows mean has changed"),
@@ -60,7 +60,27 @@ pub(in crate::seller) fn mark_due(
     let begun = checkpoint.snapshot.iter().map(|snapshot| &snapshot.table);
     let gone = checkpoint.complete.keys().chain(begun).filter(|table| !known.contains(table));
     for table in gone.cloned().collect::<Vec<_>>() {
+        // Its rows are followed no more, should it come back before its keys are gone.
+        checkpoint.complete.remove(&table);
         checkpoint.taint(table, "no mapping speaks of it any more".to_owned());
+    }
+}
+
+/// Stands for what the rows of a table meant that may not be read now. Its changes are told under
+/// another mapping, or not at all, and some day all of its keys have to be looked at.
+const FORSAKEN: &str = "";
+
+/// Notes what has to be read or swept once tables may be read again, whatever is mapped by then.
+fn forsake(checkpoint: &mut Checkpoint, plan: &Plan, config: &SellerConfig, order: &[TableName]) {
+    let meanings = order.iter().map(|table| (table.to_string(), meaning_of(config, plan, table)));
+    let meanings: BTreeMap<String, String> = meanings.collect();
+    for table in meanings.keys() {
+        checkpoint.complete.entry(table.clone()).or_default();
+    }
+    for (table, complete) in &mut checkpoint.complete {
+        if meanings.get(table) != Some(complete) {
+            FORSAKEN.clone_into(complete);
+        }
     }
 }
 

@@ -211,6 +211,12 @@ impl Seller {
         if self.checkpoint.point.partial.is_some() || self.next.is_some() || !self.has_room() {
             return Ok(());
         }
+        if self.mapper.has_more_to_forget() {
+            // Before a table can be relied on again: whoever begins here next takes what is left
+            // of it for rows that were not seen.
+            let mapped = self.mapper.forget();
+            return self.submit(mapped, Vec::new());
+        }
         let Some(snapshot) = &self.checkpoint.snapshot else { return self.begin_snapshot() };
         let is_idle = self.snapshots.reading.is_none() && self.snapshots.chunk.is_none();
         if is_idle && !self.may_try() {
@@ -364,9 +370,15 @@ impl Seller {
         if self.surroundings.until_current {
             return Err(error);
         }
-        // What the stream changes until it is tried again is noted as ever.
-        self.snapshots.stop();
         let Some(snapshot) = &self.checkpoint.snapshot else { return Ok(()) };
+        let is_read = snapshot.phase == SnapshotPhase::Sweeping;
+        if is_read {
+            // It is the sink that could not say what is published, and it alone is asked again.
+            self.snapshots.reading = None;
+        } else {
+            // What the stream changes until it is tried again is noted as ever.
+            self.snapshots.stop();
+        }
         let table = snapshot.table.clone();
         let reason = match error.fault() {
             Fault::Definite => snapshot.reason.clone(),
@@ -380,7 +392,8 @@ impl Seller {
         });
         let said = chain(&error).to_string();
         if failure.said != said {
-            warn!(table, error = said, fix = error.fix(), "a table cannot be read yet");
+            let (what, fix) = (if is_read { "compared" } else { "read" }, error.fix());
+            warn!(table, error = said, fix, "a table cannot be {what} yet");
             failure.said = said;
         }
         failure.until = Instant::now() + failure.delays.next_delay();
@@ -388,7 +401,7 @@ impl Seller {
         let is_stuck = failure.times >= TRIES_IN_A_ROW;
         // Somebody has to do something; others need not wait for that.
         let needs_help = matches!(error.fault(), Fault::Operator { .. } | Fault::Definite);
-        if needs_help || (is_stuck && self.next_table().is_some()) {
+        if !is_read && (needs_help || (is_stuck && self.next_table().is_some())) {
             self.taint(table, reason);
         }
         Ok(())

@@ -41,8 +41,8 @@ impl Seller {
         let table = self.snapshots.order.iter().find(|table| table.to_string() == text).cloned();
         match (self.snapshots.after.take(), &table) {
             (None, Some(table)) => self.sweep_rows(table, number),
-            (None, None) => self.sweep_keys_next(),
-            (Some(After::Publish { mut tables, after }), _) => match tables.last() {
+            (None, None) => self.sweep_keys_next(None),
+            (Some(After::Publish { mut tables, after }), table) => match tables.last() {
                 Some(next) => {
                     let (next, position) = (next.clone(), self.checkpoint.point.position.clone());
                     let at = self.synthetic(position.as_str(), now_us())?;
@@ -53,7 +53,7 @@ impl Seller {
                     self.snapshots.after = Some(After::Publish { tables, after });
                     self.swept(mapped, SWEPT_AT_ONCE)
                 }
-                None => self.sweep_keys_next(),
+                None => self.sweep_keys_next(table.as_ref()),
             },
             (Some(After::Keys(sweep)), table) => self.sweep_keys(sweep, table.as_ref()),
         }
@@ -78,7 +78,12 @@ impl Seller {
 
     /// From here on it is noted which keys are published, and once all that was submitted before
     /// is durable the sink is asked for the others.
-    fn sweep_keys_next(&mut self) -> Result<()> {
+    fn sweep_keys_next(&mut self, table: Option<&TableName>) -> Result<()> {
+        let snapshot = self.checkpoint.snapshot.as_ref().expect("a snapshot is under way");
+        // Whatever makes its mappings silent from here on marks the table, and ends its snapshot.
+        if is_untouched(&self.checkpoint, snapshot) || self.is_silent(&snapshot.table) {
+            return self.complete(table);
+        }
         self.snapshots.reading = None;
         let behind = self.ledger.last();
         let sweep = Sweep { behind, published: HashSet::new(), old: None };
@@ -89,9 +94,6 @@ impl Seller {
     fn sweep_keys(&mut self, mut sweep: Sweep, table: Option<&TableName>) -> Result<()> {
         let snapshot = self.checkpoint.snapshot.as_ref().expect("a snapshot is under way");
         let text = snapshot.table.clone();
-        if is_untouched(&self.checkpoint, snapshot) || self.is_silent(&text) {
-            return self.complete(table);
-        }
         let Some(old) = &mut sweep.old else {
             if self.snapshots.reading.is_none() && self.ledger.is_durable(sweep.behind) {
                 let config = &self.surroundings.config;
@@ -140,6 +142,7 @@ impl Seller {
             level.table == snapshot.table && since.is_some_and(|since| level.version < since)
         };
         sweep.old = Some(levels.into_iter().filter(is_old).collect());
+        self.snapshots.failed.remove(&snapshot.table);
     }
 
     /// Whether the mappings of a table wait for others to be read, which look it up too.

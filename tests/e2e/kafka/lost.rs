@@ -13,6 +13,8 @@ use super::failures::admin;
 use crate::support::{Shop, Tailstock, Topics, Workspace, by_version, eventually, shared_broker};
 
 const SELLER: &str = "[[stock]]\ntable = \"public.stock\"\nitem = \"item\"\non_hand = \"qty\"\n";
+const SUMMED: &str = "[[stock]]\ntable = \"public.lots\"\nitem = \"item\"\non_hand = \"qty\"\n\
+                      sum = [\"qty\"]\n";
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs until all of it is published; what it has said.
@@ -96,6 +98,26 @@ async fn where_checkpoints_were_deleted_and_no_levels_are_kept_the_events_tell()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_checkpoints_were_deleted_and_rows_were_not_what_vanished_is_not_added_up() {
+    let test = "where_checkpoints_were_deleted_and_rows_were_not";
+    let Some(kafka) = shared_broker(test).await else { return };
+    let Some(shop) = Shop::start(MysqlVersion::Mariadb1011, test).await else { return };
+    shop.create("lots", "id bigint PRIMARY KEY, item bigint, qty int").await;
+    shop.execute("INSERT INTO lots VALUES (1, 7, 10), (2, 7, 20), (3, 8, 5)").await;
+    let topics = Topics::new(&kafka.bootstrap());
+    let workspace = Workspace::new(&topics.main_file(""), &shop.whole_seller(SUMMED));
+    run_well(&workspace).await;
+    assert_eq!(topics.levels(), levels(&[("7", "30"), ("8", "5")]));
+    delete(kafka, &topics.name("tailstock.checkpoints")).await;
+    shop.execute("DELETE FROM lots WHERE id > 1").await;
+    run_well(&workspace).await;
+    assert_eq!(topics.levels(), levels(&[("7", "10")]));
+    shop.execute("UPDATE lots SET qty = 11").await;
+    run_well(&workspace).await;
+    assert_eq!(topics.levels(), levels(&[("7", "11")]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_were_deleted_are_read_again_before_anything_is_added_up() {
     let test = "rows_that_were_deleted_are_read_again";
     let Some(kafka) = shared_broker(test).await else { return };
@@ -103,9 +125,7 @@ async fn rows_that_were_deleted_are_read_again_before_anything_is_added_up() {
     shop.create("lots", "id bigint PRIMARY KEY, item bigint, qty int").await;
     shop.execute("INSERT INTO lots VALUES (1, 7, 10), (2, 7, 20), (3, 8, 5)").await;
     let topics = Topics::new(&kafka.bootstrap());
-    let seller = "[[stock]]\ntable = \"public.lots\"\nitem = \"item\"\non_hand = \"qty\"\n\
-                  sum = [\"qty\"]\n";
-    let workspace = Workspace::new(&topics.main_file(""), &shop.whole_seller(seller));
+    let workspace = Workspace::new(&topics.main_file(""), &shop.whole_seller(SUMMED));
     run_well(&workspace).await;
     assert_eq!(topics.levels(), levels(&[("7", "30"), ("8", "5")]));
     let rows = topics.name("tailstock.rows");

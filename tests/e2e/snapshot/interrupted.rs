@@ -156,3 +156,77 @@ columns = { name = "name" }
     let sku = "SELECT coalesce(sku, '-') FROM levels ORDER BY key";
     assert_eq!(published(&workspace).texts(sku), ["c", "-"]);
 }
+
+/// The store, with a level that no table of the seller has.
+fn with_another_level(workspace: &Workspace) -> rusqlite::Connection {
+    let store = rusqlite::Connection::open(workspace.path("stock.db")).unwrap();
+    store.busy_timeout(Duration::from_secs(30)).unwrap();
+    store
+        .execute_batch(
+            "INSERT INTO levels SELECT 'acme/main/other/_', seller, source, item, sku, location,
+             bucket, on_hand, available, reserved, incoming, version, committed_at, event_seq,
+             'public.other' FROM levels LIMIT 1",
+        )
+        .unwrap();
+    store
+}
+
+#[tokio::test]
+async fn a_table_is_not_read_again_because_the_sink_cannot_say_what_is_published() {
+    const LIMIT: Duration = Duration::from_secs(60);
+    let test = "a_table_is_not_read_again_because_the_sink";
+    let Some(shop) = Shop::start(PgVersion::V15, test).await else { return };
+    shop.create("lots", "id bigint PRIMARY KEY, item bigint, qty int").await;
+    shop.execute(
+        "INSERT INTO lots VALUES (1, 1, 10), (2, 1, 20), (3, 2, 5);
+         CREATE TABLE shelf (id bigint PRIMARY KEY, qty int);
+         INSERT INTO shelf VALUES (7, 70);
+         ALTER PUBLICATION tailstock ADD TABLE shelf;",
+    )
+    .await;
+    let lots = "[[stock]]\ntable = \"public.lots\"\nitem = \"item\"\non_hand = \"qty\"\n\
+                sum = [\"qty\"]\n";
+    let seller = shop.whole_seller(&format!("{lots}{SHELF}"));
+    let workspace = Workspace::new(Workspace::MAIN, &seller);
+    catch_up(&workspace).await;
+    let events = || published(&workspace).count("events");
+    let ask = async || {
+        let mut asked = Tailstock::start(&workspace, &["snapshot", "acme"]);
+        assert!(asked.wait(LIMIT).await.success(), "{}", asked.log());
+    };
+    let first = events();
+    ask().await;
+    catch_up(&workspace).await;
+    let each_time = events() - first;
+    assert!(each_time >= 3, "every key is said");
+    let store = with_another_level(&workspace);
+    let damage = |column: &str, value: &str| {
+        let of = format!("UPDATE levels SET {column} = {value} WHERE key LIKE '%/other/_'");
+        assert_eq!(store.execute(&of, []).unwrap(), 1);
+    };
+    let before = events();
+    damage("sku", "x'00'");
+    ask().await;
+    let running = Tailstock::start(&workspace, &["run"]);
+    for (nth, column) in ["table_name", "version", "version"].into_iter().enumerate() {
+        eventually("the sink has been asked in vain", LIMIT, async || {
+            let tried = running.log().matches("a table cannot be compared yet").count();
+            (tried > nth).then_some(())
+        })
+        .await;
+        // It is told once in the same words.
+        damage(column, if nth < 2 { "x'00'" } else { "'none'" });
+    }
+    eventually("the sink has been asked once more", LIMIT, async || {
+        running.log().contains("not a version").then_some(())
+    })
+    .await;
+    store.execute("DELETE FROM levels WHERE key LIKE '%/other/_'", []).unwrap();
+    eventually("both tables are read", LIMIT, async || {
+        checkpoint(&workspace).contains(r#""dirty_tables":{}"#).then_some(())
+    })
+    .await;
+    drop(running);
+    assert_eq!(published(&workspace).count("control WHERE kind = 'snapshot_started'"), 6);
+    assert_eq!(events() - before, each_time, "nothing was published twice");
+}

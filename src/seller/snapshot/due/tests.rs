@@ -145,3 +145,47 @@ fn of_tables_that_look_each_other_up_the_first_is_read_for_its_rows_and_again_fo
     let (first, last) = (order[0].to_string(), order[1].to_string());
     assert_eq!(read, [(&*first, true), (&*last, false), (&*first, false)]);
 }
+
+/// With `snapshot = "never"`.
+fn unread(mut config: SellerConfig) -> SellerConfig {
+    config.source.snapshot.automatic = false;
+    config
+}
+
+fn level(table: &str, quantity: &str) -> String {
+    let location = format!("location = \"'{table}'\"\non_hand = '{quantity}'\n");
+    format!("[[stock]]\ntable = 'public.{table}'\nitem = 'id'\n{location}")
+}
+
+#[test]
+fn a_mapping_that_comes_back_behind_another_one_under_which_nothing_was_read_is_not_relied_on() {
+    let (variant, bundle) = (level("variant", "qty"), level("bundle", "qty"));
+    let before = config(&[variant, bundle.clone()]);
+    let another = config(&[level("variant", "qty + 1"), bundle.clone()]);
+    for meanwhile in [another, config(&[bundle])].map(unread) {
+        let mut checkpoint = read(&before);
+        mark_due(&mut checkpoint, &plan(&meanwhile), &meanwhile, false);
+        assert_eq!(marked(&checkpoint), []);
+        // A second start changes nothing.
+        mark_due(&mut checkpoint, &plan(&meanwhile), &meanwhile, false);
+        let untold = incomplete(&checkpoint, &plan(&before), &before);
+        assert_eq!(untold, [TableName::new("public", "variant")].into());
+        mark_due(&mut checkpoint, &plan(&before), &before, false);
+        assert_eq!(marked(&checkpoint), [("public.variant", "its mapping has not read it yet")]);
+    }
+}
+
+#[test]
+fn keys_of_a_mapping_that_has_never_read_its_table_go_with_it() {
+    let never = unread(config(&[level("variant", "qty")]));
+    let mut checkpoint = read(&never);
+    checkpoint.complete.clear();
+    mark_due(&mut checkpoint, &plan(&never), &never, true);
+    assert_eq!(marked(&checkpoint), []);
+    let after = config(&[level("bundle", "qty")]);
+    mark_due(&mut checkpoint, &plan(&after), &after, false);
+    let gone = ("public.variant", "no mapping speaks of it any more");
+    let new = ("public.bundle", "its mapping has not read it yet");
+    assert_eq!(marked(&checkpoint), [new, gone]);
+    assert!(checkpoint.complete.is_empty(), "its rows are not followed any more");
+}
