@@ -16,6 +16,9 @@ mod request;
 mod snapshot;
 mod spares;
 mod start;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -153,6 +156,10 @@ impl Seller {
             if self.is_current() {
                 return self.close(Ended::Current).await;
             }
+            // Here and not below the log, which may never pause.
+            if self.grace().is_some_and(|deadline_us| deadline_us <= now_us()) {
+                self.release()?;
+            }
             let grace = self.grace();
             tokio::select! { biased;
                 // 1. The process is to end: what is read goes out, nothing more is read.
@@ -166,12 +173,12 @@ impl Seller {
                     self.spares.clear();
                     self.save_idle_progress(IDLE_PROGRESS)?;
                 }
-                // 4. The log, as long as there is room for it.
-                batch = self.stream.read(), if self.has_room() => self.take(&batch?)?,
-                // 5. Somebody wants tables to be read.
+                // 4. Somebody wants tables to be read.
                 Some(request) = self.surroundings.requests.recv() => self.requested(request),
-                // 6. Removals whose grace is over.
-                () = until(grace) => self.release()?,
+                // 5. The log, as long as there is room for it.
+                batch = self.stream.read(), if self.has_room() => self.take(&batch?)?,
+                // 6. Removals whose grace is over: the next turn begins with them.
+                () = until(grace) => {}
                 // 7. What was in the tables already.
                 wake = self.snapshots.next(), if self.has_room() => self.wake(wake)?,
             }
@@ -189,6 +196,10 @@ impl Seller {
 
     fn release(&mut self) -> Result<()> {
         let mapped = self.mapper.due(now_us());
+        if mapped.records.is_empty() && mapped.rows.is_empty() {
+            // Of those that began to wait it is known from here on how long.
+            return Ok(());
+        }
         self.submit(mapped, Vec::new())
     }
 
