@@ -278,6 +278,21 @@ fn a_deleted_row_that_was_never_seen_goes_to_the_dead_letters() {
 }
 
 #[test]
+fn what_is_empty_is_left_out() {
+    let definition = definition("id", |definition| {
+        let item = || expression::Expression::parse("item").ok();
+        (definition.gtin, definition.parent) = (item(), item());
+    });
+    let mut shop = Shop::new(definition, Identity::PrimaryKey);
+    shop.begin();
+    shop.insert([Value::Int(1), Value::Text(""), Value::Text(""), Value::Int(5)]);
+    let mapped = shop.commit();
+    let event: serde_json::Value =
+        serde_json::from_str(mapped.records.values().next().unwrap()).unwrap();
+    assert_eq!(event["item"], serde_json::json!({ "id": "1", "sku_state": "missing" }));
+}
+
+#[test]
 fn unreadable_numbers_come_out_as_a_level_without_them_and_with_a_flag() {
     let mut shop = keyed();
     let qty = |qty| [Value::Int(1), Value::Text("A"), Value::Text("S"), qty];
