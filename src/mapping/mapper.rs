@@ -4,6 +4,7 @@ use connector_api::{Batch, Begin, RowChange, SourceEvent, TableName};
 
 use super::block::{After, Block, Cause, Touch};
 use super::change::{Change, Doubt, Images};
+use super::complete::BYTES_MAX;
 use super::definition::Kind;
 use super::emit::{Emitter, Scratch};
 use super::grace::Grace;
@@ -262,7 +263,8 @@ impl Mapper {
         if plan.derives {
             let moved = images.into_moved(plan);
             let derived = self.derive(moved, table, Cause::of(row), out.records.len());
-            self.crowd(&derived.crowded, out);
+            let reason = "more rows than can be published at once look up a row that changed";
+            self.crowd(&derived.crowded, reason, out);
             out.counts.coalesced += derived.folded;
             touched |= derived.touched;
             if let Some(unusable) = derived.unusable {
@@ -281,11 +283,10 @@ impl Mapper {
     }
 
     /// More has changed in these tables than is said at once: it is said as they are read.
-    fn crowd(&self, tables: &BTreeSet<usize>, out: &mut Mapped) {
+    fn crowd(&self, tables: &BTreeSet<usize>, reason: &str, out: &mut Mapped) {
         for table in tables {
             let table = self.plan.tables[*table].name.clone();
             let position = self.transaction.position.clone();
-            let reason = "more rows than can be published at once look up a row that changed";
             let notice = Notice::Unreadable { table, position, reason: reason.to_owned() };
             if !out.notices.contains(&notice) {
                 out.notices.push(notice);
@@ -338,6 +339,7 @@ impl Mapper {
             Which::Immediate => &self.immediate,
         };
         let holds = which == Which::Folding && self.transaction.continues;
+        let mut crowded = BTreeSet::new();
         for touch in block.touches() {
             let plan = &self.plan.tables[touch.table];
             let emitter = Emitter {
@@ -351,6 +353,10 @@ impl Mapper {
             self.held.supersede(key);
             let (table, mapping) = (touch.table, touch.mapping);
             let derived = emitter.mapping.derived;
+            if derived && out.records.bytes() > BYTES_MAX {
+                crowded.insert(table);
+                continue;
+            }
             let level = derived
                 .then(|| Level::of(&self.plan, &self.tables, (table, mapping), key.as_bytes()))
                 .flatten();
@@ -394,6 +400,7 @@ impl Mapper {
             Which::Folding => self.folding.clear(),
             Which::Immediate => self.immediate.clear(),
         }
+        self.crowd(&crowded, "more than can be published at once follows from its rows", out);
     }
 
     pub(super) fn collect_rows(&mut self, out: &mut Mapped) {

@@ -1,5 +1,6 @@
 mod broken;
 mod chunk;
+mod crowds;
 
 use std::sync::Arc;
 
