@@ -83,6 +83,8 @@ pub struct Mapper {
     pub(super) unlinked: bool,
     /// Whether rows are told apart otherwise than the plan has it.
     pub(super) outlived: bool,
+    /// Whether rows are captured as an earlier plan had it.
+    inherits: bool,
 }
 
 impl Mapper {
@@ -103,6 +105,7 @@ impl Mapper {
             blank: Records::default(),
             unlinked: false,
             outlived: false,
+            inherits: false,
             watch: Watch::default(),
             dirty: BTreeSet::new(),
         }
@@ -113,6 +116,12 @@ impl Mapper {
     pub fn set_dirty<'a>(&mut self, tables: impl Iterator<Item = &'a String>) {
         let place = |name: &String| self.plan.tables.iter().position(|table| table.text == *name);
         self.dirty = tables.filter_map(place).collect();
+    }
+
+    /// Whether the rows to come are those of a transaction that was begun under an earlier plan,
+    /// and are captured as that had it.
+    pub fn set_inherits(&mut self, inherits: bool) {
+        self.inherits = inherits;
     }
 
     /// Whether the log has come to where the rows of a table are told apart otherwise than the plan
@@ -297,7 +306,12 @@ impl Mapper {
     /// A row of a table that lacks a column. What becomes of its rows meanwhile nobody knows.
     fn unfit(&mut self, batch: &Batch, row: &RowChange, place: usize, out: &mut Mapped) {
         let Err(missing) = &mut self.bindings[place].table else { return };
-        let reason = format!("column {} is not in the table any more", missing.column);
+        let reason = match self.inherits {
+            // What its mapping means has changed: the snapshot that is due says the rest.
+            true if self.dirty.contains(&missing.table) => return self.watch.lose(missing.table),
+            true => format!("column {} was not captured when this began", missing.column),
+            false => format!("column {} is not in the table any more", missing.column),
+        };
         out.rejected.push(self.transaction.reject(batch, row, reason.clone()));
         self.watch.lose(missing.table);
         if !std::mem::replace(&mut missing.told, true) {

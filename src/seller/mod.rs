@@ -137,6 +137,7 @@ impl Seller {
             snapshots,
             spares: Spares::default(),
         };
+        seller.mapper.set_inherits(seller.next.is_some());
         seller.recall_snapshot();
         seller
     }
@@ -211,6 +212,7 @@ impl Seller {
         self.mapper.write_into(self.spares.take());
         let mapped = self.mapper.apply(batch);
         self.next.take_if(|next| next.reached(&mut self.checkpoint, batch));
+        self.mapper.set_inherits(self.next.is_some());
         self.checkpoint.follow(batch);
         self.remember(&mapped.notices);
         let counts = mapped.counts;
