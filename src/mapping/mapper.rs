@@ -21,6 +21,10 @@ use crate::state::{KeyHash, Owners, RowsDelta};
 use crate::stock::encode::{Encoder, Records};
 use crate::stock::{Provenance, SellerId, SourceName};
 
+/// Why a table is to be read of which more has changed than is said at once.
+const LOOKED_UP: &str = "more rows than can be published at once look up a row that changed";
+const TOO_LONG: &str = "more than can be published at once follows from its rows";
+
 /// Whose events are made.
 #[derive(Debug, Clone)]
 pub struct SourceIdentity {
@@ -272,8 +276,7 @@ impl Mapper {
         if plan.derives {
             let moved = images.into_moved(plan);
             let derived = self.derive(moved, table, Cause::of(row), out.records.len());
-            let reason = "more rows than can be published at once look up a row that changed";
-            self.crowd(&derived.crowded, reason, out);
+            self.crowd(&derived.crowded, LOOKED_UP, out);
             out.counts.coalesced += derived.folded;
             touched |= derived.touched;
             if let Some(unusable) = derived.unusable {
@@ -414,7 +417,7 @@ impl Mapper {
             Which::Folding => self.folding.clear(),
             Which::Immediate => self.immediate.clear(),
         }
-        self.crowd(&crowded, "more than can be published at once follows from its rows", out);
+        self.crowd(&crowded, TOO_LONG, out);
     }
 
     pub(super) fn collect_rows(&mut self, out: &mut Mapped) {

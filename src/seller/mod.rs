@@ -17,7 +17,6 @@ mod snapshot;
 mod spares;
 mod start;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::collections::VecDeque;

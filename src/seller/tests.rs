@@ -1,4 +1,5 @@
 //! The loop beside a log that never pauses.
+#![allow(clippy::unwrap_used)]
 
 use async_trait::async_trait;
 use connector_api::{
