@@ -137,10 +137,14 @@ impl Block {
         }
     }
 
+    /// Forgets everything, and keeps as much memory as an ordinary block needs.
     pub(super) fn clear(&mut self) {
+        const KEPT: usize = 16 << 10;
         self.arena.clear();
         self.touches.clear();
+        self.touches.shrink_to(KEPT);
         self.by_key.clear();
+        self.by_key.shrink_to(KEPT, |known| short(known.0));
     }
 }
 

@@ -4,11 +4,13 @@ use connector_api::TableName;
 
 use super::block::Cause;
 use super::change::Moved;
-use super::derive::{Derived, Deriver, Measures, RowMove, Wanted, linked, wants};
+use super::derive::{Derived, Deriver, Measures, RowMove};
+use super::lookup::linked;
 use super::mapper::{Mapped, Mapper};
 use super::notice::Notice;
 use super::plan::LookupPlace;
 use super::standing::Unusable;
+use super::wanted::{Wanted, wants};
 use crate::state::Owners;
 use crate::stock::{Operation, Provenance};
 
@@ -16,6 +18,10 @@ use crate::stock::{Operation, Provenance};
 /// rows look it up is read again, in pieces. A batch has few thousand rows, so that only what
 /// follows from them can be as much.
 const EVENTS_MAX: usize = if cfg!(test) { 1_000 } else { 100_000 };
+
+/// The same in bytes of events, or of what is written about keys to make them: a text that is
+/// looked up may be of any length.
+pub(super) const BYTES_MAX: usize = if cfg!(test) { 8 << 20 } else { 128 << 20 };
 
 /// Derived mappings: what is remembered of them, and when they speak.
 impl Mapper {

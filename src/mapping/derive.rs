@@ -1,24 +1,36 @@
 use std::collections::{BTreeSet, HashMap};
 
-use super::block::{After, Block, Cause, Touch};
-use super::field::Truth;
+use super::block::{Block, Cause};
+use super::complete::BYTES_MAX;
 use super::level::measured;
 use super::lookup::{Joined, LookupKey};
 use super::memory::TableState;
-use super::plan::{MappingPlan, Plan};
+use super::plan::{LookupPlace, Plan};
 use super::row::Row;
 use super::standing::{Arena, Key, Place, Standing, Unusable, standing};
-use crate::state::{CachedRow, KeyHash, Owners, RowId};
+use super::toucher::Toucher;
+use super::wanted::{Wanted, wants};
+use crate::state::{CachedRow, KeyHash, RowId};
 use crate::stock::quantity::Decimal;
 use crate::stock::{Basis, Operation, SellerId, SourceName};
 
 /// A stock row under one derived mapping.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Dependant {
-    table: usize,
-    mapping: usize,
-    id: RowId,
+pub(super) struct Dependant {
+    pub(super) table: usize,
+    pub(super) mapping: usize,
+    pub(super) id: RowId,
 }
+
+/// Stock rows that look for one thing, more of them than there is room to say something of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Crowd {
+    place: LookupPlace,
+    key: KeyHash,
+}
+
+/// Rows of a crowd that are followed at once.
+const AT_ONCE: usize = if cfg!(test) { 100 } else { 1_000 };
 
 /// One row before and after a change.
 struct Step {
@@ -53,17 +65,38 @@ pub(super) type Measures = HashMap<(usize, usize, String), Option<(Decimal, Basi
 
 /// What one stock row says at one moment.
 #[derive(Default)]
-struct Said {
-    live: Option<Key>,
-    sku: Option<Place>,
+pub(super) struct Said {
+    pub(super) live: Option<Key>,
+    /// Before a change: a key that goes has it last.
+    pub(super) sku: Option<Place>,
     asked: Vec<LookupKey>,
     /// The key that the row has under its new identity.
-    successor: Option<Key>,
+    pub(super) successor: Option<Key>,
     /// Whether a row that it cannot be without is not there.
-    orphan: bool,
+    pub(super) orphan: bool,
     unusable: Option<Unusable>,
     /// Whether it is the row that changed, and not one that depends on it.
     own: bool,
+}
+
+/// A change that is being followed.
+struct Followed {
+    table: usize,
+    old: Option<RowId>,
+    new: Option<RowId>,
+    steps: Vec<Step>,
+    cause: Cause,
+    out: Derived,
+    /// Rows that cannot be without the one that changed.
+    cascaded: Vec<(usize, RowId)>,
+}
+
+impl Followed {
+    /// Whether a row is the one that changed, as it was or as it is.
+    fn is_of(&self, dependant: &Dependant) -> bool {
+        let mut own = [&self.old, &self.new].into_iter().flatten();
+        dependant.table == self.table && own.any(|id| *id == dependant.id)
+    }
 }
 
 /// Follows what a change of one row means for all rows that depend on it: says of each of them
@@ -86,44 +119,120 @@ pub(super) struct Deriver<'a> {
 }
 
 impl Deriver<'_> {
-    /// Applies the change of one row to everything that is remembered.
+    /// Applies the change of one row to everything that is remembered, and takes the rows that
+    /// cannot be without it for deleted, those of each before the next. A loop: rows that look up
+    /// rows of their own table may make a chain of any length.
     pub(super) fn change(&mut self, change: RowMove) -> Derived {
-        let table = change.table;
-        self.previous.clear();
-        let (own_old, own_new) =
-            (change.old.clone(), change.new.as_ref().map(|(id, _)| id.clone()));
-        let steps = self.steps(change.old, change.new, table);
-        let dependants = self.dependants(table, &steps);
-        let befores: Vec<Said> = dependants.iter().map(|one| self.say(one)).collect();
-        for step in steps {
-            self.store(table, step);
-        }
-        let mut afters: Vec<Said> = dependants.iter().map(|one| self.say(one)).collect();
-        let mut out = Derived::default();
-        let mut cascaded = Vec::new();
-        let deleted = change.cause.operation == Operation::Delete;
-        for ((dependant, before), after) in dependants.iter().zip(&befores).zip(&mut afters) {
-            self.ask(dependant, before, after);
-            after.own = dependant.table == table
-                && [&own_old, &own_new].into_iter().flatten().any(|id| *id == dependant.id);
-            if after.own && out.unusable.is_none() {
-                out.unusable = after.unusable.clone();
-            }
-            if deleted && !after.own && after.orphan && !before.orphan {
-                cascaded.push((dependant.table, dependant.id.clone()));
-            }
-        }
-        if let (Some(old), Some(new)) = (&own_old, &own_new)
-            && old != new
-        {
-            succeed(&dependants, &mut afters, (table, old, new));
-        }
-        self.touch_all(&dependants, (&befores, &afters), change.cause, &mut out);
-        for (table, id) in cascaded {
-            let cause = change.cause;
-            self.change(RowMove { table, old: Some(id), new: None, cause });
+        let cause = change.cause;
+        let Followed { out, cascaded: mut due, .. } = self.step(change);
+        due.reverse();
+        while let Some((table, id)) = due.pop() {
+            let followed = self.step(RowMove { table, old: Some(id), new: None, cause });
+            due.extend(followed.cascaded.into_iter().rev());
         }
         out
+    }
+
+    fn step(&mut self, change: RowMove) -> Followed {
+        let RowMove { table, old, new, cause } = change;
+        self.previous.clear();
+        let (out, cascaded) = (Derived::default(), Vec::new());
+        let (own_old, own_new) = (old.clone(), new.as_ref().map(|(id, _)| id.clone()));
+        let steps = self.steps(old, new, table);
+        let (dependants, crowds) = self.dependants(table, &steps);
+        let (old, new) = (own_old, own_new);
+        let mut followed = Followed { table, old, new, steps, cause, out, cascaded };
+        let befores = self.befores(&dependants);
+        if befores.is_none() {
+            dependants.chunks(AT_ONCE).for_each(|piece| self.pass(piece, &mut followed));
+        }
+        crowds.into_iter().for_each(|crowd| self.pass_all(crowd, &mut followed));
+        self.store(&followed);
+        if let Some(befores) = befores {
+            let mut afters = Vec::with_capacity(dependants.len());
+            for dependant in &dependants {
+                let said = self.say(dependant, false);
+                self.measure(dependant, &said);
+                afters.push(said);
+            }
+            self.follow(&dependants, (&befores, &mut afters), &mut followed);
+        }
+        followed
+    }
+
+    /// What is said of rows before a change; `None` when there is no room for it.
+    fn befores(&mut self, dependants: &[Dependant]) -> Option<Vec<Said>> {
+        let mark = self.mark();
+        let mut befores = Vec::with_capacity(dependants.len());
+        for dependant in dependants {
+            if self.folding.arena.len() + self.immediate.arena.len() > BYTES_MAX {
+                self.back_to(mark);
+                self.previous.clear();
+                return None;
+            }
+            let said = self.say(dependant, true);
+            self.measure(dependant, &said);
+            befores.push(said);
+        }
+        Some(befores)
+    }
+
+    /// Follows a change for a crowd, in pieces.
+    fn pass_all(&mut self, Crowd { place, key }: Crowd, followed: &mut Followed) {
+        let mut last: Option<RowId> = None;
+        loop {
+            let state = &self.tables[place.table];
+            let sought = &state.links[place.mapping][place.lookup].sought;
+            let rows = sought.rows_behind(key, last.as_ref());
+            let ids = rows.filter_map(|row| Some(state.rows.id_of(state.rows.behind(row)?)));
+            let ids = ids.filter(|id| last.as_ref().is_none_or(|last| id > last));
+            let (table, mapping) = (place.table, place.mapping);
+            let piece: Vec<Dependant> =
+                ids.take(AT_ONCE).map(|id| Dependant { table, mapping, id }).collect();
+            let Some(end) = piece.last() else { return };
+            last = Some(end.id.clone());
+            self.pass(&piece, followed);
+        }
+    }
+
+    /// Follows a change that is not stored yet for rows of which there is no room to say anything:
+    /// what they look for and which keys they stand behind is remembered, and their tables are
+    /// crowded.
+    fn pass(&mut self, piece: &[Dependant], followed: &mut Followed) {
+        let (mark, room) = (self.mark(), std::mem::take(&mut self.room));
+        let befores: Vec<Said> = piece.iter().map(|one| self.say(one, false)).collect();
+        self.store(followed);
+        let mut afters: Vec<Said> = piece.iter().map(|one| self.say(one, false)).collect();
+        self.follow(piece, (&befores, &mut afters), followed);
+        self.take_back(followed);
+        self.back_to(mark);
+        self.room = room;
+    }
+
+    /// Moves rows from what was said of them to what is said of them now.
+    fn follow(
+        &mut self,
+        dependants: &[Dependant],
+        (befores, afters): (&[Said], &mut [Said]),
+        followed: &mut Followed,
+    ) {
+        let deleted = followed.cause.operation == Operation::Delete;
+        for ((dependant, before), after) in dependants.iter().zip(befores).zip(&mut *afters) {
+            self.ask(dependant, before, after);
+            after.own = followed.is_of(dependant);
+            if after.own && followed.out.unusable.is_none() {
+                followed.out.unusable = after.unusable.clone();
+            }
+            if deleted && !after.own && after.orphan && !before.orphan {
+                followed.cascaded.push((dependant.table, dependant.id.clone()));
+            }
+        }
+        if let (Some(old), Some(new)) = (&followed.old, &followed.new)
+            && old != new
+        {
+            succeed(dependants, afters, (followed.table, old, new));
+        }
+        self.touch_all(dependants, (befores, afters), followed.cause, &mut followed.out);
     }
 
     fn steps(
@@ -143,10 +252,12 @@ impl Deriver<'_> {
         gone.into_iter().chain(kept).collect()
     }
 
-    /// Every stock row of which something else may be said after these steps.
-    fn dependants(&self, table: usize, steps: &[Step]) -> Vec<Dependant> {
+    /// Every stock row of which something else may be said after these steps, and those of which
+    /// there is no room to say it.
+    fn dependants(&self, table: usize, steps: &[Step]) -> (Vec<Dependant>, Vec<Crowd>) {
         let plan = &self.plan.tables[table];
-        let mut all = BTreeSet::new();
+        let room = self.room.saturating_sub(self.folding.len().max(self.immediate.len()));
+        let (mut all, mut crowds) = (BTreeSet::new(), Vec::new());
         for step in steps {
             for (mapping, _) in plan.mappings.iter().enumerate().filter(|(_, one)| one.derived) {
                 all.insert(Dependant { table, mapping, id: step.id.clone() });
@@ -159,8 +270,18 @@ impl Deriver<'_> {
                     continue;
                 }
                 let link = &self.tables[place.table].links[place.mapping][place.lookup];
-                for row in [&step.before, &step.after].into_iter().flatten() {
-                    let Some(key) = lookup.found_by(row) else { continue };
+                let both = [&step.before, &step.after].into_iter().flatten();
+                let mut keys: Vec<KeyHash> = both.filter_map(|row| lookup.found_by(row)).collect();
+                keys.dedup();
+                for key in keys {
+                    let count = link.sought.of(key).map_or(0, |(_, count)| count);
+                    let crowd = Crowd { place: *place, key };
+                    if all.len() + count > room && count > 0 && !crowds.contains(&crowd) {
+                        crowds.push(crowd);
+                    }
+                    if crowds.contains(&crowd) {
+                        continue;
+                    }
                     let rows = &self.tables[place.table].rows;
                     let seekers = link.sought.rows(key).filter_map(|row| rows.behind(row));
                     all.extend(seekers.map(|row| Dependant {
@@ -171,33 +292,71 @@ impl Deriver<'_> {
                 }
             }
         }
-        all.into_iter().collect()
+        (all.into_iter().collect(), crowds)
     }
 
-    /// Writes a row into the cache, and where it is found by lookups.
-    fn store(&mut self, table: usize, step: Step) {
+    /// Writes rows into the cache, and where they are found by lookups.
+    fn store(&mut self, followed: &Followed) {
+        for Step { id, before, after } in &followed.steps {
+            self.put((followed.table, id), before.as_ref(), after.as_ref());
+        }
+    }
+
+    /// As it was before [`Self::store`].
+    fn take_back(&mut self, followed: &Followed) {
+        for Step { id, before, after } in followed.steps.iter().rev() {
+            self.put((followed.table, id), after.as_ref(), before.as_ref());
+        }
+    }
+
+    fn put(
+        &mut self,
+        (table, id): (usize, &RowId),
+        before: Option<&CachedRow>,
+        after: Option<&CachedRow>,
+    ) {
         for place in &self.plan.tables[table].looked_up_by {
             let lookup = self.plan.lookup(*place);
             let link = &mut self.tables[place.table].links[place.mapping][place.lookup];
             let mut found = std::mem::take(&mut link.found);
-            if let Some(key) = step.before.as_ref().and_then(|row| lookup.found_by(row)) {
-                found.remove(key, &step.id);
+            if let Some(key) = before.and_then(|row| lookup.found_by(row)) {
+                found.remove(key, id);
             }
-            if let Some(key) = step.after.as_ref().and_then(|row| lookup.found_by(row)) {
-                found.add(key, &step.id, &self.tables[table].rows);
+            if let Some(key) = after.and_then(|row| lookup.found_by(row)) {
+                found.add(key, id, &self.tables[table].rows);
             }
             self.tables[place.table].links[place.mapping][place.lookup].found = found;
         }
-        if step.before.is_some() || step.after.is_some() {
-            self.tables[table].rows.set(&step.id, step.after);
+        if before.is_some() || after.is_some() {
+            self.tables[table].rows.set(id, after.cloned());
         }
     }
 
-    fn say(&mut self, dependant: &Dependant) -> Said {
+    /// The ends of what is written about keys.
+    fn mark(&self) -> [usize; 2] {
+        [self.folding.arena.len(), self.immediate.arena.len()]
+    }
+
+    /// Forgets what was written behind a mark.
+    fn back_to(&mut self, [folding, immediate]: [usize; 2]) {
+        self.folding.arena.truncate(folding);
+        self.immediate.arena.truncate(immediate);
+    }
+
+    /// What a stock row says now, with its SKU where somebody may want it.
+    fn say(&mut self, dependant: &Dependant, with_sku: bool) -> Said {
         let mapping = &self.plan.tables[dependant.table].mappings[dependant.mapping];
         let block = if mapping.coalesce { &mut *self.folding } else { &mut *self.immediate };
         let at = (dependant.table, dependant.mapping);
-        let said = say(self.plan, self.tables, at, &dependant.id, (self.who, &mut block.arena));
+        let writes = (self.who, &mut block.arena, with_sku);
+        say(self.plan, self.tables, at, &dependant.id, writes)
+    }
+
+    /// Notes the measure that a key has, if events of it tell what was before.
+    fn measure(&mut self, dependant: &Dependant, said: &Said) {
+        let at = (dependant.table, dependant.mapping);
+        let mapping = &self.plan.tables[at.0].mappings[at.1];
+        let block = if mapping.coalesce { &*self.folding } else { &*self.immediate };
         let speaks = self.tables[at.0].speaks[at.1];
         // All rows of the key are added up for that, and only the first of a block counts.
         if let Some(key) = said.live.filter(|key| self.tells && speaks && !block.has(*key, at.1)) {
@@ -208,7 +367,6 @@ impl Deriver<'_> {
                 number.map(|number| (number, Basis::Cache))
             });
         }
-        said
     }
 
     /// Remembers what a stock row looks for now.
@@ -274,77 +432,6 @@ impl Deriver<'_> {
     }
 }
 
-/// Moves one stock row from what was said of it to what is said of it now.
-struct Toucher<'a> {
-    mapping: &'a MappingPlan,
-    state: &'a mut TableState,
-    block: &'a mut Block,
-    dependant: &'a Dependant,
-    cause: Cause,
-    previous: &'a Measures,
-    room: usize,
-    crowded: &'a mut BTreeSet<usize>,
-    out: &'a mut Derived,
-}
-
-impl Toucher<'_> {
-    fn transition(&mut self, before: &Said, after: &Said) {
-        let same = |one: Key, other: Key| {
-            self.block.arena.get(one.record) == self.block.arena.get(other.record)
-        };
-        match (before.live, after.live) {
-            (Some(old), Some(new)) if same(old, new) => self.live(new),
-            (old, new) => {
-                if let Some(old) = old {
-                    let successor = new.or(after.successor);
-                    let successor = successor.filter(|new| !same(old, *new)).map(|key| key.record);
-                    let cascade = after.orphan && self.cause.operation == Operation::Delete;
-                    self.gone(old, After::Gone { successor, sku: before.sku, cascade });
-                }
-                if let Some(new) = new {
-                    self.live(new);
-                }
-            }
-        }
-    }
-
-    fn live(&mut self, key: Key) {
-        let hash = KeyHash::of(self.block.arena.get(key.record).as_bytes());
-        let owners = &mut self.state.owners[self.dependant.mapping];
-        owners.add(hash, &self.dependant.id, &self.state.rows);
-        self.touch(key, After::Live);
-    }
-
-    /// A row that did not speak for its key says nothing by leaving it, unless all of them do.
-    fn gone(&mut self, key: Key, after: After) {
-        let hash = KeyHash::of(self.block.arena.get(key.record).as_bytes());
-        let owners = &mut self.state.owners[self.dependant.mapping];
-        let id = &self.dependant.id;
-        let spoke = owners.of(hash).is_none_or(|(owner, _)| owner == id.hash());
-        owners.remove(hash, id);
-        if spoke || !self.mapping.sums.is_empty() {
-            self.touch(key, after);
-        }
-    }
-
-    fn touch(&mut self, key: Key, after: After) {
-        let (table, mapping) = (self.dependant.table, self.dependant.mapping);
-        if !self.state.speaks[mapping] {
-            return;
-        }
-        if self.block.len() >= self.room {
-            self.crowded.insert(table);
-            return;
-        }
-        let record = self.block.arena.get(key.record).to_owned();
-        let previous = self.previous.get(&(table, mapping, record)).copied().flatten();
-        let cause = self.cause;
-        let touch = Touch { key, table, mapping, row: None, cause, after, previous, rows: 1 };
-        self.out.folded += u64::from(self.block.touch(touch));
-        self.out.touched = true;
-    }
-}
-
 /// A row that is known by something else now went on under the key that it has there.
 fn succeed(
     dependants: &[Dependant],
@@ -369,7 +456,7 @@ fn say(
     tables: &[TableState],
     at: (usize, usize),
     id: &RowId,
-    (who, arena): ((&SellerId, &SourceName), &mut Arena),
+    (who, arena, with_sku): ((&SellerId, &SourceName), &mut Arena, bool),
 ) -> Said {
     let (state, mapping) = (&tables[at.0], &plan.tables[at.0].mappings[at.1]);
     let row = state.rows.get(id).map(Row::cached);
@@ -386,95 +473,9 @@ fn say(
             Err(unusable) => said.unusable = Some(unusable),
         }
     }
-    if said.live.is_some() {
+    if with_sku && said.live.is_some() {
         said.sku = mapping.sku.as_ref().and_then(|sku| arena.field(sku, &joined).ok());
     }
     said.asked = joined.asked;
     said
-}
-
-/// The rows behind each key of a derived mapping, `(table, mapping)`, and for each of its lookups
-/// the rows behind what they look for.
-pub(super) fn linked(
-    plan: &Plan,
-    tables: &[TableState],
-    at: (usize, usize),
-    who: (&SellerId, &SourceName),
-) -> (Owners, Vec<Owners>) {
-    let (state, mapping) = (&tables[at.0], &plan.tables[at.0].mappings[at.1]);
-    let mut owners = Owners::default();
-    let mut sought: Vec<Owners> = mapping.lookups.iter().map(|_| Owners::default()).collect();
-    let mut arena = Arena::default();
-    for row in state.rows.iter().filter(|row| Joined::may_count(Row::cached(row), mapping)) {
-        arena.clear();
-        let id = state.rows.id_of(row);
-        let joined = Joined::of(Row::cached(row), mapping, &state.links[at.1], tables);
-        if let Some(key) = live(mapping, &joined, who, &mut arena) {
-            let key = KeyHash::of(arena.get(key.record).as_bytes());
-            owners.add(key, &id, &state.rows);
-        }
-        for (sought, asked) in sought.iter_mut().zip(&joined.asked) {
-            if let Some(key) = asked.known() {
-                sought.add(key, &id, &state.rows);
-            }
-        }
-    }
-    (owners, sought)
-}
-
-/// The key that a row stands behind, if it does.
-pub(super) fn live(
-    mapping: &MappingPlan,
-    joined: &Joined<'_>,
-    who: (&SellerId, &SourceName),
-    arena: &mut Arena,
-) -> Option<Key> {
-    match standing(mapping, joined, who, arena) {
-        Ok(Standing::Live(key)) if !joined.is_orphan(mapping) => Some(key),
-        _ => None,
-    }
-}
-
-/// Whether a row is worth remembering.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Wanted {
-    /// No mapping and no lookup counts it.
-    No,
-    /// Nothing of what decides about it is known.
-    Unknown,
-    /// Some of what decides about it is known, and more is needed.
-    Undecided,
-    Yes,
-}
-
-/// Whether a row of a table is worth remembering: what filters leave out may be anybody's data.
-pub(super) fn wants(plan: &Plan, table: usize, row: &CachedRow) -> Wanted {
-    let plan_of = &plan.tables[table];
-    if plan_of.keeps_all {
-        return Wanted::Yes;
-    }
-    let view = Joined::alone(Row::cached(row));
-    let mappings = plan_of.mappings.iter().filter(|mapping| mapping.derived);
-    let filters = mappings.map(|mapping| &mapping.filter);
-    let lookups = plan_of.looked_up_by.iter().map(|place| &plan.lookup(*place).filter);
-    let wanted = filters.chain(lookups).map(|filter| {
-        let Some(filter) = filter else { return Wanted::Yes };
-        match filter.truth(&view) {
-            Truth::True => Wanted::Yes,
-            Truth::NotTrue => Wanted::No,
-            Truth::Absent => {
-                let width = plan_of.columns.len();
-                let own = filter.places().into_iter().filter(|place| *place < width);
-                let known: Vec<bool> =
-                    own.map(|place| row.get(place) != connector_api::Value::Absent).collect();
-                match (known.iter().all(|known| *known), known.contains(&true)) {
-                    // What is missing is looked up.
-                    (true, _) => Wanted::Yes,
-                    (false, true) => Wanted::Undecided,
-                    (false, false) => Wanted::Unknown,
-                }
-            }
-        }
-    });
-    wanted.max().unwrap_or(Wanted::No)
 }

@@ -120,7 +120,7 @@ impl Emitter<'_> {
             quality.set(QualityFlag::Partial);
         }
         let successor = successor.map(|place| self.arena.get(place));
-        let sku = sku.map(|place| self.arena.get(place));
+        let sku = sku.map(|place| self.arena.get(place)).filter(|sku| !sku.is_empty());
         let item = Item { sku, ..self.bare(touch).item };
         let kind = EventKind::Removed { successor };
         let change = self.change(touch, None);
@@ -226,8 +226,9 @@ impl Emitter<'_> {
 fn read<'b>(field: &Field, row: &impl Columns, buffer: &'b mut String) -> Option<&'b str> {
     buffer.clear();
     match field.text(row, buffer) {
-        Text::Written => Some(buffer),
-        Text::Null | Text::Absent => None,
+        // Columns that may not be NULL are empty where there is nothing.
+        Text::Written if !buffer.is_empty() => Some(buffer),
+        Text::Written | Text::Null | Text::Absent => None,
     }
 }
 

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::held::weight;
 use super::mapper::{Mapped, Mapper};
@@ -12,18 +13,23 @@ use crate::stock::encode::Records;
 /// row that voids it follows in the log at once, however long ago both were committed.
 #[derive(Debug, Default)]
 pub(super) struct Grace {
-    by_key: BTreeMap<String, Waiting>,
+    by_key: BTreeMap<Arc<str>, Waiting>,
+    /// When the grace of each of them is over, the next one first.
+    by_deadline: BTreeSet<(i64, Arc<str>)>,
     changed: BTreeSet<String>,
     pub(super) bytes: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
     removal: Records,
     grace_us: i64,
-    /// When it is over, microseconds since 1970 UTC; `None` until somebody said what time it is.
-    deadline_us: Option<i64>,
+    /// When it is over, microseconds since 1970 UTC.
+    deadline_us: i64,
 }
+
+/// In place of a deadline until somebody said what time it is.
+const UNSAID: i64 = i64::MIN;
 
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Stored {
@@ -45,13 +51,22 @@ impl Grace {
     /// The removal of `key` waits for so long.
     pub(super) fn wait(&mut self, key: &str, grace_us: i64, removal: Records) {
         self.changed.insert(key.to_owned());
-        self.put(key, Waiting { removal, grace_us, deadline_us: None });
+        self.put(key, grace_us, removal);
     }
 
-    fn put(&mut self, key: &str, waiting: Waiting) {
-        self.bytes += weight(key, &waiting.removal);
-        let before = self.by_key.insert(key.to_owned(), waiting);
-        self.bytes -= before.map_or(0, |before| weight(key, &before.removal));
+    fn put(&mut self, key: &str, grace_us: i64, removal: Records) {
+        self.take(key);
+        self.bytes += weight(key, &removal);
+        let key: Arc<str> = key.into();
+        self.by_deadline.insert((UNSAID, Arc::clone(&key)));
+        self.by_key.insert(key, Waiting { removal, grace_us, deadline_us: UNSAID });
+    }
+
+    fn take(&mut self, key: &str) -> Option<Waiting> {
+        let (key, waiting) = self.by_key.remove_entry(key)?;
+        self.bytes -= weight(&key, &waiting.removal);
+        self.by_deadline.remove(&(waiting.deadline_us, key));
+        Some(waiting)
     }
 
     /// Whether the removal of `key` waits.
@@ -61,32 +76,27 @@ impl Grace {
 
     /// A later event of `key` makes its waiting removal void.
     pub(super) fn supersede(&mut self, key: &str) {
-        if self.by_key.is_empty() {
-            return;
-        }
-        if let Some(waiting) = self.by_key.remove(key) {
-            self.bytes -= weight(key, &waiting.removal);
+        if self.take(key).is_some() {
             self.changed.insert(key.to_owned());
         }
     }
 
     fn next_deadline(&self) -> Option<i64> {
-        self.by_key.values().map(|waiting| waiting.deadline_us.unwrap_or(i64::MIN)).min()
+        self.by_deadline.first().map(|(deadline_us, _)| *deadline_us)
     }
 
     fn due(&mut self, now_us: i64, out: &mut Records) {
-        let mut over = Vec::new();
-        for (key, waiting) in &mut self.by_key {
-            let deadline = match waiting.deadline_us {
-                Some(deadline) => deadline,
-                None => *waiting.deadline_us.insert(now_us.saturating_add(waiting.grace_us)),
-            };
-            if deadline <= now_us {
+        while self.next_deadline().is_some_and(|deadline_us| deadline_us <= now_us) {
+            let Some((deadline_us, key)) = self.by_deadline.pop_first() else { return };
+            let Some(waiting) = self.by_key.get_mut(&key) else { continue };
+            if deadline_us == UNSAID {
+                waiting.deadline_us = now_us.saturating_add(waiting.grace_us);
+                self.by_deadline.insert((waiting.deadline_us, key));
+            } else {
                 out.append(&waiting.removal);
-                over.push(key.clone());
+                self.supersede(&key);
             }
         }
-        over.iter().for_each(|key| self.supersede(key));
     }
 
     /// Takes back a stored removal. Its time begins anew: what voids it may stand in the log that
@@ -96,14 +106,14 @@ impl Grace {
         let Stored { grace_us, event } =
             serde_json::from_str(stored).map_err(|error| damaged(error.to_string()))?;
         let removal = Records::decode(key, &event).map_err(|error| damaged(error.to_string()))?;
-        self.put(key, Waiting { removal, grace_us, deadline_us: None });
+        self.put(key, grace_us, removal);
         Ok(())
     }
 
     /// What changed since the last call, for the commit.
     pub(super) fn take_delta(&mut self) -> RowsDelta {
         let stored = |key: &String| {
-            let waiting = self.by_key.get(key)?;
+            let waiting = self.by_key.get(key.as_str())?;
             let event = waiting.removal.values().next().expect("a waiting removal is one record");
             let event = event.to_owned();
             let stored = Stored { grace_us: waiting.grace_us, event };

@@ -3,9 +3,11 @@ use connector_api::Value;
 use super::expression::Columns;
 use super::field::{Field, Text, Truth};
 use super::memory::TableState;
-use super::plan::MappingPlan;
+use super::plan::{MappingPlan, Plan};
 use super::row::Row;
+use super::standing::{Arena, Key, Standing, standing};
 use crate::state::{CachedRow, KeyHash, Owners};
+use crate::stock::{SellerId, SourceName};
 
 /// One lookup of a mapping, compiled.
 #[derive(Debug)]
@@ -180,5 +182,47 @@ impl Columns for Joined<'_> {
             (Finding::Row(..), 0) => Value::Bool(true),
             (Finding::Row(row, _), place) => row.get(place - 1),
         }
+    }
+}
+
+/// The rows behind each key of a derived mapping, `(table, mapping)`, and for each of its lookups
+/// the rows behind what they look for.
+pub(super) fn linked(
+    plan: &Plan,
+    tables: &[TableState],
+    at: (usize, usize),
+    who: (&SellerId, &SourceName),
+) -> (Owners, Vec<Owners>) {
+    let (state, mapping) = (&tables[at.0], &plan.tables[at.0].mappings[at.1]);
+    let mut owners = Owners::default();
+    let mut sought: Vec<Owners> = mapping.lookups.iter().map(|_| Owners::default()).collect();
+    let mut arena = Arena::default();
+    for row in state.rows.iter().filter(|row| Joined::may_count(Row::cached(row), mapping)) {
+        arena.clear();
+        let id = state.rows.id_of(row);
+        let joined = Joined::of(Row::cached(row), mapping, &state.links[at.1], tables);
+        if let Some(key) = live(mapping, &joined, who, &mut arena) {
+            let key = KeyHash::of(arena.get(key.record).as_bytes());
+            owners.add(key, &id, &state.rows);
+        }
+        for (sought, asked) in sought.iter_mut().zip(&joined.asked) {
+            if let Some(key) = asked.known() {
+                sought.add(key, &id, &state.rows);
+            }
+        }
+    }
+    (owners, sought)
+}
+
+/// The key that a row stands behind, if it does.
+pub(super) fn live(
+    mapping: &MappingPlan,
+    joined: &Joined<'_>,
+    who: (&SellerId, &SourceName),
+    arena: &mut Arena,
+) -> Option<Key> {
+    match standing(mapping, joined, who, arena) {
+        Ok(Standing::Live(key)) if !joined.is_orphan(mapping) => Some(key),
+        _ => None,
     }
 }

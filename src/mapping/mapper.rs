@@ -4,6 +4,7 @@ use connector_api::{Batch, Begin, RowChange, SourceEvent, TableName};
 
 use super::block::{After, Block, Cause, Touch};
 use super::change::{Change, Doubt, Images};
+use super::complete::BYTES_MAX;
 use super::definition::Kind;
 use super::emit::{Emitter, Scratch};
 use super::grace::Grace;
@@ -22,6 +23,9 @@ use crate::stock::{Provenance, SellerId, SourceName};
 
 /// Names of rows that one commit has the store forget: a table may have had any number of them.
 const FORGOTTEN_AT_ONCE: usize = 4096;
+/// Why a table is to be read of which more has changed than is said at once.
+const LOOKED_UP: &str = "more rows than can be published at once look up a row that changed";
+const TOO_LONG: &str = "more than can be published at once follows from its rows";
 
 /// Whose events are made.
 #[derive(Debug, Clone)]
@@ -88,6 +92,8 @@ pub struct Mapper {
     pub(super) unlinked: bool,
     /// Whether rows are told apart otherwise than the plan has it.
     pub(super) outlived: bool,
+    /// Whether rows are captured as an earlier plan had it.
+    inherits: bool,
 }
 
 impl Mapper {
@@ -110,6 +116,7 @@ impl Mapper {
             blank: Records::default(),
             unlinked: false,
             outlived: false,
+            inherits: false,
             watch: Watch::default(),
             dirty: BTreeSet::new(),
         }
@@ -120,6 +127,12 @@ impl Mapper {
     pub fn set_dirty<'a>(&mut self, tables: impl Iterator<Item = &'a String>) {
         let place = |name: &String| self.plan.tables.iter().position(|table| table.text == *name);
         self.dirty = tables.filter_map(place).collect();
+    }
+
+    /// Whether the rows to come are those of a transaction that was begun under an earlier plan,
+    /// and are captured as that had it.
+    pub fn set_inherits(&mut self, inherits: bool) {
+        self.inherits = inherits;
     }
 
     /// Whether the log has come to where the rows of a table are told apart otherwise than the plan
@@ -270,7 +283,7 @@ impl Mapper {
         if plan.derives {
             let moved = images.into_moved(plan);
             let derived = self.derive(moved, table, Cause::of(row), out.records.len());
-            self.crowd(&derived.crowded, out);
+            self.crowd(&derived.crowded, LOOKED_UP, out);
             out.counts.coalesced += derived.folded;
             touched |= derived.touched;
             if let Some(unusable) = derived.unusable {
@@ -289,11 +302,10 @@ impl Mapper {
     }
 
     /// More has changed in these tables than is said at once: it is said as they are read.
-    fn crowd(&self, tables: &BTreeSet<usize>, out: &mut Mapped) {
+    fn crowd(&self, tables: &BTreeSet<usize>, reason: &str, out: &mut Mapped) {
         for table in tables {
             let table = self.plan.tables[*table].name.clone();
             let position = self.transaction.position.clone();
-            let reason = "more rows than can be published at once look up a row that changed";
             let notice = Notice::Unreadable { table, position, reason: reason.to_owned() };
             if !out.notices.contains(&notice) {
                 out.notices.push(notice);
@@ -304,7 +316,12 @@ impl Mapper {
     /// A row of a table that lacks a column. What becomes of its rows meanwhile nobody knows.
     fn unfit(&mut self, batch: &Batch, row: &RowChange, place: usize, out: &mut Mapped) {
         let Err(missing) = &mut self.bindings[place].table else { return };
-        let reason = format!("column {} is not in the table any more", missing.column);
+        let reason = match self.inherits {
+            // What its mapping means has changed: the snapshot that is due says the rest.
+            true if self.dirty.contains(&missing.table) => return self.watch.lose(missing.table),
+            true => format!("column {} was not captured when this began", missing.column),
+            false => format!("column {} is not in the table any more", missing.column),
+        };
         out.rejected.push(self.transaction.reject(batch, row, reason.clone()));
         self.watch.lose(missing.table);
         if !std::mem::replace(&mut missing.told, true) {
@@ -346,6 +363,7 @@ impl Mapper {
             Which::Immediate => &self.immediate,
         };
         let holds = which == Which::Folding && self.transaction.continues;
+        let mut crowded = BTreeSet::new();
         for touch in block.touches() {
             let plan = &self.plan.tables[touch.table];
             let emitter = Emitter {
@@ -359,6 +377,10 @@ impl Mapper {
             self.held.supersede(key);
             let (table, mapping) = (touch.table, touch.mapping);
             let derived = emitter.mapping.derived;
+            if derived && out.records.bytes() > BYTES_MAX {
+                crowded.insert(table);
+                continue;
+            }
             let level = derived
                 .then(|| Level::of(&self.plan, &self.tables, (table, mapping), key.as_bytes()))
                 .flatten();
@@ -402,6 +424,7 @@ impl Mapper {
             Which::Folding => self.folding.clear(),
             Which::Immediate => self.immediate.clear(),
         }
+        self.crowd(&crowded, TOO_LONG, out);
     }
 
     /// Whether there are stored rows left that are of no use any more: [`Self::forget`] names them.

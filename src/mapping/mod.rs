@@ -17,9 +17,9 @@
 //! | `change` | from what a row said before and says now to the keys it touches |
 //! | `condition` | which rows anybody asks for, as far as a server can judge it |
 //! | `lookup`, `sum` | rows of other tables beside a row, and sums over the rows of a key |
-//! | `derive` | what a change of one row means for every row that depends on it |
+//! | `derive`, `toucher` | what a change of one row means for every row that depends on it |
 //! | `level` | what is said of a key that takes more than one row |
-//! | `memory`, `load` | what is remembered of a table, and how it comes back from the store |
+//! | `memory`, `wanted`, `load` | what is remembered of a table, and how it comes back |
 //! | `block` | the last touch of every key within one block of a transaction |
 //! | `notice` | what happened to a table as a whole |
 //! | `held` | removals that wait for the end of a large transaction |
@@ -59,7 +59,9 @@ mod sum;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod toucher;
 mod transaction;
+mod wanted;
 mod watch;
 
 pub use chunk::{Synthetic, Vanished};

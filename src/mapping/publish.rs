@@ -4,10 +4,9 @@ use connector_api::TableName;
 
 use super::block::{After, Cause, Touch};
 use super::chunk::Synthetic;
-use super::derive::live;
 use super::emit::Emitter;
 use super::level::Level;
-use super::lookup::Joined;
+use super::lookup::{Joined, live};
 use super::mapper::{Mapped, Mapper};
 use super::row::Row;
 use crate::state::KeyHash;
@@ -20,6 +19,9 @@ pub struct DerivedKey {
     key: KeyHash,
     mapping: usize,
 }
+
+/// Bytes of events past which a piece of them ends, though it be few.
+const PIECE_BYTES: usize = 4 << 20;
 
 impl Mapper {
     /// What is said of the keys of a table's derived mappings, from the key behind `after` on and
@@ -36,9 +38,14 @@ impl Mapper {
         let Some(place) = self.plan.place_of(table) else { return (out, None) };
         self.link();
         self.synthesize(at);
-        let (due, more) = self.due_keys(place, after, limit);
-        for (nth, due) in due.iter().enumerate() {
-            self.publish(place, *due, nth, &mut out);
+        let (mut due, mut more) = self.due_keys(place, after, limit);
+        for nth in 0..due.len() {
+            if out.records.bytes() > PIECE_BYTES {
+                due.truncate(nth);
+                more = true;
+                break;
+            }
+            self.publish(place, due[nth], nth, &mut out);
         }
         self.folding.clear();
         self.collect_rows(&mut out);

@@ -24,8 +24,21 @@ impl Arena {
         &self.text[place.start..place.end]
     }
 
+    /// Bytes of its texts.
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Forgets the texts behind so many bytes.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.text.truncate(len);
+    }
+
+    /// Forgets every text, and keeps as much memory as an ordinary block needs.
     pub(super) fn clear(&mut self) {
+        const KEPT: usize = 4 << 20;
         self.text.clear();
+        self.text.shrink_to(KEPT);
     }
 
     /// Appends a field's text; `Err` says why there is none.

@@ -1,5 +1,6 @@
 mod broken;
 mod chunk;
+mod crowds;
 
 use std::sync::Arc;
 
@@ -275,6 +276,21 @@ fn a_deleted_row_that_was_never_seen_goes_to_the_dead_letters() {
     let said = owned().transaction(|shop| shop.delete(7));
     assert!(said[0].starts_with("rejected: the key of the deleted row is not known"), "{said:?}");
     assert_eq!(keyed().transaction(|shop| shop.delete(7)), ["7 gone"]);
+}
+
+#[test]
+fn what_is_empty_is_left_out() {
+    let definition = definition("id", |definition| {
+        let item = || expression::Expression::parse("item").ok();
+        (definition.gtin, definition.parent) = (item(), item());
+    });
+    let mut shop = Shop::new(definition, Identity::PrimaryKey);
+    shop.begin();
+    shop.insert([Value::Int(1), Value::Text(""), Value::Text(""), Value::Int(5)]);
+    let mapped = shop.commit();
+    let event: serde_json::Value =
+        serde_json::from_str(mapped.records.values().next().unwrap()).unwrap();
+    assert_eq!(event["item"], serde_json::json!({ "id": "1", "sku_state": "missing" }));
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod request;
 mod snapshot;
 mod spares;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -136,6 +138,7 @@ impl Seller {
             snapshots,
             spares: Spares::default(),
         };
+        seller.mapper.set_inherits(seller.next.is_some());
         seller.recall_snapshot();
         seller
     }
@@ -155,6 +158,10 @@ impl Seller {
             if self.is_current() {
                 return self.close(Ended::Current).await;
             }
+            // Here and not below the log, which may never pause.
+            if self.grace().is_some_and(|deadline_us| deadline_us <= now_us()) {
+                self.release()?;
+            }
             let grace = self.grace();
             tokio::select! { biased;
                 // 1. The process is to end: what is read goes out, nothing more is read.
@@ -168,12 +175,12 @@ impl Seller {
                     self.spares.clear();
                     self.save_idle_progress(IDLE_PROGRESS)?;
                 }
-                // 4. The log, as long as there is room for it.
-                batch = self.stream.read(), if self.has_room() => self.take(&batch?)?,
-                // 5. Somebody wants tables to be read.
+                // 4. Somebody wants tables to be read.
                 Some(request) = self.surroundings.requests.recv() => self.requested(request)?,
-                // 6. Removals whose grace is over.
-                () = until(grace) => self.release()?,
+                // 5. The log, as long as there is room for it.
+                batch = self.stream.read(), if self.has_room() => self.take(&batch?)?,
+                // 6. Removals whose grace is over: the next turn begins with them.
+                () = until(grace) => {}
                 // 7. What was in the tables already.
                 wake = self.snapshots.next(), if self.has_room() => self.wake(wake)?,
             }
@@ -191,6 +198,10 @@ impl Seller {
 
     fn release(&mut self) -> Result<()> {
         let mapped = self.mapper.due(now_us());
+        if mapped.records.is_empty() && mapped.rows.is_empty() {
+            // Of those that began to wait it is known from here on how long.
+            return Ok(());
+        }
         self.submit(mapped, Vec::new())
     }
 
@@ -202,6 +213,7 @@ impl Seller {
         self.mapper.write_into(self.spares.take());
         let mapped = self.mapper.apply(batch);
         self.next.take_if(|next| next.reached(&mut self.checkpoint, batch));
+        self.mapper.set_inherits(self.next.is_some());
         self.checkpoint.follow(batch);
         self.remember(&mapped.notices);
         let counts = mapped.counts;

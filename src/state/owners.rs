@@ -1,4 +1,5 @@
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 
 use super::{RowHash, RowId, TableRows};
 
@@ -71,7 +72,14 @@ impl Owners {
 
     /// The rows that stand behind `key`, lowest identity first.
     pub fn rows(&self, key: KeyHash) -> impl Iterator<Item = RowHash> {
-        let many = self.many.get(&key).into_iter().flatten();
+        self.rows_behind(key, None)
+    }
+
+    /// The same from behind a row on. The only row of a key comes wherever it stands.
+    pub fn rows_behind(&self, key: KeyHash, last: Option<&RowId>) -> impl Iterator<Item = RowHash> {
+        let from = (last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let many = self.many.get(&key).into_iter();
+        let many = many.flat_map(move |rows| rows.range::<RowId, _>(from));
         self.one.get(&key).copied().into_iter().chain(many.map(RowId::hash))
     }
 
@@ -129,6 +137,9 @@ mod tests {
                 let expected = rows.first().map(|first| (id(*first).hash(), rows.len()));
                 prop_assert_eq!(owners.of(hash), expected);
                 prop_assert!(owners.rows(hash).eq(rows.iter().map(|row| id(*row).hash())));
+                let behind = rows.iter().filter(|other| rows.len() == 1 || **other > row);
+                let behind = behind.map(|row| id(*row).hash());
+                prop_assert!(owners.rows_behind(hash, Some(&id(row))).eq(behind));
                 let keys = model.values().filter(|rows| !rows.is_empty()).count();
                 prop_assert_eq!(owners.keys().count(), keys);
             }

@@ -36,15 +36,15 @@ async fn insert(shop: &Shop, rows: u64) {
     shop.execute(&format!("{sql} COMMIT")).await;
 }
 
-async fn a_huge_transaction_passes(engine: Engine, test: &str) {
-    let Some(shop) = Shop::start(engine, test).await else { return };
+/// A shop whose log ends with a transaction of so many rows, and a workspace of which a process was
+/// killed in the middle of it.
+async fn killed_in_its_middle(shop: &Shop, seller: &str, rows: u64) -> Workspace {
     shop.create("stock", "item bigint PRIMARY KEY, qty int, note text").await;
-    let rows: u64 = if is_full_size() { 1_000_000 } else { 150_000 };
-    let workspace = Workspace::new(Workspace::MAIN, &shop.seller(SELLER));
+    let workspace = Workspace::new(Workspace::MAIN, seller);
     let mut first = Tailstock::start(&workspace, &["run", "--until-current"]);
     assert!(first.wait(Duration::from_secs(30)).await.success(), "{}", first.log());
 
-    insert(&shop, rows).await;
+    insert(shop, rows).await;
     // A commit is of 4 MiB at most: at this pace nobody looks away long enough to miss the middle.
     let slow = Workspace::MAIN.replace("[sink]", "min_commit_interval_ms = 300\n[sink]");
     std::fs::write(workspace.path("tailstock.toml"), slow).unwrap();
@@ -59,8 +59,15 @@ async fn a_huge_transaction_passes(engine: Engine, test: &str) {
     .await;
     killed.kill_after(Duration::ZERO).await;
     assert!(published.count("events") < rows, "it was killed in the middle");
-
     std::fs::write(workspace.path("tailstock.toml"), Workspace::MAIN).unwrap();
+    workspace
+}
+
+async fn a_huge_transaction_passes(engine: Engine, test: &str) {
+    let Some(shop) = Shop::start(engine, test).await else { return };
+    let rows: u64 = if is_full_size() { 1_000_000 } else { 150_000 };
+    let workspace = killed_in_its_middle(&shop, &shop.seller(SELLER), rows).await;
+    let published = Published::open(&workspace.path("stock.db"));
     let last = Tailstock::start(&workspace, &["run"]);
     let pid = last.pid();
     eventually("the end of the transaction", Duration::from_secs(180), async || {
@@ -102,4 +109,24 @@ async fn a_huge_transaction_of_mariadb_passes_in_bounded_memory_and_resumes_in_i
     let test = "a_huge_transaction_of_mariadb_passes_in_bounded_memory";
     let engine = Engine::from(MysqlVersion::Mariadb118).setting("log_bin_compress", "ON");
     a_huge_transaction_passes(engine, test).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mapping_that_changes_in_the_middle_of_a_huge_transaction_loses_none_of_it() {
+    let test = "a_mapping_that_changes_in_the_middle_of_a_huge_transaction";
+    for engine in [Engine::from(PgVersion::V15), MysqlVersion::Mariadb118.into()] {
+        let Some(shop) = Shop::start(engine, test).await else { return };
+        let rows = 150_000;
+        let workspace = killed_in_its_middle(&shop, &shop.whole_seller(SELLER), rows).await;
+        // The rest of the transaction is captured without the column.
+        let seller = shop.whole_seller(&format!("{SELLER}sku = \"note\"\n"));
+        std::fs::write(workspace.path("sellers/shop.toml"), seller).unwrap();
+        let mut last = Tailstock::start(&workspace, &["run", "--until-current"]);
+        assert!(last.wait(Duration::from_secs(180)).await.success(), "{}", last.log());
+        let published = Published::open(&workspace.path("stock.db"));
+        let complaints = (published.count("dlq"), published.count("control WHERE kind = 'gap'"));
+        assert_eq!(complaints, (0, 0), "{}", last.log());
+        let told = published.count("levels WHERE sku LIKE 'xxx%' AND on_hand IS NOT NULL");
+        assert_eq!((told, published.count("levels")), (rows, rows));
+    }
 }

@@ -45,10 +45,18 @@ fn rows_without_a_mapped_column_make_their_table_doubtful_once() {
         shop.commit()
     };
     shop.mapper.begin_snapshot(&stock(), 1);
+    // Of a transaction that was begun under another mapping, which the snapshot that is due says.
+    shop.mapper.set_inherits(true);
+    shop.mapper.set_dirty(std::iter::once(&"public.stock".to_owned()));
+    let inherited = sold(&mut shop);
+    assert_eq!((says(&inherited), inherited.notices), (Vec::new(), Vec::new()));
+    assert!(shop.mapper.has_lost_track(), "which row it was is not known");
+    shop.mapper.begin_snapshot(&stock(), 2);
+    shop.mapper.set_inherits(false);
     let mapped = sold(&mut shop);
     let reason = "column qty is not in the table any more";
     assert_eq!(says(&mapped), [format!("rejected: {reason}")]);
-    let (position, reason) = ("1".to_owned(), reason.to_owned());
+    let (position, reason) = ("2".to_owned(), reason.to_owned());
     assert_eq!(mapped.notices, [Notice::Unreadable { table: stock(), position, reason }]);
     assert!(shop.mapper.has_lost_track(), "which row it was is not known");
     let again = sold(&mut shop);
