@@ -9,10 +9,15 @@ use connector_api::{
 use crate::config::MysqlConfig;
 use crate::doctor::{self, Facts};
 use crate::log::Flavor;
-use crate::position::{Gtids, LogFile, LogIdentity, LogPosition, NOTHING_THERE, continuity};
+use crate::position::{
+    GtidMode, Gtids, History, LogFile, LogIdentity, LogPosition, NOTHING_THERE, ServerFacts,
+    continuity,
+};
 use crate::session::{Doing, Session, SqlClient, identity_of, in_time, sql_error};
 use crate::snapshot::MysqlSnapshot;
-use crate::stream::{FileHead, LogReader, Lookup, Mark, MysqlStream, Opening, head_of, objection};
+use crate::stream::{
+    FileHead, LogReader, Lookup, Mark, MysqlStream, Opening, head_of, logged_before, objection,
+};
 
 /// One MySQL or MariaDB database.
 #[derive(Debug)]
@@ -132,13 +137,13 @@ impl MysqlConnector {
     }
 
     /// Where the log ends.
-    async fn head(&self, config: &MysqlConfig) -> Result<(LogFile, u64)> {
+    async fn head(&self, config: &MysqlConfig) -> Result<Mark> {
         let mut client = SqlClient::connect(config).await?;
         let head = in_time(doctor::head(&mut client)).await;
         let flavor = client.flavor();
         client.close().await;
         let head = head.map_err(|error| self.failed(error, flavor))?;
-        head.ok_or_else(|| {
+        head.map(|(file, offset)| Mark { file, offset }).ok_or_else(|| {
             Error::operator("the server has no binary log", "set log_bin and restart the server")
         })
     }
@@ -238,33 +243,18 @@ impl Connector for MysqlConnector {
     /// At the end of the log.
     async fn establish(&self, capture: &Capture) -> Result<ResumePoint> {
         let facts = self.facts(&self.config, capture).await?;
-        let identity = doctor::server_facts(&facts, None, None)?.identity;
-        let config = self.config.of_server(&identity.to_lineage());
-        let mut session = Session::connect(&config).await?;
-        // Those before the place, or a few less: more would be missing from another server's log.
-        let executed = match identity {
-            LogIdentity::MySql(_) => session.value("SELECT @@GLOBAL.gtid_executed").await?,
-            LogIdentity::MariaDb { .. } => None,
-        };
-        let (file, offset) = self.head(&config).await?;
-        let gtids = match (identity, executed) {
-            (LogIdentity::MySql(_), Some(executed)) if facts.log.gtid_mode.starts_with("ON") => {
-                Gtids::MySql(executed.parse().map_err(unreadable)?)
-            }
-            (LogIdentity::MySql(_), _) => Gtids::None,
-            (LogIdentity::MariaDb { .. }, _) => {
-                let sql = format!("SELECT BINLOG_GTID_POS('{file}', {offset})");
-                let before = session.value(&sql).await?.unwrap_or_default();
-                Gtids::MariaDb(before.parse().map_err(unreadable)?)
-            }
-        };
-        session.close().await;
-        let created = self.head_of(&file, &identity.to_lineage()).await?.created;
-        let layouts = self.layouts(&facts, capture, Mark { file: file.clone(), offset }).await?;
+        let ServerFacts { identity, history, .. } = doctor::server_facts(&facts, None, None)?;
+        let lineage = identity.to_lineage();
+        let config = self.config.of_server(&lineage);
+        let end = self.head(&config).await?;
+        let gtids = named_before(&config, history, &end).await?;
+        let created = self.head_of(&end.file, &lineage).await?.created;
+        let layouts = self.layouts(&facts, capture, end.clone()).await?;
         // What was prepared before is not known; its end tells of every table.
+        let Mark { file, offset } = end;
         let place = LogPosition { file, offset, created, gtids, prepared: Vec::new() };
         Ok(ResumePoint {
-            lineage: identity.to_lineage(),
+            lineage,
             position: place.to_position(),
             partial: None,
             capture: capture.clone(),
@@ -339,6 +329,27 @@ impl Connector for MysqlConnector {
 /// Whose log it is that facts were gathered of.
 fn lineage_of(facts: &Facts) -> Result<Lineage> {
     Ok(doctor::server_facts(facts, None, None)?.identity.to_lineage())
+}
+
+/// The transactions before a place of the log that was asked for behind `history`, where the server
+/// names them all. Where it may not, the head of its next file names those that have a name.
+async fn named_before(config: &MysqlConfig, history: History, end: &Mark) -> Result<Gtids> {
+    Ok(match history {
+        History::MySql { mode: GtidMode::On, executed, .. } => {
+            // Another dump under our number would end a stream that has one.
+            let session = Session::connect(&config.beside()).await?;
+            Gtids::MySql(logged_before(session, executed, end).await?)
+        }
+        History::MySql { .. } => Gtids::None,
+        History::MariaDb { .. } => {
+            let Mark { file, offset } = end;
+            let mut session = Session::connect(config).await?;
+            let sql = format!("SELECT BINLOG_GTID_POS('{file}', {offset})");
+            let before = session.value(&sql).await?.unwrap_or_default();
+            session.close().await;
+            Gtids::MariaDb(before.parse().map_err(unreadable)?)
+        }
+    })
 }
 
 fn too_old(findings: &[Finding]) -> Error {

@@ -1,6 +1,7 @@
 //! The connector against real servers, and against servers that misbehave as real ones seldom do.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod beginning;
 mod beside;
 mod binlog;
 mod cascades;
