@@ -1,10 +1,13 @@
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use connector_api::{
-    Capture, ChangeStream, Connector, Continuity, Detached, Error, Finding, Lineage, LogKeeping,
-    Position, Result, ResumePoint, Severity, SnapshotReader, Survey, TableLayout, TableName,
+    Capture, ChangeStream, Connector, Continuity, Detached, Error, Fault, Finding, Lineage,
+    LogKeeping, Position, Result, ResumePoint, Severity, SnapshotReader, Survey, TableLayout,
+    TableName,
 };
+use tokio::time::Instant;
 
 use crate::config::MysqlConfig;
 use crate::doctor::{self, Facts};
@@ -13,11 +16,17 @@ use crate::position::{
     GtidMode, Gtids, History, LogFile, LogIdentity, LogPosition, NOTHING_THERE, ServerFacts,
     continuity,
 };
-use crate::session::{Doing, Session, SqlClient, identity_of, in_time, sql_error};
+use crate::session::{Doing, Session, SqlClient, in_time, sql_error};
 use crate::snapshot::MysqlSnapshot;
 use crate::stream::{
     FileHead, LogReader, Lookup, Mark, MysqlStream, Opening, head_of, logged_before, objection,
 };
+
+/// For how many times the limit of a connection a server has to come back, before another one that
+/// cannot go on where it ended is followed in its place.
+const PATIENCE: u32 = 6;
+/// Between two looks whether it has.
+const POLL: Duration = Duration::from_secs(1);
 
 /// One MySQL or MariaDB database.
 #[derive(Debug)]
@@ -25,7 +34,7 @@ pub struct MysqlConnector {
     config: MysqlConfig,
     /// Known once the server has been asked.
     flavor: OnceLock<Flavor>,
-    /// The log that is being read, once one is.
+    /// The log that was looked at last, or is being read.
     lineage: Mutex<Option<Lineage>>,
 }
 
@@ -35,15 +44,30 @@ impl MysqlConnector {
         Self { config, flavor: OnceLock::new(), lineage: Mutex::new(None) }
     }
 
-    /// Of the server alone whose log is being read, once one is: another host may come back.
+    fn follow(&self, lineage: &Lineage) {
+        *self.lineage.lock().expect("nobody panics while it is held") = Some(lineage.clone());
+    }
+
+    /// Of the server alone whose log is followed, once one is: another host may come back.
     fn followed(&self) -> MysqlConfig {
         let lineage = self.lineage.lock().expect("nobody panics while it is held");
         lineage.as_ref().map_or_else(|| self.config.clone(), |server| self.config.of_server(server))
     }
 
-    async fn facts(&self, config: &MysqlConfig, capture: &Capture) -> Result<Facts> {
-        let mut client = SqlClient::connect(config).await?;
-        let gathered = in_time(doctor::gather(&mut client, config, capture)).await;
+    /// Connects to the server of the checkpoint, whichever of the hosts it is, and to another only
+    /// where none is: the one that is named first may be the old primary of which it was promoted.
+    async fn reach(&self, last: Option<&ResumePoint>) -> Result<SqlClient> {
+        if let Some(last) = last.filter(|_| self.config.hosts.len() > 1) {
+            match SqlClient::connect(&self.config.of_server(&last.lineage)).await {
+                Err(error) if *error.fault() == Fault::Transient => {}
+                reached => return reached,
+            }
+        }
+        SqlClient::connect(&self.config).await
+    }
+
+    async fn facts(&self, mut client: SqlClient, capture: &Capture) -> Result<Facts> {
+        let gathered = in_time(doctor::gather(&mut client, &self.config, capture)).await;
         let flavor = client.flavor();
         client.close().await;
         let facts = gathered.map_err(|error| self.failed(error, flavor))?;
@@ -174,17 +198,36 @@ impl MysqlConnector {
         Ok(Some((ended + kept).saturating_sub(now)))
     }
 
-    /// The server is the one that was looked at.
-    async fn verify(&self, session: &mut Session, from: &ResumePoint) -> Result<()> {
-        if LogIdentity::from_lineage(&from.lineage).is_none() {
-            let what = format!("{} is not the log of a MySQL server", from.lineage);
-            return Err(Error::definite(what));
+    /// The server as it is now.
+    async fn look(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Survey> {
+        let facts = self.facts(self.reach(last).await?, capture).await?;
+        let findings = doctor::findings(&facts, &self.config, capture);
+        if !facts.server.is_supported() {
+            // Nothing else was asked: a table that was not looked for is not missing.
+            return Err(too_old(&findings));
         }
-        let answer = session.value(identity_of(session.flavor())).await?;
-        if answer.as_deref() == Some(from.lineage.as_str()) {
-            return Ok(());
-        }
-        Err(Error::transient("another server has come to answer since it was looked at"))
+        // What keeps the log from being read is told with everything else that is wrong.
+        let is_readable = findings.iter().all(|finding| finding.severity != Severity::Blocker);
+        let continuity = match is_readable {
+            true => self.continuity(&facts, last).await?,
+            false => Continuity::New,
+        };
+        let head = facts.log.head.clone().map(|(file, offset)| LogPosition {
+            file,
+            offset,
+            created: 0,
+            gtids: Gtids::None,
+            prepared: Vec::new(),
+        });
+        Ok(Survey {
+            server: facts.server(),
+            lineage: lineage_of(&facts)?,
+            head: head.map_or_else(|| Position::new(""), |head| head.to_position()),
+            coverage: doctor::coverage(&facts, capture),
+            continuity,
+            findings,
+            tables: facts.tables.into_iter().map(|table| table.description).collect(),
+        })
     }
 }
 
@@ -209,40 +252,25 @@ impl Connector for MysqlConnector {
     }
 
     async fn survey(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Survey> {
-        let facts = self.facts(&self.config, capture).await?;
-        let findings = doctor::findings(&facts, &self.config, capture);
-        if !facts.server.is_supported() {
-            // Nothing else was asked: a table that was not looked for is not missing.
-            return Err(too_old(&findings));
+        let deadline = Instant::now() + self.config.connect_timeout * PATIENCE;
+        loop {
+            let survey = self.look(capture, last).await?;
+            let is_another = last.is_some_and(|last| last.lineage != survey.lineage);
+            let is_a_gap = matches!(survey.continuity, Continuity::Broken { .. });
+            let may_come_back = is_another && self.config.hosts.len() > 1;
+            // An old primary that has come back proves nothing, while the server that was promoted
+            // in its place may only be about to start again.
+            if !(is_a_gap && may_come_back) || Instant::now() >= deadline {
+                self.follow(&survey.lineage);
+                return Ok(survey);
+            }
+            tokio::time::sleep(POLL).await;
         }
-        // What keeps the log from being read is told with everything else that is wrong.
-        let is_readable = findings.iter().all(|finding| finding.severity != Severity::Blocker);
-        let continuity = match is_readable {
-            true => self.continuity(&facts, last).await?,
-            false => Continuity::New,
-        };
-        let identity = doctor::server_facts(&facts, None, None)?.identity;
-        let head = facts.log.head.clone().map(|(file, offset)| LogPosition {
-            file,
-            offset,
-            created: 0,
-            gtids: Gtids::None,
-            prepared: Vec::new(),
-        });
-        Ok(Survey {
-            server: facts.server(),
-            lineage: identity.to_lineage(),
-            head: head.map_or_else(|| Position::new(""), |head| head.to_position()),
-            coverage: doctor::coverage(&facts, capture),
-            continuity,
-            findings,
-            tables: facts.tables.into_iter().map(|table| table.description).collect(),
-        })
     }
 
     /// At the end of the log.
     async fn establish(&self, capture: &Capture) -> Result<ResumePoint> {
-        let facts = self.facts(&self.config, capture).await?;
+        let facts = self.facts(SqlClient::connect(&self.followed()).await?, capture).await?;
         let ServerFacts { identity, history, .. } = doctor::server_facts(&facts, None, None)?;
         let lineage = identity.to_lineage();
         let config = self.config.of_server(&lineage);
@@ -265,10 +293,14 @@ impl Connector for MysqlConnector {
 
     async fn open(&self, mut from: ResumePoint, capture: Capture) -> Result<Box<dyn ChangeStream>> {
         let mut place = LogPosition::from_position(&from.position)?;
-        let mut session = Session::connect(&self.config).await?;
-        self.verify(&mut session, &from).await?;
+        if LogIdentity::from_lineage(&from.lineage).is_none() {
+            let what = format!("{} is not the log of a MySQL server", from.lineage);
+            return Err(Error::definite(what));
+        }
+        // The one that was looked at, although another may have come to answer since.
         let config = self.config.of_server(&from.lineage);
-        *self.lineage.lock().expect("nobody panics while it is held") = Some(from.lineage.clone());
+        let mut session = Session::connect(&config).await?;
+        self.follow(&from.lineage);
         let fold_case = session.value("SELECT @@lower_case_table_names").await?;
         let fold_case = fold_case.is_some_and(|names| names != "0");
         let same_file = !place.is_by_transactions()
@@ -298,7 +330,8 @@ impl Connector for MysqlConnector {
 
     /// Nothing is kept for us; how long it is kept for everybody is a setting.
     async fn log_keeping(&self, position: Option<&Position>) -> Result<LogKeeping> {
-        let facts = self.facts(&self.followed(), &Capture::default()).await?;
+        let client = SqlClient::connect(&self.followed()).await?;
+        let facts = self.facts(client, &Capture::default()).await?;
         let headroom_seconds = match (doctor::kept_seconds(&facts), position) {
             (Some(kept), Some(position)) => self.headroom(&facts, kept, position).await?,
             _ => None,

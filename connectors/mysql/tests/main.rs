@@ -9,6 +9,7 @@ mod conformance;
 mod detach;
 mod doctor;
 mod dump;
+mod hosts;
 mod images;
 mod keeping;
 mod login;
