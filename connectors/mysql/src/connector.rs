@@ -89,17 +89,19 @@ impl MysqlConnector {
             return Ok(Continuity::Broken { reason, from: None });
         }
         let files = facts.log.files.as_deref().unwrap_or_default();
+        // Those that can be asked for.
+        let mut files = files.iter().filter(|listed| !listed.is_gone());
         let lineage = lineage_of(facts)?;
         let place = LogPosition::from_position(&last.position).ok();
         // Another server's file of the same name says nothing.
         let file = place.filter(|place| {
             let is_its = last.lineage == lineage && !place.is_by_transactions();
-            is_its && files.iter().any(|listed| listed.file == place.file)
+            is_its && files.clone().any(|listed| listed.file == place.file)
         });
         let (mut created, mut purged) = (None, None);
         if let Some(LogPosition { file, .. }) = file {
             created = Some(self.head_of(&file, &lineage).await?.created);
-        } else if let Some(oldest) = files.first().filter(|_| facts.server.is_mariadb()) {
+        } else if let Some(oldest) = files.next().filter(|_| facts.server.is_mariadb()) {
             purged = self.head_of(&oldest.file, &lineage).await?.mariadb_before;
         }
         let server = doctor::server_facts(facts, created, purged)?;

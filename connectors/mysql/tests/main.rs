@@ -9,6 +9,7 @@ mod conformance;
 mod detach;
 mod doctor;
 mod dump;
+mod gone;
 mod hosts;
 mod images;
 mod keeping;
