@@ -1,18 +1,32 @@
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use connector_api::{
-    Capture, ChangeStream, Connector, Continuity, Detached, Error, Finding, Lineage, LogKeeping,
-    Position, Result, ResumePoint, Severity, SnapshotReader, Survey, TableLayout, TableName,
+    Capture, ChangeStream, Connector, Continuity, Detached, Error, Fault, Finding, Lineage,
+    LogKeeping, Position, Result, ResumePoint, Severity, SnapshotReader, Survey, TableLayout,
+    TableName,
 };
+use tokio::time::Instant;
 
 use crate::config::MysqlConfig;
 use crate::doctor::{self, Facts};
 use crate::log::Flavor;
-use crate::position::{Gtids, LogFile, LogIdentity, LogPosition, NOTHING_THERE, continuity};
-use crate::session::{Doing, Session, SqlClient, identity_of, in_time, sql_error};
+use crate::position::{
+    GtidMode, Gtids, History, LogFile, LogIdentity, LogPosition, NOTHING_THERE, ServerFacts,
+    continuity,
+};
+use crate::session::{Doing, Session, SqlClient, in_time, sql_error};
 use crate::snapshot::MysqlSnapshot;
-use crate::stream::{FileHead, LogReader, Lookup, Mark, MysqlStream, Opening, head_of, objection};
+use crate::stream::{
+    FileHead, LogReader, Lookup, Mark, MysqlStream, Opening, head_of, logged_before, objection,
+};
+
+/// For how many times the limit of a connection a server has to come back, before another one that
+/// cannot go on where it ended is followed in its place.
+const PATIENCE: u32 = 6;
+/// Between two looks whether it has.
+const POLL: Duration = Duration::from_secs(1);
 
 /// One MySQL or MariaDB database.
 #[derive(Debug)]
@@ -20,7 +34,7 @@ pub struct MysqlConnector {
     config: MysqlConfig,
     /// Known once the server has been asked.
     flavor: OnceLock<Flavor>,
-    /// The log that is being read, once one is.
+    /// The log that was looked at last, or is being read.
     lineage: Mutex<Option<Lineage>>,
 }
 
@@ -30,15 +44,30 @@ impl MysqlConnector {
         Self { config, flavor: OnceLock::new(), lineage: Mutex::new(None) }
     }
 
-    /// Of the server alone whose log is being read, once one is: another host may come back.
+    fn follow(&self, lineage: &Lineage) {
+        *self.lineage.lock().expect("nobody panics while it is held") = Some(lineage.clone());
+    }
+
+    /// Of the server alone whose log is followed, once one is: another host may come back.
     fn followed(&self) -> MysqlConfig {
         let lineage = self.lineage.lock().expect("nobody panics while it is held");
         lineage.as_ref().map_or_else(|| self.config.clone(), |server| self.config.of_server(server))
     }
 
-    async fn facts(&self, config: &MysqlConfig, capture: &Capture) -> Result<Facts> {
-        let mut client = SqlClient::connect(config).await?;
-        let gathered = in_time(doctor::gather(&mut client, config, capture)).await;
+    /// Connects to the server of the checkpoint, whichever of the hosts it is, and to another only
+    /// where none is: the one that is named first may be the old primary of which it was promoted.
+    async fn reach(&self, last: Option<&ResumePoint>) -> Result<SqlClient> {
+        if let Some(last) = last.filter(|_| self.config.hosts.len() > 1) {
+            match SqlClient::connect(&self.config.of_server(&last.lineage)).await {
+                Err(error) if *error.fault() == Fault::Transient => {}
+                reached => return reached,
+            }
+        }
+        SqlClient::connect(&self.config).await
+    }
+
+    async fn facts(&self, mut client: SqlClient, capture: &Capture) -> Result<Facts> {
+        let gathered = in_time(doctor::gather(&mut client, &self.config, capture)).await;
         let flavor = client.flavor();
         client.close().await;
         let facts = gathered.map_err(|error| self.failed(error, flavor))?;
@@ -60,17 +89,19 @@ impl MysqlConnector {
             return Ok(Continuity::Broken { reason, from: None });
         }
         let files = facts.log.files.as_deref().unwrap_or_default();
+        // Those that can be asked for.
+        let mut files = files.iter().filter(|listed| !listed.is_gone());
         let lineage = lineage_of(facts)?;
         let place = LogPosition::from_position(&last.position).ok();
         // Another server's file of the same name says nothing.
         let file = place.filter(|place| {
             let is_its = last.lineage == lineage && !place.is_by_transactions();
-            is_its && files.iter().any(|listed| listed.file == place.file)
+            is_its && files.clone().any(|listed| listed.file == place.file)
         });
         let (mut created, mut purged) = (None, None);
         if let Some(LogPosition { file, .. }) = file {
             created = Some(self.head_of(&file, &lineage).await?.created);
-        } else if let Some(oldest) = files.first().filter(|_| facts.server.is_mariadb()) {
+        } else if let Some(oldest) = files.next().filter(|_| facts.server.is_mariadb()) {
             purged = self.head_of(&oldest.file, &lineage).await?.mariadb_before;
         }
         let server = doctor::server_facts(facts, created, purged)?;
@@ -132,13 +163,13 @@ impl MysqlConnector {
     }
 
     /// Where the log ends.
-    async fn head(&self, config: &MysqlConfig) -> Result<(LogFile, u64)> {
+    async fn head(&self, config: &MysqlConfig) -> Result<Mark> {
         let mut client = SqlClient::connect(config).await?;
         let head = in_time(doctor::head(&mut client)).await;
         let flavor = client.flavor();
         client.close().await;
         let head = head.map_err(|error| self.failed(error, flavor))?;
-        head.ok_or_else(|| {
+        head.map(|(file, offset)| Mark { file, offset }).ok_or_else(|| {
             Error::operator("the server has no binary log", "set log_bin and restart the server")
         })
     }
@@ -169,17 +200,37 @@ impl MysqlConnector {
         Ok(Some((ended + kept).saturating_sub(now)))
     }
 
-    /// The server is the one that was looked at.
-    async fn verify(&self, session: &mut Session, from: &ResumePoint) -> Result<()> {
-        if LogIdentity::from_lineage(&from.lineage).is_none() {
-            let what = format!("{} is not the log of a MySQL server", from.lineage);
-            return Err(Error::definite(what));
+    /// The server as it is now.
+    async fn look(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Survey> {
+        let facts = self.facts(self.reach(last).await?, capture).await?;
+        let findings = doctor::findings(&facts, &self.config, capture);
+        if !facts.server.is_supported() {
+            // Nothing else was asked: a table that was not looked for is not missing.
+            return Err(too_old(&findings));
         }
-        let answer = session.value(identity_of(session.flavor())).await?;
-        if answer.as_deref() == Some(from.lineage.as_str()) {
-            return Ok(());
-        }
-        Err(Error::transient("another server has come to answer since it was looked at"))
+        // What keeps the log from being read is told with everything else that is wrong.
+        let is_readable = findings.iter().all(|finding| finding.severity != Severity::Blocker);
+        let continuity = match is_readable {
+            true => self.continuity(&facts, last).await?,
+            false => Continuity::New,
+        };
+        let head = facts.log.head.clone().map(|(file, offset)| LogPosition {
+            file,
+            offset,
+            created: 0,
+            gtids: Gtids::None,
+            prepared: Vec::new(),
+        });
+        Ok(Survey {
+            server: facts.server(),
+            lineage: lineage_of(&facts)?,
+            head: head.map_or_else(|| Position::new(""), |head| head.to_position()),
+            coverage: doctor::coverage(&facts, capture),
+            continuity,
+            findings,
+            tables: facts.tables.into_iter().map(|table| table.description).collect(),
+            layouts: Vec::new(),
+        })
     }
 }
 
@@ -204,68 +255,37 @@ impl Connector for MysqlConnector {
     }
 
     async fn survey(&self, capture: &Capture, last: Option<&ResumePoint>) -> Result<Survey> {
-        let facts = self.facts(&self.config, capture).await?;
-        let findings = doctor::findings(&facts, &self.config, capture);
-        if !facts.server.is_supported() {
-            // Nothing else was asked: a table that was not looked for is not missing.
-            return Err(too_old(&findings));
+        let deadline = Instant::now() + self.config.connect_timeout * PATIENCE;
+        loop {
+            let survey = self.look(capture, last).await?;
+            let is_another = last.is_some_and(|last| last.lineage != survey.lineage);
+            let is_a_gap = matches!(survey.continuity, Continuity::Broken { .. });
+            let may_come_back = is_another && self.config.hosts.len() > 1;
+            // An old primary that has come back proves nothing, while the server that was promoted
+            // in its place may only be about to start again.
+            if !(is_a_gap && may_come_back) || Instant::now() >= deadline {
+                self.follow(&survey.lineage);
+                return Ok(survey);
+            }
+            tokio::time::sleep(POLL).await;
         }
-        // What keeps the log from being read is told with everything else that is wrong.
-        let is_readable = findings.iter().all(|finding| finding.severity != Severity::Blocker);
-        let continuity = match is_readable {
-            true => self.continuity(&facts, last).await?,
-            false => Continuity::New,
-        };
-        let identity = doctor::server_facts(&facts, None, None)?.identity;
-        let head = facts.log.head.clone().map(|(file, offset)| LogPosition {
-            file,
-            offset,
-            created: 0,
-            gtids: Gtids::None,
-            prepared: Vec::new(),
-        });
-        Ok(Survey {
-            server: facts.server(),
-            lineage: identity.to_lineage(),
-            head: head.map_or_else(|| Position::new(""), |head| head.to_position()),
-            coverage: doctor::coverage(&facts, capture),
-            continuity,
-            findings,
-            tables: facts.tables.into_iter().map(|table| table.description).collect(),
-            layouts: Vec::new(),
-        })
     }
 
     /// At the end of the log.
     async fn establish(&self, capture: &Capture) -> Result<ResumePoint> {
-        let facts = self.facts(&self.config, capture).await?;
-        let identity = doctor::server_facts(&facts, None, None)?.identity;
-        let config = self.config.of_server(&identity.to_lineage());
-        let mut session = Session::connect(&config).await?;
-        // Those before the place, or a few less: more would be missing from another server's log.
-        let executed = match identity {
-            LogIdentity::MySql(_) => session.value("SELECT @@GLOBAL.gtid_executed").await?,
-            LogIdentity::MariaDb { .. } => None,
-        };
-        let (file, offset) = self.head(&config).await?;
-        let gtids = match (identity, executed) {
-            (LogIdentity::MySql(_), Some(executed)) if facts.log.gtid_mode.starts_with("ON") => {
-                Gtids::MySql(executed.parse().map_err(unreadable)?)
-            }
-            (LogIdentity::MySql(_), _) => Gtids::None,
-            (LogIdentity::MariaDb { .. }, _) => {
-                let sql = format!("SELECT BINLOG_GTID_POS('{file}', {offset})");
-                let before = session.value(&sql).await?.unwrap_or_default();
-                Gtids::MariaDb(before.parse().map_err(unreadable)?)
-            }
-        };
-        session.close().await;
-        let created = self.head_of(&file, &identity.to_lineage()).await?.created;
-        let layouts = self.layouts(&facts, capture, Mark { file: file.clone(), offset }).await?;
+        let facts = self.facts(SqlClient::connect(&self.followed()).await?, capture).await?;
+        let ServerFacts { identity, history, .. } = doctor::server_facts(&facts, None, None)?;
+        let lineage = identity.to_lineage();
+        let config = self.config.of_server(&lineage);
+        let end = self.head(&config).await?;
+        let gtids = named_before(&config, history, &end).await?;
+        let created = self.head_of(&end.file, &lineage).await?.created;
+        let layouts = self.layouts(&facts, capture, end.clone()).await?;
         // What was prepared before is not known; its end tells of every table.
+        let Mark { file, offset } = end;
         let place = LogPosition { file, offset, created, gtids, prepared: Vec::new() };
         Ok(ResumePoint {
-            lineage: identity.to_lineage(),
+            lineage,
             position: place.to_position(),
             partial: None,
             capture: capture.clone(),
@@ -276,10 +296,14 @@ impl Connector for MysqlConnector {
 
     async fn open(&self, mut from: ResumePoint, capture: Capture) -> Result<Box<dyn ChangeStream>> {
         let mut place = LogPosition::from_position(&from.position)?;
-        let mut session = Session::connect(&self.config).await?;
-        self.verify(&mut session, &from).await?;
+        if LogIdentity::from_lineage(&from.lineage).is_none() {
+            let what = format!("{} is not the log of a MySQL server", from.lineage);
+            return Err(Error::definite(what));
+        }
+        // The one that was looked at, although another may have come to answer since.
         let config = self.config.of_server(&from.lineage);
-        *self.lineage.lock().expect("nobody panics while it is held") = Some(from.lineage.clone());
+        let mut session = Session::connect(&config).await?;
+        self.follow(&from.lineage);
         let fold_case = session.value("SELECT @@lower_case_table_names").await?;
         let fold_case = fold_case.is_some_and(|names| names != "0");
         let same_file = !place.is_by_transactions()
@@ -309,7 +333,8 @@ impl Connector for MysqlConnector {
 
     /// Nothing is kept for us; how long it is kept for everybody is a setting.
     async fn log_keeping(&self, position: Option<&Position>) -> Result<LogKeeping> {
-        let facts = self.facts(&self.followed(), &Capture::default()).await?;
+        let client = SqlClient::connect(&self.followed()).await?;
+        let facts = self.facts(client, &Capture::default()).await?;
         let headroom_seconds = match (doctor::kept_seconds(&facts), position) {
             (Some(kept), Some(position)) => self.headroom(&facts, kept, position).await?,
             _ => None,
@@ -340,6 +365,27 @@ impl Connector for MysqlConnector {
 /// Whose log it is that facts were gathered of.
 fn lineage_of(facts: &Facts) -> Result<Lineage> {
     Ok(doctor::server_facts(facts, None, None)?.identity.to_lineage())
+}
+
+/// The transactions before a place of the log that was asked for behind `history`, where the server
+/// names them all. Where it may not, the head of its next file names those that have a name.
+async fn named_before(config: &MysqlConfig, history: History, end: &Mark) -> Result<Gtids> {
+    Ok(match history {
+        History::MySql { mode: GtidMode::On, executed, .. } => {
+            // Another dump under our number would end a stream that has one.
+            let session = Session::connect(&config.beside()).await?;
+            Gtids::MySql(logged_before(session, executed, end).await?)
+        }
+        History::MySql { .. } => Gtids::None,
+        History::MariaDb { .. } => {
+            let Mark { file, offset } = end;
+            let mut session = Session::connect(config).await?;
+            let sql = format!("SELECT BINLOG_GTID_POS('{file}', {offset})");
+            let before = session.value(&sql).await?.unwrap_or_default();
+            session.close().await;
+            Gtids::MariaDb(before.parse().map_err(unreadable)?)
+        }
+    })
 }
 
 fn too_old(findings: &[Finding]) -> Error {

@@ -71,7 +71,7 @@ trait Connection: Sized {
 }
 
 /// SQL: whose log a server writes, as a lineage says it.
-pub(crate) fn identity_of(flavor: Flavor) -> &'static str {
+fn identity_of(flavor: Flavor) -> &'static str {
     match flavor {
         Flavor::MySql => "SELECT CONCAT('mysql/', @@server_uuid)",
         Flavor::MariaDb => "SELECT CONCAT('mariadb/', @@gtid_domain_id, '-', @@server_id)",

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `packet` | the packets of a dump |
 //! | `reader` | events as they arrive |
-//! | `ahead` | whether a server goes on behind the transactions that were read |
+//! | `ahead` | what a server sends behind transactions: where it goes on, which lie before a place |
 //! | `pump` | the task: from events to batches |
 //! | `recall` | the changes of a distributed transaction, once it is committed |
 //! | `lookup` | the columns of tables whose columns the log does not name |
@@ -35,7 +35,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::MysqlConfig;
 use crate::position::{Gtids, LogPosition};
 use crate::session::SqlClient;
-pub(crate) use ahead::objection;
+pub(crate) use ahead::{logged_before, objection};
 pub(crate) use lookup::Lookup;
 use pump::Pump;
 pub(crate) use reader::{FileHead, LogReader, head_of};

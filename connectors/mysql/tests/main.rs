@@ -1,6 +1,7 @@
 //! The connector against real servers, and against servers that misbehave as real ones seldom do.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod beginning;
 mod beside;
 mod binlog;
 mod cascades;
@@ -8,6 +9,8 @@ mod conformance;
 mod detach;
 mod doctor;
 mod dump;
+mod gone;
+mod hosts;
 mod images;
 mod keeping;
 mod login;

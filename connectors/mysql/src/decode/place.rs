@@ -132,10 +132,6 @@ impl Place {
     }
 
     pub(super) fn mysql_before(&mut self, set: &[u8]) -> Result<()> {
-        let is_known = self.here.gtids != Gtids::None;
-        if is_known && self.withheld.is_none() {
-            return Ok(());
-        }
         let set = GtidSet::decode(set).map_err(|why| {
             Error::definite("the transactions before this log file cannot be read").because(why)
         })?;
@@ -144,14 +140,21 @@ impl Place {
         {
             self.withholds_nothing();
         }
-        if is_known {
-            return Ok(());
+        match &mut self.here.gtids {
+            Gtids::None => {
+                self.knows_before = true;
+                if set.is_empty() {
+                    return Ok(());
+                }
+                self.here.gtids = Gtids::MySql(set);
+            }
+            // All of that has been read: what a stream begins with may not name all before it.
+            Gtids::MySql(known) if self.withheld.is_none() && !set.is_subset(known) => {
+                known.union(&set);
+            }
+            _ => return Ok(()),
         }
-        self.knows_before = true;
-        if !set.is_empty() {
-            self.here.gtids = Gtids::MySql(set);
-            self.known = text_of(&self.here.gtids);
-        }
+        self.known = text_of(&self.here.gtids);
         Ok(())
     }
 

@@ -32,6 +32,14 @@ pub struct ListedLog {
     pub size: u64,
 }
 
+impl ListedLog {
+    /// Whether somebody has removed it behind the server's back. Such a file is listed without a
+    /// byte; an empty one has the four that all begin with.
+    pub fn is_gone(&self) -> bool {
+        self.size == 0
+    }
+}
+
 /// The transactions a server's log has been through.
 #[derive(Debug, Clone)]
 pub enum History {
@@ -116,8 +124,12 @@ fn prove(last: &ResumePoint, server: &ServerFacts) -> Result<Continuity, String>
         format!("another server answers: {now} where the checkpoint is of {remembered}")
     } else if place.is_by_transactions() {
         return contained(&place.gtids, &server.history).map(|()| Continuity::Intact);
-    } else if let Some(found) = server.logs.iter().find(|log| log.file == place.file) {
-        return same_file(&place, found, server.created).map(|()| Continuity::Intact);
+    } else if let Some(nth) = server.logs.iter().position(|log| log.file == place.file) {
+        let rest = &server.logs[nth..];
+        if let Some(gone) = rest.iter().find(|log| log.is_gone()) {
+            return Err(format!("{} is listed, and is not there any more", gone.file));
+        }
+        return same_file(&place, &rest[0], server.created).map(|()| Continuity::Intact);
     } else {
         without_file(&place, &oldest.file, &newest.file)?
     };

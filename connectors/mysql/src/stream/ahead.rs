@@ -1,9 +1,10 @@
-use connector_api::{Fault, Partial, Result};
+use connector_api::{Error, Fault, Partial, Result};
 
 use super::reader::{Arrived, LogReader};
+use super::scan::Mark;
 use crate::decode::name_of;
 use crate::log::Framing;
-use crate::position::Gtids;
+use crate::position::{GtidSet, Gtids};
 use crate::session::Session;
 
 /// Why a stream does not go on behind these transactions; `None` where it does. The server itself
@@ -43,4 +44,39 @@ async fn first_behind(session: Session, gtids: &Gtids) -> Result<Option<String>>
             return Ok(Some(name));
         }
     }
+}
+
+/// The transactions before a place of a MySQL's log: those that were `executed` before the server
+/// said where that is, and what the log has up to there beside them. It is written before its
+/// transactions count as executed, and the server itself passes over those that have been.
+pub(crate) async fn logged_before(
+    session: Session,
+    executed: GtidSet,
+    end: &Mark,
+) -> Result<GtidSet> {
+    let mut reader = LogReader::behind(session, &Gtids::MySql(executed.clone())).await?;
+    let (mut set, mut framing) = (executed, Framing::default());
+    let mut here = Mark { file: end.file.clone(), offset: 0 };
+    // The server may show its readers less than what it says is written.
+    while here.is_before(end) {
+        let bytes = match reader.arrived()? {
+            None => {
+                reader.more_in_time().await?;
+                continue;
+            }
+            Some(Arrived::End) => return Err(Error::transient("the server ended the stream")),
+            Some(Arrived::Event(bytes)) => bytes,
+        };
+        let frame = framing.frame(bytes)?;
+        let event = frame.event()?;
+        here.pass(&frame.header, &event);
+        // A place is never inside a transaction: what begins before it ends before it.
+        let begins = here.offset.saturating_sub(u64::from(frame.header.size));
+        let begins = Mark { file: here.file.clone(), offset: begins };
+        if let Some(name) = name_of(&event)?.filter(|_| begins.is_before(end)) {
+            // It has no name where the server gave it none.
+            name.parse().into_iter().for_each(|gtid| set.add(gtid));
+        }
+    }
+    Ok(set)
 }

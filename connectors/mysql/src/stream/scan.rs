@@ -5,7 +5,7 @@ use connector_api::{Capture, Result, TableName};
 use super::reader::{Arrived, LogReader};
 use crate::config::MysqlConfig;
 use crate::decode::meaning;
-use crate::log::{Event, Flavor, Frame, Framing, Query};
+use crate::log::{Event, Flavor, Frame, Framing, Header, Query};
 use crate::position::{LogFile, LogPosition};
 use crate::session::Session;
 use crate::statement::{Change, Statement};
@@ -24,6 +24,28 @@ impl Mark {
 
     pub(super) fn is_before(&self, other: &Mark) -> bool {
         self.number() < other.number()
+    }
+
+    /// Moves behind an event.
+    pub(super) fn pass(&mut self, header: &Header, event: &Event<'_>) {
+        if let Event::Rotate(rotate) = event {
+            let name = String::from_utf8_lossy(rotate.file);
+            if let Ok(file) = name.parse() {
+                *self = Self { file, offset: rotate.position };
+            }
+            return;
+        }
+        // Positions have 32 bits; those of what the server makes up are 0.
+        let low = u64::from(header.next_position);
+        if low != 0 && !header.is_artificial() {
+            const BITS: u64 = 1 << 32;
+            let wide = self.offset / BITS * BITS + low;
+            self.offset = match event {
+                Event::Heartbeat(_) => wide.max(self.offset),
+                _ if wide < self.offset => wide + BITS,
+                _ => wide,
+            };
+        }
     }
 }
 
@@ -80,24 +102,11 @@ impl Scan {
     }
 
     fn see(&mut self, frame: &Frame<'_>, here: &mut Mark) -> Result<()> {
-        match frame.event()? {
-            Event::Rotate(rotate) => {
-                let name = String::from_utf8_lossy(rotate.file);
-                if let Ok(file) = name.parse() {
-                    *here = Mark { file, offset: rotate.position };
-                }
-                return Ok(());
-            }
-            Event::Query(query) => self.query(&query, frame.flavor, here)?,
-            _ => {}
+        let event = frame.event()?;
+        if let Event::Query(query) = &event {
+            self.query(query, frame.flavor, here)?;
         }
-        // Positions have 32 bits; those of what the server makes up are 0.
-        let low = u64::from(frame.header.next_position);
-        if low != 0 && !frame.header.is_artificial() {
-            const BITS: u64 = 1 << 32;
-            let wide = here.offset / BITS * BITS + low;
-            here.offset = if wide < here.offset { wide + BITS } else { wide };
-        }
+        here.pass(&frame.header, &event);
         Ok(())
     }
 

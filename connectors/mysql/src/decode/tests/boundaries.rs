@@ -350,3 +350,19 @@ fn a_place_is_resumed_by_transactions_until_all_that_were_read_lie_before_its_fi
     let end = format!("1/binlog.000008/{}/1700000000/mysql={UUID}:1-11", second.offset());
     assert_eq!(ends.last().unwrap(), &end);
 }
+
+#[test]
+fn what_lies_before_a_file_completes_a_set_that_began_with_too_few() {
+    const UUID: &str = "11111111-1111-1111-1111-111111111111";
+    let from = ResumePoint {
+        position: Position::new(format!("1/binlog.000001/4/1700000000/mysql={UUID}:1-8:12")),
+        ..point(None)
+    };
+    let before = format!("{UUID}:1-13").parse::<GtidSet>().unwrap().encode();
+    let mut log = Log::mysql();
+    log.gtid(13).begin().xid().add(Kind::PREVIOUS_GTIDS, &before).gtid(14).begin().xid();
+    let batches = try_read(&from, &log, true).unwrap();
+    let ends: Vec<_> = batches.iter().map(|batch| batch.end().as_str()).collect();
+    assert!(ends[0].ends_with(":1-8:12-13"), "{ends:?}");
+    assert!(ends.last().unwrap().ends_with(":1-14"), "{ends:?}");
+}

@@ -375,3 +375,17 @@ fn a_gtid_mode_is_read_as_the_server_prints_it() {
     }
     assert!("MAYBE".parse::<GtidMode>().is_err());
 }
+
+#[test]
+fn a_file_that_is_listed_and_gone_breaks_the_log_from_there_on() {
+    for (files, gone) in [([0, 900, 200], false), ([900, 0, 200], true), ([900, 900, 0], true)] {
+        let names = ["binlog.000006", "binlog.000007", "binlog.000008"];
+        let logs = logs(&std::array::from_fn::<_, 3, _>(|nth| (names[nth], files[nth])));
+        let created = Some(CREATED).filter(|_| files[1] > 0);
+        let server = ServerFacts { logs, created, ..mysql() };
+        match gone {
+            true => assert!(broken(&point(), &server).ends_with("is not there any more")),
+            false => assert_eq!(judge(&point(), &server), Continuity::Intact),
+        }
+    }
+}
