@@ -1,8 +1,8 @@
 use std::io::Write;
 
 use connector_api::{
-    Batch, Capture, CaptureTable, Columns, Connector, Error, Result, RowImage, SourceEvent,
-    TableName, TableSchema, Value,
+    Batch, Capture, CaptureTable, ChangeStream, Columns, Connector, Error, Result, RowImage,
+    SourceEvent, TableName, TableSchema, Value,
 };
 use tokio::sync::watch;
 
@@ -23,13 +23,10 @@ pub(super) async fn tail(
     out: &mut impl Write,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<()> {
-    let capture = capture(&request.tables);
-    let survey = connector.survey(&capture, None).await?;
-    if let Some(error) = Error::all(crate::seller::blockers(&survey.findings)) {
-        return Err(error);
-    }
-    let start = connector.establish(&capture).await?;
-    let mut stream = connector.open(start, capture).await?;
+    let mut stream = tokio::select! { biased;
+        () = crate::fleet::ending(&mut shutdown) => return Ok(()),
+        stream = begin(connector, capture(&request.tables)) => stream?,
+    };
     let mut lines = Lines { database: connector.database().to_owned(), ..Lines::default() };
     loop {
         let batch = tokio::select! { biased;
@@ -44,6 +41,16 @@ pub(super) async fn tail(
         }
         stream.confirm(batch.end());
     }
+}
+
+/// May take long: a server makes a slot once the transactions that are open have ended.
+async fn begin(connector: &dyn Connector, capture: Capture) -> Result<Box<dyn ChangeStream>> {
+    let survey = connector.survey(&capture, None).await?;
+    if let Some(error) = Error::all(crate::seller::blockers(&survey.findings)) {
+        return Err(error);
+    }
+    let start = connector.establish(&capture).await?;
+    connector.open(start, capture).await
 }
 
 /// `public.stock`, `*.stock`, `stock` (any schema).

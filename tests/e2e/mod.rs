@@ -25,4 +25,5 @@ mod server_states;
 mod sessions;
 mod shops;
 mod snapshot;
+mod tail;
 mod types;

@@ -28,7 +28,7 @@ mod quote;
 pub(crate) use continuity::continuity;
 pub(crate) use coverage::coverage;
 pub(crate) use detach::detach;
-pub(crate) use establish::establish;
+pub(crate) use establish::{SEE_TRANSACTIONS, WORTH_TELLING, establish, made};
 pub(crate) use facts::{Facts, System, parse_forks};
 pub(crate) use findings::findings;
 pub(crate) use gather::{former, gather};

@@ -30,6 +30,7 @@ use connector_api::{
 };
 
 use crate::config::PostgresConfig;
+use crate::doctor::{SEE_TRANSACTIONS, WORTH_TELLING};
 use crate::position::Lsn;
 use crate::session::ServerMessage;
 use channel::Channel;
@@ -45,8 +46,6 @@ const GROWTH: u32 = 4;
 const ATTEMPTS: u32 = 5;
 /// Time between two looks at the transactions that have not ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Time after which somebody is told which transactions are waited for.
-const WORTH_TELLING: Duration = Duration::from_secs(60);
 
 const WAITING: &str = "waiting for open transactions";
 
@@ -198,9 +197,7 @@ impl SnapshotReader for TableReader {
             if !is_told && begun.elapsed() >= WORTH_TELLING {
                 is_told = true;
                 let database = &self.config.database;
-                let fix = "see what holds them up: SELECT pid, state, query FROM pg_stat_activity \
-                           WHERE backend_xid IS NOT NULL; SELECT transaction, gid, prepared FROM \
-                           pg_prepared_xacts; one that was forgotten ends with ROLLBACK PREPARED";
+                let fix = SEE_TRANSACTIONS;
                 let transactions = open.join(", ");
                 tracing::warn!(database, transactions, fix, "no table is read before these end");
             }

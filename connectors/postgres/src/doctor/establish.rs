@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use connector_api::{Error, Result};
 use tokio_postgres::Client;
 
@@ -5,12 +7,19 @@ use super::Facts;
 use super::quote::literal;
 use crate::config::PostgresConfig;
 use crate::position::Lsn;
-use crate::session::{ServerMessage, sql_error};
+use crate::session::{ServerMessage, SqlClient, sql_error};
+
+/// Time after which somebody is told which transactions are waited for.
+pub(crate) const WORTH_TELLING: Duration = Duration::from_secs(60);
+/// How they are found, and ended.
+pub(crate) const SEE_TRANSACTIONS: &str = "see what holds them up: SELECT pid, state, query FROM \
+    pg_stat_activity WHERE backend_xid IS NOT NULL; SELECT transaction, gid, prepared FROM \
+    pg_prepared_xacts; one that was forgotten ends with ROLLBACK PREPARED";
 
 /// Sees to it that the server keeps the log for us, and says from where on. A slot of ours that is
 /// of use is taken as it is, one whose log is lost is made again; any other is not ours to touch.
 pub(crate) async fn establish(
-    client: &Client,
+    client: &SqlClient,
     config: &PostgresConfig,
     facts: &Facts,
     slot: &str,
@@ -25,7 +34,7 @@ pub(crate) async fn establish(
                 "name another slot in [source]",
             ));
         }
-        drop_slot(client, config, slot).await?;
+        client.in_time(drop_slot(client, config, slot)).await?;
     }
     create_slot(client, config, facts, slot).await
 }
@@ -42,8 +51,27 @@ pub(super) async fn drop_slot(client: &Client, config: &PostgresConfig, slot: &s
     }
 }
 
+/// Waits for a slot that is being made. The server does that once every transaction has ended that
+/// is open now, however long that takes.
+pub(crate) async fn made<T>(config: &PostgresConfig, making: impl Future<Output = T>) -> T {
+    let mut making = std::pin::pin!(making);
+    match tokio::time::timeout(WORTH_TELLING, &mut making).await {
+        Ok(made) => made,
+        Err(_) => {
+            let database = &config.database;
+            let fix = SEE_TRANSACTIONS;
+            tracing::warn!(
+                database,
+                fix,
+                "a slot is made once the transactions open now have ended"
+            );
+            making.await
+        }
+    }
+}
+
 async fn create_slot(
-    client: &Client,
+    client: &SqlClient,
     config: &PostgresConfig,
     facts: &Facts,
     slot: &str,
@@ -54,15 +82,14 @@ async fn create_slot(
         }
         _ => sql_error(error, config, &format!("creating slot {slot}")),
     };
-    // The server waits for the transactions that are open now, however long they are. If we are
-    // gone by then, nobody would use what it makes.
+    // If we are gone by the time the slot is made, nobody would use it.
     let mut patience = "SET statement_timeout = 0; SET lock_timeout = 0;".to_owned();
     if facts.server.version_number >= 140_000 {
         patience.push_str("SET client_connection_check_interval = '5s';");
     }
-    client.batch_execute(&patience).await.map_err(failed)?;
+    client.in_time(async { client.batch_execute(&patience).await.map_err(failed) }).await?;
     let sql = "SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')";
-    let row = client.query_one(sql, &[&slot]).await.map_err(failed)?;
+    let row = made(config, client.query_one(sql, &[&slot])).await.map_err(failed)?;
     let lsn = row.get::<_, String>(0);
     lsn.parse().map_err(|error| {
         Error::definite(format!("the server put slot {slot} at {lsn:?}")).because(error)

@@ -162,8 +162,8 @@ impl TableReader {
         flushed_and_mark(&row)
     }
 
-    /// Waits until all that the snapshot sees is on disk, where it may not be if its transaction did
-    /// not wait for that; the place up to which the stream has to come.
+    /// Waits until all that the snapshot sees is on disk, where it may not be if its transaction
+    /// did not wait for that; the place up to which the stream has to come.
     async fn on_disk(&mut self, opening: &Opening, flushed: Lsn) -> Result<Lsn> {
         let target = self.server.end_of_record(opening.written);
         let settled = opening.arrived + self.server.flushed_within;
@@ -210,9 +210,9 @@ impl TableReader {
     }
 }
 
-/// Where everything before `target` that is visible lies, by a look that was `asked` for then; `None`
-/// where one has to look again. What is left in a look after `settled` is no transaction: nobody
-/// hurries to write it.
+/// Up to where everything before `target` lies that is visible, by a look that was `asked` for
+/// then; `None` where one has to look again. What is left in a look after `settled` is no
+/// transaction: nobody hurries to write it.
 fn reached(target: Lsn, flushed: Lsn, asked: Option<Instant>, settled: Instant) -> Option<Lsn> {
     if flushed >= target {
         return Some(target);

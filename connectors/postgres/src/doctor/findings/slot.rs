@@ -42,8 +42,8 @@ impl Report<'_> {
             "keeps the log behind the checkpoint, and is not the slot that is named now",
             &format!("slot {now}, and no other that keeps log for this reader"),
             format!(
-                "go on from it: name it again (slot = \"{name}\" in [source], or the former name of \
-                 the installation, the seller or the source); or begin behind a gap: SELECT \
+                "go on from it: name it again (slot = \"{name}\" in [source], or the former name \
+                 of the installation, the seller or the source); or begin behind a gap: SELECT \
                  pg_drop_replication_slot({});",
                 literal(name)
             ),
