@@ -47,6 +47,7 @@ async fn a_tail_that_nobody_reads_ends_when_it_is_asked_to() {
     assert_eq!(ended.expect("it ends").unwrap().code(), Some(0));
     drop(lines);
 }
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_signal_ends_it_while_its_slot_waits_for_a_transaction() {
     let Some(shop) = Shop::start(PgVersion::V15, "tail_waits").await else { return };

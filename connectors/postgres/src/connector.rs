@@ -228,7 +228,8 @@ impl Connector for PostgresConnector {
                     "CREATE_REPLICATION_SLOT \"{}\" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT",
                     opening.slot
                 );
-                let made = doctor::made(&self.config, session.query_patiently(&create)).await?;
+                let making = Box::pin(session.query_patiently(&create));
+                let made = doctor::made(&self.config, making).await?;
                 if let Some(begins) = made.first().and_then(|row| row.get(1)?.clone()) {
                     let begins = Position::new(begins);
                     let asked = std::mem::replace(&mut opening.from.position, begins);
