@@ -95,7 +95,13 @@ async fn another_primary_key_is_taken_up_by_a_process_that_runs() {
 
 #[tokio::test]
 async fn a_column_that_is_made_anew_before_any_row_was_streamed_is_read_again() {
-    const OTHER: &str = "[[stock]]\ntable = \"public.other\"\nitem = \"id\"\non_hand = \"qty\"\n";
+    const OTHER: &str = r#"
+[[stock]]
+table = "public.other"
+item = "id"
+location = "'other'"
+on_hand = "qty"
+"#;
     let test = "a_column_that_is_made_anew_before_any_row";
     // From the first start on, or by a mapping that comes later.
     for first in [BY_ID, OTHER] {

@@ -104,7 +104,8 @@ impl Relation {
 
     /// The first captured column of the shape `now` whose values may be others than in rows of the
     /// shape before, if there is one: the log has no row for what changing a column does to rows
-    /// that are there. One that was dropped and made again stands behind those that it stood before.
+    /// that are there. One that was dropped and made again stands behind those that it stood
+    /// before.
     pub(super) fn rewritten_since<'n>(
         &self,
         before: &[ColumnLayout],
