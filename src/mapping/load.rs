@@ -54,6 +54,11 @@ impl Mapper {
         self.unlinked |= plan.derives;
         Ok(())
     }
+
+    /// The last snapshot during which a row that is remembered was seen; 0 is none.
+    pub fn last_snapshot(&self) -> u32 {
+        self.tables.iter().map(|state| state.rows.last_snapshot()).max().unwrap_or(0)
+    }
 }
 
 /// Whether a stored row says what it is known by now.

@@ -134,6 +134,11 @@ pub async fn start(surroundings: &Surroundings, mut stored: Stored) -> Result<St
         Encoder::new(&config.seller, &config.source.name, connector.engine(), connector.database());
     let mut mapper = Mapper::new(identity, encoder, plan);
     remember(&mut mapper, stored.rows.as_mut()).await?;
+    if is_first {
+        // Rows may be left where a checkpoint was lost. What saw them is not to be counted again:
+        // those that went meanwhile would pass for seen.
+        checkpoint.snapshots = mapper.last_snapshot();
+    }
     let incomplete = incomplete(&checkpoint, mapper.plan(), &config);
     mapper.set_incomplete(&incomplete);
     commit_first(surroundings, &checkpoint, control).await?;

@@ -49,6 +49,11 @@ impl TableRows {
         self.snapshot = number;
     }
 
+    /// The last snapshot during which one of them was seen; 0 is none.
+    pub fn last_snapshot(&self) -> u32 {
+        self.rows.iter().map(CachedRow::snapshot).max().unwrap_or(0)
+    }
+
     /// Rows that were not seen since the last snapshot began, at most so many.
     pub fn unseen(&self, limit: usize) -> Vec<CachedRow> {
         let unseen = self.rows.iter().filter(|row| row.snapshot() < self.snapshot);

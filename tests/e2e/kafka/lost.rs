@@ -13,6 +13,8 @@ use super::failures::admin;
 use crate::support::{Shop, Tailstock, Topics, Workspace, by_version, eventually, shared_broker};
 
 const SELLER: &str = "[[stock]]\ntable = \"public.stock\"\nitem = \"item\"\non_hand = \"qty\"\n";
+const SUMS: &str = "[[stock]]\ntable = \"public.lots\"\nitem = \"item\"\non_hand = \"qty\"\n\
+                    sum = [\"qty\"]\n";
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs until all of it is published; what it has said.
@@ -103,9 +105,7 @@ async fn rows_that_were_deleted_are_read_again_before_anything_is_added_up() {
     shop.create("lots", "id bigint PRIMARY KEY, item bigint, qty int").await;
     shop.execute("INSERT INTO lots VALUES (1, 7, 10), (2, 7, 20), (3, 8, 5)").await;
     let topics = Topics::new(&kafka.bootstrap());
-    let seller = "[[stock]]\ntable = \"public.lots\"\nitem = \"item\"\non_hand = \"qty\"\n\
-                  sum = [\"qty\"]\n";
-    let workspace = Workspace::new(&topics.main_file(""), &shop.whole_seller(seller));
+    let workspace = Workspace::new(&topics.main_file(""), &shop.whole_seller(SUMS));
     run_well(&workspace).await;
     assert_eq!(topics.levels(), levels(&[("7", "30"), ("8", "5")]));
     let rows = topics.name("tailstock.rows");
@@ -122,6 +122,24 @@ async fn rows_that_were_deleted_are_read_again_before_anything_is_added_up() {
     assert_eq!(begun.last().unwrap()["reason"], reason.as_str());
     run_well(&workspace).await;
     assert_eq!(control(&topics, "snapshot_started").len(), begun.len(), "once is enough");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_checkpoints_were_deleted_rows_that_went_meanwhile_are_not_added_up() {
+    let test = "rows_that_went_meanwhile";
+    let Some(kafka) = shared_broker(test).await else { return };
+    let Some(shop) = Shop::start(MysqlVersion::Mariadb1011, test).await else { return };
+    shop.create("lots", "id bigint PRIMARY KEY, item bigint, qty int").await;
+    shop.execute("INSERT INTO lots VALUES (1, 7, 10), (2, 7, 20), (3, 8, 5)").await;
+    let topics = Topics::new(&kafka.bootstrap());
+    let workspace = Workspace::new(&topics.main_file(""), &shop.whole_seller(SUMS));
+    run_well(&workspace).await;
+    assert_eq!(topics.levels(), levels(&[("7", "30"), ("8", "5")]));
+    delete(kafka, &topics.name("tailstock.checkpoints")).await;
+    shop.execute("DELETE FROM lots WHERE id IN (2, 3)").await;
+    run_well(&workspace).await;
+    assert_eq!(topics.levels(), levels(&[("7", "10")]));
+    assert_eq!(by_version(topics.events()), topics.levels());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
