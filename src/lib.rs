@@ -21,7 +21,7 @@
 //! | [`seller`] | one seller's stream loop | |
 //! | [`shard`] | what sellers share: the group-commit writer | |
 //! | [`fleet`] | starts, restarts and stops sellers; never sees a row | |
-//! | [`sink`] | the atomic commit: SQLite, discard | |
+//! | [`sink`] | the atomic commit: Kafka, SQLite, discard | |
 //! | [`http`], [`telemetry`], [`cli`] | metrics, health and API; logs; one file a command | |
 //!
 //! Pure folders know no clock, no I/O, no logging and no database; a test enforces it.

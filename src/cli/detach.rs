@@ -12,7 +12,8 @@ use crate::config::{Config, SellerConfig, SinkConfig};
 use crate::http::SELLERS_PATH;
 use crate::seller::{self, Keep};
 use crate::sink::{Forgets, Part, RowEntry};
-use crate::state::{epoch_of, forgotten};
+use crate::state::{Recalled, epoch_of, forgotten};
+use crate::stock::{SellerId, SourceName};
 use crate::telemetry::SourceStatus;
 
 /// Keys that are taken out in one commit.
@@ -48,7 +49,10 @@ pub(super) fn forget(config: &Config, args: &ForgetArgs) -> Result<Exit, Failure
             false => Some(from_server(config, seller).await?),
         };
         let forgotten = match store {
-            Some(store) => Some(from_store(store, seller).await?),
+            Some(store) => {
+                let source = (&seller.seller, &seller.source.name);
+                Some(from_store(store, source).await?)
+            }
             None => None,
         };
         tell(&Told { seller, detached, forgotten }, args.json)
@@ -88,18 +92,29 @@ struct Forgotten {
     rows: usize,
 }
 
-/// The checkpoint last: whoever is interrupted can begin again, and a process that starts in
-/// between finds a gap. In its place stays the epoch of the last versions.
-async fn from_store(mut store: Store, config: &SellerConfig) -> Result<Forgotten> {
-    let (seller, source) = (&config.seller, &config.source.name);
-    let mut stored = store.load(config).await?;
+/// Wherever this ends half-way, it can be begun again, and a process that starts in between misses
+/// nothing. As long as the checkpoint stands all levels do, and it relies on no row; once all rows
+/// are gone, the epoch of the last versions takes its place, and the source has been forgotten.
+async fn from_store(
+    mut store: Store,
+    (seller, source): (&SellerId, &SourceName),
+) -> Result<Forgotten> {
+    let mut stored = store.state.load(seller, source).await?;
     let levels = store.state.levels(seller, source).await?;
+    let epoch = match stored.checkpoint.as_deref().and_then(epoch_of) {
+        None => store.state.remains(seller, source).await?.map(|remains| remains.epoch),
+        known => known,
+    };
+    let epoch = epoch.max(levels.iter().map(|level| level.version.epoch).max());
+    let is_known = stored.checkpoint.is_some() || epoch.is_some();
     let mut taken = Forgotten { levels: levels.len(), rows: 0 };
     let part = || Part::empty(seller.clone(), source.clone());
-    for some in levels.chunks(AT_ONCE) {
-        let levels = some.iter().map(|level| level.key.clone()).collect();
-        let forgets = Forgets { levels };
-        store.commit(Part { forgets, ..part() }).await?;
+    // What cannot be read nobody goes on from, either.
+    let decode = |text: &str| Recalled::decode(text, seller.as_str(), source.as_str()).ok();
+    let recalled = stored.checkpoint.as_deref().and_then(decode);
+    if let Some(mut checkpoint) = recalled.and_then(Recalled::checkpoint) {
+        checkpoint.doubt(&["the store".to_owned()]);
+        store.commit(Part { checkpoint: Some(checkpoint.encode()), ..part() }).await?;
     }
     loop {
         let some = stored.rows.next().await?;
@@ -110,13 +125,14 @@ async fn from_store(mut store: Store, config: &SellerConfig) -> Result<Forgotten
         let rows = some.into_iter().map(|row| RowEntry { value: None, ..row }).collect();
         store.commit(Part { rows, ..part() }).await?;
     }
-    if stored.checkpoint.is_some() || !levels.is_empty() {
-        let epoch = stored.checkpoint.as_deref().and_then(epoch_of);
-        let epoch = epoch.max(levels.iter().map(|level| level.version.epoch).max());
+    if is_known {
         // Consumers go by versions, and keep those they have seen: a later start begins above them.
         let left = forgotten(seller.as_str(), source.as_str(), epoch.unwrap_or(0));
-        let checkpoint = Some(left);
-        store.commit(Part { checkpoint, ..part() }).await?;
+        store.commit(Part { checkpoint: Some(left), ..part() }).await?;
+    }
+    for some in levels.chunks(AT_ONCE) {
+        let levels = some.iter().map(|level| level.key.clone()).collect();
+        store.commit(Part { forgets: Forgets { levels }, ..part() }).await?;
     }
     Ok(taken)
 }
@@ -189,3 +205,7 @@ fn tell(told: &Told<'_>, json: bool) -> Result<Exit, Failure> {
     }
     print(&text)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -9,7 +9,7 @@ use crate::telemetry::StatusBoard;
 
 /// What is stored, in the hands of a command: no process works with it meanwhile.
 pub(super) struct Store {
-    writer: Box<dyn ShardWriter>,
+    pub(super) writer: Box<dyn ShardWriter>,
     pub(super) state: Arc<dyn ShardState>,
 }
 

@@ -92,7 +92,7 @@ const PROPERTIES: Key = Key {
 };
 
 /// Properties that are part of what is promised, and what says the same here.
-const OURS: [(&str, &str); 14] = [
+const OURS: [(&str, &str); 16] = [
     ("bootstrap.servers", "say it with sink.brokers"),
     ("metadata.broker.list", "say it with sink.brokers"),
     ("acks", "remove it: every commit waits for all in-sync replicas"),
@@ -102,6 +102,8 @@ const OURS: [(&str, &str); 14] = [
     ("isolation.level", "remove it: what is stored is read as it was committed"),
     ("group.id", "remove it: it comes from `name`"),
     ("enable.auto.commit", "remove it: checkpoints are stored with the events"),
+    ("auto.offset.reset", "remove it: what is stored is read from its first record on"),
+    ("delivery.report.only.error", "remove it: what counts is the report of every record"),
     ("partitioner", "remove it: all records of an item go to one partition"),
     ("allow.auto.create.topics", "remove it: a topic that was deleted is not to come back empty"),
     ("enable.gapless.guarantee", "remove it: transactions and delivery reports guarantee more"),

@@ -79,9 +79,7 @@ fn configuration() -> SellerConfig {
     );
     std::fs::write(folder.path().join("main.toml"), main).unwrap();
     std::fs::write(folder.path().join("acme.toml"), seller).unwrap();
-    let loader =
-        Loader { variable: &|_| None, check_source: &|_| Ok(()), check_property: &|_, _| Ok(()) };
-    loader.load(&folder.path().join("main.toml")).unwrap().sellers.swap_remove(0)
+    Loader::alone().load(&folder.path().join("main.toml")).unwrap().sellers.swap_remove(0)
 }
 
 fn plan(config: &SellerConfig) -> Plan {

@@ -69,10 +69,11 @@ fn every_broken_configuration_is_told_once_with_its_fix_and_creates_nothing() {
         for password in ["hunter2", "48151623"] {
             assert!(!told.contains(password), "{name} tells a password");
         }
+        let errors = told.lines().filter(|line| line.starts_with("error: ")).count();
         if !name.starts_with("several_") {
-            assert_eq!(told.matches("error: ").count(), 1, "{name}: {told}");
+            assert_eq!(errors, 1, "{name}: {told}");
         }
-        assert_eq!(told.matches("  fix: ").count(), told.matches("error: ").count(), "{told}");
+        assert_eq!(told.matches("  fix: ").count(), errors, "{told}");
         insta::assert_snapshot!(name, told);
     }
 }

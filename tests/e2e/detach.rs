@@ -144,3 +144,47 @@ async fn a_seller_that_is_forgotten_and_comes_back_is_believed_by_who_goes_by_ve
     let kinds = published.texts("SELECT kind FROM control");
     assert!(kinds.contains(&"epoch_bumped".to_owned()), "{kinds:?}");
 }
+
+/// A command to forget it that fails because nothing can be taken out of this table.
+async fn forgotten_but_for(table: &str, workspace: &Workspace) {
+    let store = rusqlite::Connection::open(workspace.path("stock.db")).unwrap();
+    let kept = format!("BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, 'kept'); END");
+    store.execute_batch(&format!("CREATE TRIGGER kept {kept}")).unwrap();
+    let (code, said) = command(workspace, &["forget", "acme", "--yes"]).await;
+    assert!(code != Some(0) && said.contains("kept"), "{code:?}: {said}");
+    store.execute_batch("DROP TRIGGER kept").unwrap();
+}
+
+/// Its server keeps nothing for us: what is stored is all there is to begin from.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seller_that_is_forgotten_half_way_and_started_again_has_the_numbers_of_its_shop() {
+    let test = "a_seller_that_is_forgotten_half_way";
+    let engine = MysqlVersion::Mariadb1011;
+    let Some(shop) = Shop::start(engine, test).await else { return };
+    shop.create("lots", "id bigint PRIMARY KEY, item bigint, qty int").await;
+    shop.execute("INSERT INTO lots VALUES (1, 7, 10), (2, 7, 20), (3, 8, 5), (4, 9, 4)").await;
+    let seller = "[[stock]]\ntable = \"public.lots\"\nitem = \"item\"\non_hand = \"qty\"\n\
+                  sum = [\"qty\"]\n";
+    let workspace = Workspace::new(Workspace::MAIN, &shop.whole_seller(seller));
+    let (code, said) = command(&workspace, &["run", "--until-current"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let rows_kept = ["DELETE FROM lots WHERE id = 3", "UPDATE lots SET qty = 11 WHERE id = 1"];
+    let levels_kept = ["DELETE FROM lots WHERE item = 7", "INSERT INTO lots VALUES (5, 6, 2)"];
+    for (table, changes, expected) in [
+        ("rows", rows_kept, &[("7", "31"), ("9", "4")]),
+        ("levels", levels_kept, &[("6", "2"), ("9", "4")]),
+    ] {
+        forgotten_but_for(table, &workspace).await;
+        for change in changes {
+            shop.execute(change).await;
+        }
+        let (code, said) = command(&workspace, &["run", "--until-current"]).await;
+        assert_eq!(code, Some(0), "{said}");
+        let published = published(&workspace);
+        let level = |(item, on_hand): &(&str, &str)| {
+            (format!("acme/main/{item}/_"), Some((*on_hand).to_owned()))
+        };
+        assert_eq!(published.levels(), expected.iter().map(level).collect(), "{table}: {said}");
+        assert_eq!(by_version(published.events()), published.levels(), "{table}");
+    }
+}

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -27,6 +27,14 @@ pub async fn own_cluster(options: KafkaOptions, test: &str) -> Option<Kafka> {
     let test = test.to_owned();
     let start = move || testbed::kafka_or_skip(&options, &test);
     tokio::task::spawn_blocking(start).await.unwrap()
+}
+
+/// Begins the names of topics that nobody else has, in no run.
+fn own_prefix() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let (process, nth) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    format!("t{now:x}-{process}-{nth}.")
 }
 
 /// The topics of one installation.
@@ -60,11 +68,9 @@ impl Event {
 }
 
 impl Topics {
-    /// Topics that no other test has.
+    /// Topics that no other test has, nor an earlier run on a cluster that stays.
     pub fn new(bootstrap: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
-        let prefix = format!("t{}.", NEXT.fetch_add(1, Ordering::Relaxed));
-        Self { bootstrap: bootstrap.to_owned(), prefix }
+        Self { bootstrap: bootstrap.to_owned(), prefix: own_prefix() }
     }
 
     /// The main file that publishes into them.

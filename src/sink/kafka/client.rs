@@ -71,6 +71,14 @@ impl Told {
         *self.failure.lock().expect("no holder panics") = None;
     }
 
+    /// A record for this topic was given up, or not even taken.
+    pub(super) fn not_written(&self, code: Code, topic: &str) {
+        let mut failure = self.failure.lock().expect("no holder panics");
+        if failure.as_ref().is_none_or(|known| is_purged(known.code) && !is_purged(code)) {
+            *failure = Some(Failure { code, topic: topic.to_owned() });
+        }
+    }
+
     /// Records acknowledged since [`Told::expect_reports`].
     pub(super) fn acknowledged(&self) -> usize {
         self.acknowledged.load(Ordering::Relaxed)
@@ -142,11 +150,7 @@ impl ProducerContext<NoCustomPartitioner> for Told {
             self.acknowledged.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
-        let mut failure = self.failure.lock().expect("no holder panics");
-        if failure.as_ref().is_none_or(|known| is_purged(known.code) && !is_purged(code)) {
-            *failure = Some(Failure { code, topic: record.topic().to_owned() });
-        }
+        self.not_written(error.rdkafka_error_code().unwrap_or(Code::Fail), record.topic());
     }
 }
 

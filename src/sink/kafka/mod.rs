@@ -156,9 +156,10 @@ fn open(options: &Arc<KafkaOptions>, shard: Shard) -> Result<Opened, OpenError> 
     }
     let store = store(options, &consumer, shard);
     owner::refuse_replaced(options, shard)?;
+    owner::refuse_moved(options, &topics, &consumer)?;
     let mut owned = owner::take(options, &topics, shard, &consumer)?;
     let (mut contents, found) = stored::read_all(options)?;
-    owned.check_partitions(found.partitions.as_ref())?;
+    owner::check_partitions(options, &topics, found.partitions.as_ref())?;
     contents.whole = Some(owned.record_topics(found, &consumer)?);
     let state = stored::State::new(options, &topics, contents);
     options.has_been_let_in.store(true, Ordering::Relaxed);
@@ -200,6 +201,8 @@ fn consumer(options: &KafkaOptions, isolation: Isolation) -> Result<BaseConsumer
         .set("isolation.level", isolation)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
+        // Where a topic's oldest records go while it is read, the library would go on at its end.
+        .set("auto.offset.reset", "earliest")
         .create_with_context(Told::new(options))
         .map_err(|error| client::not_created(&error))
 }

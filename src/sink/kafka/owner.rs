@@ -42,23 +42,36 @@ pub(super) struct Owner {
     token: String,
     host: String,
     process: u32,
+    /// Among which processes its number counts. Earlier versions did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    among: Option<String>,
     since_us: i64,
 }
 
 impl Owner {
     fn new() -> Self {
         let (host, process, since_us) = (this_host(), std::process::id(), now_us());
-        Self { format: FORMAT, token: token(), host, process, since_us }
+        Self { format: FORMAT, token: token(), host, process, among: these_processes(), since_us }
     }
 
-    /// Whether it is known that it has gone.
+    /// Whether it is known that it has gone. Where numbers of processes mean others than here, in
+    /// another container or on another machine of the same name, it is not.
     fn has_gone(&self) -> bool {
         let process = i32::try_from(self.process).ok().and_then(Pid::from_raw);
         // One that may not be asked is there.
         let is_there =
             process.is_some_and(|process| test_kill_process(process) != Err(Errno::SRCH));
-        self.host == this_host() && !is_there
+        let is_comparable = self.among.is_some() && self.among == these_processes();
+        self.host == this_host() && is_comparable && !is_there
     }
+}
+
+/// The start of the machine, and the namespace that numbers of processes are of: `None` where the
+/// system does not say.
+fn these_processes() -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{} {}", boot.trim(), namespace.display()))
 }
 
 /// 16 hex digits that nothing else has.
@@ -142,6 +155,18 @@ pub(super) struct Owned {
     ids: [Outlet; 2],
 }
 
+/// Refuses topics that are not what was recorded of them, and what cannot be understood: whoever
+/// could not work with the shard does not shut out who can. An open transaction holds up nobody.
+pub(super) fn refuse_moved(
+    options: &KafkaOptions,
+    topics: &Topics,
+    asking: &BaseConsumer<Told>,
+) -> Result<()> {
+    end_of_checkpoints(options, asking)?;
+    let stored = stored::read_as(options, &[Topic::Checkpoints], Isolation::Uncommitted)?;
+    check_partitions(options, topics, stored.found.partitions.as_ref())
+}
+
 /// Takes a shard: no earlier owner can commit from here on, and a later one finds our name.
 pub(super) fn take(
     options: &Arc<KafkaOptions>,
@@ -178,6 +203,39 @@ pub(super) fn shut_out(
     Ok(Owned { options, topics, shard, owner, tenure, whole: None, ids })
 }
 
+/// Compares the topics with what they were when something was first written to them.
+pub(super) fn check_partitions(
+    options: &KafkaOptions,
+    topics: &Topics,
+    recorded: Option<&BTreeMap<String, i32>>,
+) -> Result<()> {
+    let counts = topics.counts();
+    let accepted = options.config.partitions;
+    let moved = |(name, before): (&String, &i32)| {
+        let now = *counts.get(name)?;
+        let is_accepted = accepted == Some(now);
+        let fix = match options.config.levels {
+            // Earlier levels would stay in their partitions, beside later ones of the same keys.
+            true => "set sink.topic_prefix for new topics".to_owned(),
+            false => format!(
+                "set sink.partitions = {now} once every consumer has read to the end, or set \
+                 sink.topic_prefix for new topics"
+            ),
+        };
+        (now != *before && !is_accepted).then(|| {
+            Error::operator(
+                format!(
+                    "topic {name} has {now} partitions and had {before}: the events of an item \
+                     would go on in another partition, before or behind the earlier ones"
+                ),
+                fix,
+            )
+        })
+    };
+    let errors = recorded.into_iter().flatten().filter_map(moved);
+    Error::all(errors).map_or(Ok(()), Err)
+}
+
 /// A topic that has just been created may be without a leader for a moment.
 fn end_of_checkpoints(options: &KafkaOptions, asking: &BaseConsumer<Told>) -> Result<i64> {
     let begun = Instant::now();
@@ -203,36 +261,6 @@ fn transactional_id(options: &KafkaOptions, shard: Shard, turn: &str) -> String 
 }
 
 impl Owned {
-    /// Compares the topics with what they were when something was first written to them.
-    pub(super) fn check_partitions(
-        &self,
-        recorded: Option<&BTreeMap<String, i32>>,
-    ) -> Result<(), OpenError> {
-        let counts = self.topics.counts();
-        let accepted = self.options.config.partitions;
-        let moved = |(name, before): (&String, &i32)| {
-            let now = *counts.get(name)?;
-            let is_accepted = accepted == Some(now);
-            (now != *before && !is_accepted).then(|| {
-                Error::operator(
-                    format!(
-                        "topic {name} has {now} partitions and had {before}: the events of an \
-                         item would go on in another partition, before or behind the earlier ones"
-                    ),
-                    format!(
-                        "set sink.partitions = {now} once every consumer has read to the end, or \
-                         set sink.topic_prefix for new topics"
-                    ),
-                )
-            })
-        };
-        let errors: Vec<Error> = recorded.into_iter().flatten().filter_map(moved).collect();
-        if let Some(error) = Error::all(errors) {
-            return Err(error.into());
-        }
-        Ok(())
-    }
-
     /// Looks whether the topics still have what was written to them, and remembers how they are:
     /// in one step, so that nobody finds one of these records without the others.
     pub(super) fn record_topics(

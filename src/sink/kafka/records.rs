@@ -7,7 +7,7 @@ use rdkafka::message::OwnedHeaders;
 use super::partition;
 use super::topics::{Topic, Topics};
 use crate::config::Headers;
-use crate::sink::{Commit, DeadLetter, Part};
+use crate::sink::{Commit, DeadLetter, Part, RowEntry};
 use crate::stock::encode::{
     CloudEvents, Entry, Header, RecordKind, Rejection, Remark, control_value, dead_letter_value,
     source_key,
@@ -95,13 +95,9 @@ impl Plan {
         for part in parts {
             let source = source_key(&part.seller, &part.source);
             for row in &part.rows {
-                let mut key = source.clone();
-                for text in [&row.table, &row.pk] {
-                    key.push('/');
-                    key::encode(text, &mut key);
-                }
+                let key = row_key(&source, row).into_bytes();
                 let value = row.value.as_ref().map(|value| Cow::Borrowed(value.as_bytes()));
-                records.push(Record::private(Topic::Rows, key.into_bytes().into(), value));
+                records.push(Record::private(Topic::Rows, key.into(), value));
             }
             if part.checkpoint.is_some() {
                 last.insert((part.seller.as_str(), part.source.as_str()), part);
@@ -117,18 +113,30 @@ impl Plan {
         records
     }
 
+    /// The topic that does not take what is to be remembered of these parts, which nobody can be
+    /// told of by a dead letter.
+    pub(super) fn cannot_remember(&self, parts: &[Part]) -> Option<Topic> {
+        let limit = self.topics.record_bytes;
+        parts.iter().find_map(|part| {
+            let source = source_key(&part.seller, &part.source);
+            let checkpoint = part.checkpoint.as_ref().map_or(0, String::len);
+            let is_too_large = |row: &RowEntry| {
+                let value = row.value.as_ref().map_or(0, String::len);
+                // A byte takes three at most where it is encoded.
+                let at_most = source.len() + 2 + 3 * (row.table.len() + row.pk.len()) + value;
+                at_most > limit && row_key(&source, row).len() + value > limit
+            };
+            match source.len() + checkpoint > limit {
+                true => Some(Topic::Checkpoints),
+                false => part.rows.iter().any(is_too_large).then_some(Topic::Rows),
+            }
+        })
+    }
+
     fn round(&self) -> Option<OwnedHeaders> {
         let round = (self.round > 0).then(|| self.round.to_string())?;
         let header = rdkafka::message::Header { key: ROUND, value: Some(&round) };
         Some(OwnedHeaders::new().insert(header))
-    }
-
-    /// The first record that no topic takes, which nobody can be told of by a dead letter.
-    pub(super) fn too_large_to_remember<'c, 'r>(
-        &self,
-        records: &'r [Record<'c>],
-    ) -> Option<&'r Record<'c>> {
-        records.iter().find(|record| record.bytes() > self.topics.record_bytes)
     }
 
     fn bytes(&self, part: &Part, entry: &Entry) -> usize {
@@ -251,6 +259,16 @@ struct About {
     cloud: Option<CloudEvents>,
 }
 
+/// The record key of a cached row.
+fn row_key(source: &str, row: &RowEntry) -> String {
+    let mut key = source.to_owned();
+    for text in [&row.table, &row.pk] {
+        key.push('/');
+        key::encode(text, &mut key);
+    }
+    key
+}
+
 fn owned<'h>(headers: impl Iterator<Item = Header<'h>>) -> OwnedHeaders {
     headers.fold(OwnedHeaders::new(), |all, (key, value)| {
         all.insert(rdkafka::message::Header { key, value: Some(value.as_ref()) })
@@ -261,10 +279,5 @@ impl<'c> Record<'c> {
     /// A record of the shard's own topics.
     pub(super) fn private(topic: Topic, key: Cow<'c, [u8]>, value: Option<Cow<'c, [u8]>>) -> Self {
         Record { topic, partition: 0, key, value, headers: None }
-    }
-
-    /// Bytes of key and value.
-    fn bytes(&self) -> usize {
-        self.key.len() + self.value.as_ref().map_or(0, |value| value.len())
     }
 }

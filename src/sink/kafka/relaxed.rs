@@ -8,7 +8,7 @@ use tracing::warn;
 use super::owner::{self, Owned};
 use super::records::Plan;
 use super::transaction::Outlet;
-use super::writer::{Commits, Over, gone, memorable};
+use super::writer::{Commits, Over, check_memory, gone};
 use crate::fleet::retry;
 use crate::sink::{Commit, CommitError, Committed};
 
@@ -59,7 +59,7 @@ impl Commits for AtLeastOnce {
         if let Some(over) = self.over.get() {
             return Err(over.again());
         }
-        memorable(&self.plan, &commit.parts)?;
+        check_memory(&self.plan, &commit.parts)?;
         let records = self.plan.published(commit);
         let begun = Instant::now();
         let outcome = self.outlet.write(&records);

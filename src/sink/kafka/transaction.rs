@@ -270,7 +270,12 @@ impl Outlet {
                     out = back;
                     self.producer.poll(Duration::from_millis(1));
                 }
-                Err((error, _)) => return Err(self.told(&format!("writing to {topic}"), &error)),
+                Err((error, _)) => {
+                    // That a partition is not there any more is said here where it is known.
+                    let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
+                    self.producer.client().context().not_written(code, topic);
+                    return Err(self.told(&format!("writing to {topic}"), &error));
+                }
             }
         }
     }
@@ -329,6 +334,14 @@ impl Outlet {
     #[cfg(test)]
     pub(super) fn wait_longer(&self) {
         self.unanswered.set(Instant::now().checked_sub(LONGEST));
+    }
+
+    /// How many partitions the producer takes a topic to have, once it has asked.
+    #[cfg(test)]
+    pub(super) fn partitions(&self, topic: super::topics::Topic) -> usize {
+        let (client, name) = (self.producer.client(), self.topics.name(topic));
+        let metadata = client.fetch_metadata(Some(name), CALL).expect("the broker is there");
+        metadata.topics()[0].partitions().len()
     }
 
     /// Whether the library has met an error after which this producer does nothing more.

@@ -6,7 +6,7 @@ use connector_api::{Error, Fault, Result};
 use tokio::sync::oneshot;
 
 use super::owner::{self, Owned};
-use super::records::{Plan, Record};
+use super::records::Plan;
 use super::relaxed;
 use crate::config::Delivery;
 use crate::sink::{Commit, CommitError, Committed, Part, ShardWriter};
@@ -84,8 +84,9 @@ impl Commits for ExactlyOnce {
             return Err(over.again());
         }
         let plan = self.owned.plan();
+        check_memory(&plan, &commit.parts)?;
         let mut records = plan.published(commit);
-        records.extend(memorable(&plan, &commit.parts)?);
+        records.extend(plan.remembered(&commit.parts));
         let begun = self.owned.levels_begin(&commit.parts);
         records.extend(begun.as_ref().map(owner::topics_record));
         // Whoever has nothing to commit asks whether the shard is still ours.
@@ -107,22 +108,14 @@ impl Commits for ExactlyOnce {
     }
 }
 
-/// What is remembered behind a commit, if it can be.
-pub(super) fn memorable<'c>(
-    plan: &Plan,
-    parts: &'c [Part],
-) -> Result<Vec<Record<'c>>, CommitError> {
-    let records = plan.remembered(parts);
-    match plan.too_large_to_remember(&records) {
-        None => Ok(records),
-        Some(record) => {
-            let (topic, limit) = (plan.topics.name(record.topic), plan.topics.record_bytes);
-            Err(CommitError::NotCommitted(Error::operator(
-                format!("a record for {topic} is larger than the {limit} bytes the topics take"),
-                "raise max.message.bytes of the topics of tailstock",
-            )))
-        }
-    }
+/// Refuses what cannot be remembered behind a commit.
+pub(super) fn check_memory(plan: &Plan, parts: &[Part]) -> Result<(), CommitError> {
+    let Some(topic) = plan.cannot_remember(parts) else { return Ok(()) };
+    let (topic, limit) = (plan.topics.name(topic), plan.topics.record_bytes);
+    Err(CommitError::NotCommitted(Error::operator(
+        format!("a record for {topic} is larger than the {limit} bytes the topics take"),
+        "raise max.message.bytes of the topics of tailstock",
+    )))
 }
 
 /// What a writer says that has nothing more to say: why, whoever asks.

@@ -88,7 +88,7 @@ fn compare(name: &str, told: &str) {
     settings.set_snapshot_path("snapshots");
     // What differs from run to run: ports, prefixes, times, and where files lie.
     settings.add_filter(r":\d{4,5}\b", ":PORT");
-    settings.add_filter(r"\bt\d+\.", "PREFIX.");
+    settings.add_filter(r"\bt[0-9a-f]+-\d+-\d+\.", "PREFIX.");
     settings.add_filter(r"\d{4}-\d\d-\d\dT\S+", "TIME");
     settings.bind(|| insta::assert_snapshot!(name, told));
 }

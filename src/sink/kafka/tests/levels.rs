@@ -97,7 +97,7 @@ async fn a_source_that_is_forgotten_leaves_tombstones() {
 }
 
 /// Gives topics one partition more than the two they have.
-async fn add_a_partition(options: &KafkaOptions) {
+pub(super) async fn add_a_partition(options: &KafkaOptions) {
     let admin: AdminClient<Told> =
         client::config(options, &[]).create_with_context(Told::new(options)).unwrap();
     let names = [Topic::Events, Topic::Levels].map(|topic| options.topic(topic));

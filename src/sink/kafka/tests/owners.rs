@@ -94,3 +94,37 @@ async fn whoever_begins_again_reads_what_is_its_own() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_process_that_counts_among_others_nobody_says_that_it_has_gone() {
+    let test = "counts_among_others";
+    let Some(options) = options(test) else { return };
+    let mut owned = tokio::task::block_in_place(|| take(&options));
+    let key = format!("#owner/{test}/0");
+    let records = tokio::task::block_in_place(|| committed(&options, Topic::Checkpoints));
+    let (_, value) = records.into_iter().rfind(|(found, _)| *found == key).unwrap();
+    let ours: serde_json::Value = serde_json::from_str(&value.unwrap()).unwrap();
+    let mut ended = std::process::Command::new("true").spawn().unwrap();
+    ended.wait().unwrap();
+    let ended = serde_json::json!(ended.id());
+    let with = |process: &serde_json::Value, among: serde_json::Value| {
+        let mut owner = ours.clone();
+        (owner["process"], owner["among"]) = (process.clone(), among);
+        owner.to_string()
+    };
+    let of_container = "00000000-0000-0000-0000-000000000000 pid:[1]";
+    for (owner, is_there) in [
+        (with(&ours["process"], ours["among"].clone()), true),
+        (with(&ended, ours["among"].clone()), false),
+        (with(&ended, of_container.into()), true),
+        // As an earlier version recorded it.
+        (with(&ended, serde_json::Value::Null), true),
+    ] {
+        let (key, value) = (key.as_bytes().into(), Some(owner.as_bytes().into()));
+        let said = tokio::task::block_in_place(|| {
+            owned.commit(&[Record::private(Topic::Checkpoints, key, value)]).unwrap();
+            holder(&options, Shard(0)).unwrap()
+        });
+        assert_eq!(said.is_some(), is_there, "{owner}: {said:?}");
+    }
+}

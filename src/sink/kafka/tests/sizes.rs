@@ -11,6 +11,30 @@ fn noise(bytes: usize) -> String {
 }
 
 #[test]
+fn what_cannot_be_remembered_is_found_without_making_records_of_it() {
+    let topics = Arc::new(topics::Topics::for_test());
+    let limit = topics.record_bytes;
+    let plan = Plan { topics, levels: true, headers: Headers::None, round: 0 };
+    let bare = || Part { checkpoint: None, ..part("1", 1, Some(1), "A") };
+    for bytes in limit - 50..limit + 5 {
+        let text = "x".repeat(bytes);
+        let checkpoint = Part { checkpoint: Some(text.clone()), ..bare() };
+        let row = |pk: &str| {
+            let (table, pk) = ("public.stock".to_owned(), pk.to_owned());
+            let row = crate::sink::RowEntry { table, pk, value: Some(text.clone()) };
+            Part { rows: vec![row], ..bare() }
+        };
+        for part in [checkpoint, row("1"), row("a/b %")] {
+            let records = plan.remembered([&part]);
+            let len = |text: &Option<std::borrow::Cow<'_, [u8]>>| text.as_ref().unwrap().len();
+            let is_too_large = records[0].key.len() + len(&records[0].value) > limit;
+            let topic = records[0].topic;
+            assert_eq!(plan.cannot_remember(&[part]), is_too_large.then_some(topic), "{bytes}");
+        }
+    }
+}
+
+#[test]
 fn what_the_properties_do_not_let_out_is_a_dead_letter_as_what_no_topic_takes() {
     let Some(options) = options("what_the_properties_do_not_let_out") else { return };
     on_runtime(move || {

@@ -9,7 +9,7 @@ use super::writer::Commits as _;
 use super::*;
 use crate::sink::{Remains, ShardState, Stored};
 
-async fn delete(options: &KafkaOptions, topic: Topic) {
+pub(super) async fn delete(options: &KafkaOptions, topic: Topic) {
     let admin: AdminClient<Told> =
         client::config(options, &[]).create_with_context(Told::new(options)).unwrap();
     let name = options.topic(topic);
