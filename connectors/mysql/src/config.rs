@@ -71,8 +71,8 @@ pub struct MysqlConfig {
     /// Time after which a server with nothing to send says so. A stream that is silent for three
     /// of them is dead.
     pub heartbeat: Duration,
-    /// Time for which a server waits for a stream that takes nothing. It ends the dump then, and keeps
-    /// no file of its log for it any more.
+    /// Time for which a server waits for a stream that takes nothing. It ends the dump then, and
+    /// keeps no file of its log for it any more.
     pub patience: Duration,
     /// Who we are among the replicas of the server: it ends the older of two dumps that give it the
     /// same one.

@@ -6,7 +6,7 @@ use testbed::{MysqlOptions, all_mysql_versions};
 
 use crate::support::{LIMIT, Reader, Shop};
 
-/// The stream has one, a read of tables another: what is recalled and what is asked share the third.
+/// The stream has one, a read of tables another: what is recalled and what is asked share a third.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_altered_table_in_a_distributed_transaction_needs_no_fourth_connection() {
     let options = MysqlOptions::default().setting("binlog_row_metadata", "MINIMAL");

@@ -9,8 +9,8 @@ const ENUM: u8 = 247;
 const SET: u8 = 248;
 const STRING: u8 = 254;
 
-/// What a log does not say: columns in the order of the table. Where it names them, those are enough
-/// that an account sees.
+/// What a log does not say: columns in the order of the table. Where it names them, those are
+/// enough that an account sees.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     tables: HashMap<TableName, Known>,
@@ -120,8 +120,8 @@ fn differs(
     known: &[ColumnLayout],
     lacks: &dyn Fn(&Column<'_>) -> bool,
 ) -> Option<String> {
-    const ALTERED: &str = "it was altered in between; SET GLOBAL binlog_row_metadata=FULL makes the \
-                           log say the names of columns";
+    const ALTERED: &str = "it was altered in between; SET GLOBAL binlog_row_metadata=FULL makes \
+                           the log say the names of columns";
     if seen.iter().any(|column| column.name.is_none()) && seen.len() != known.len() {
         return Some(format!(
             "the log has {} columns and the database defines {}: {ALTERED}",

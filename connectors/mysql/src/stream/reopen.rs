@@ -40,8 +40,8 @@ impl Pump {
     }
 }
 
-/// Whether an event of a dump that was opened again is one that has been read, of which so many come
-/// `again`. The head of a file would end a transaction that is open.
+/// Whether an event of a dump that was opened again is one that has been read, of which so many
+/// come `again`. The head of a file would end a transaction that is open.
 pub(super) fn is_known(again: &mut Option<u64>, frame: &Frame<'_>) -> bool {
     let Some(left) = *again else { return false };
     match frame.header.kind {

@@ -272,7 +272,7 @@ fn another_shape_that_a_rolled_back_transaction_showed_is_told_all_the_same() {
     assert!(lines[5].starts_with("0 unreadable shop.stock"), "{lines:?}");
 }
 
-/// `shop.stock (id UUID or BINARY(16), qty int)` in a log of MariaDB that names columns, with a row.
+/// A row of `shop.stock (id UUID or BINARY(16), qty int)` in a log of MariaDB that names columns.
 fn of_sixteen_bytes(collation: u8) -> Log {
     let mut map = vec![7, 0, 0, 0, 0, 0, 1, 0];
     map.extend(b"\x04shop\0\x05stock\0");
