@@ -110,7 +110,7 @@ fn read(
         let frame = frame(*kind, body, flavor);
         is_whole &= loop {
             match decoder.event(&frame, &mut out, &mut |it| batches.push(it)) {
-                Ok(Decoded::Lacks(table)) => {
+                Ok(Decoded::Lacks(table) | Decoded::LacksTypes(table)) => {
                     let unknown = || "unknown".to_owned();
                     let answer = if defined > 0 { Ok(layout.clone()) } else { Err(unknown()) };
                     decoder.answer(table, answer, &mut out);

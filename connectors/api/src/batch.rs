@@ -119,6 +119,10 @@ pub enum SourceEvent {
     },
 }
 
+fn held(data: &[u8], cells: &[Cell], events: &[SourceEvent]) -> usize {
+    data.len() + size_of_val(cells) + size_of_val(events)
+}
+
 /// Whole transactions, then at most one block of a larger one.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -176,9 +180,7 @@ impl Batch {
 
     /// Memory this batch holds, bytes.
     pub fn bytes(&self) -> usize {
-        self.data.len()
-            + self.cells.len() * size_of::<Cell>()
-            + self.events.len() * size_of::<SourceEvent>()
+        held(&self.data, &self.cells, &self.events)
     }
 
     fn image(&self, table: u32, start: u32) -> RowImage<'_> {

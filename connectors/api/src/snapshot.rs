@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Batch, Position, Result, TableName};
 
-/// Captured bytes after which a chunk ends, however few rows it has.
+/// Bytes of memory after which a chunk ends, however few rows it has.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
-/// Bytes of a table without a key, which has to be read at once: a greater one is refused.
+/// Bytes of a table without a key, which has to be read at once: one that is greater on disk, or
+/// in memory, is refused.
 pub const KEYLESS_BYTES: usize = 64 << 20;
 
 /// Behind which row of a table the next chunk begins, as text that only its connector reads.

@@ -71,6 +71,9 @@ pub struct MysqlConfig {
     /// Time after which a server with nothing to send says so. A stream that is silent for three
     /// of them is dead.
     pub heartbeat: Duration,
+    /// Time for which a server waits for a stream that takes nothing. It ends the dump then, and
+    /// keeps no file of its log for it any more.
+    pub patience: Duration,
     /// Who we are among the replicas of the server: it ends the older of two dumps that give it the
     /// same one.
     pub server_id: u32,
@@ -94,6 +97,7 @@ impl fmt::Debug for MysqlConfig {
             .field("database", &self.database)
             .field("tls", &self.tls)
             .field("heartbeat", &self.heartbeat)
+            .field("patience", &self.patience)
             .field("server_id", &self.server_id)
             .field("installation", &self.installation)
             .field("first_file", &self.first_file)

@@ -94,6 +94,9 @@ pub enum Decoded {
     /// The log does not say which columns this table has: find out, [`Decoder::answer`], and hand
     /// the same event over again.
     Lacks(TableName),
+    /// The same, but it names the columns, and leaves the type of some out: what can be seen of the
+    /// table is enough.
+    LacksTypes(TableName),
     /// A statement stands in the log as text: find out which captured tables may change with the
     /// one it names, [`Decoder::suspects`], and hand the same event over again.
     Suspects,
@@ -165,7 +168,8 @@ impl Decoder {
         self.place.begins_behind_transactions();
     }
 
-    /// Says which columns a table has that [`Decoded::Lacks`] asked for, or why nobody can.
+    /// Says which columns a table has that [`Decoded::Lacks`] or [`Decoded::LacksTypes`] asked for,
+    /// or why nobody can.
     pub fn answer(
         &mut self,
         table: TableName,

@@ -23,6 +23,6 @@ pub use coverage::coverage;
 pub use facts::{Facts, kept_seconds, server_facts};
 pub use findings::findings;
 pub(crate) use gather::{REFUSED, SHOW_GENERATED_KEYS, has_everywhere, text};
-pub use gather::{columns, gather, head};
+pub use gather::{columns, gather, head, visible_columns};
 pub(crate) use quote::{account, identifier, literal, qualified};
 pub use undo::undo;

@@ -8,6 +8,7 @@
 //! | `reader` | events as they arrive |
 //! | `ahead` | what a server sends behind transactions: where it goes on, which lie before a place |
 //! | `pump` | the task: from events to batches |
+//! | `reopen` | a dump that the server ended because nothing was taken of it |
 //! | `recall` | the changes of a distributed transaction, once it is committed |
 //! | `lookup` | the columns of tables whose columns the log does not name |
 //! | `suspects` | which tables triggers, views and routines may change |
@@ -20,6 +21,7 @@ pub mod packet;
 mod pump;
 mod reader;
 mod recall;
+mod reopen;
 mod scan;
 mod suspects;
 
@@ -50,6 +52,8 @@ struct Shared {
     /// The furthest place of the log that the server has told of, without its transactions.
     server_end: LogPosition,
     last_contact: Instant,
+    /// What the server calls the connection.
+    connection: Option<u64>,
 }
 
 /// The stream of one server's log.
@@ -58,7 +62,7 @@ pub(crate) struct MysqlStream {
     closing: watch::Sender<bool>,
     shared: Arc<Mutex<Shared>>,
     confirmed: LogPosition,
-    dump: Dump,
+    config: MysqlConfig,
 }
 
 /// What to read, and from where.
@@ -75,28 +79,19 @@ pub(crate) struct Opening {
     pub(crate) connection: Option<u64>,
 }
 
-/// The other end of a stream.
-struct Dump {
-    connection: Option<u64>,
-    config: MysqlConfig,
-}
-
-impl Dump {
-    /// A server does not notice that a reader has gone before it has something to send, and keeps
-    /// what the reader has claimed.
-    async fn end(self) {
-        let Some(connection) = self.connection else { return };
-        let Ok(mut client) = SqlClient::connect(&self.config).await else { return };
-        let is_ours = format!(
-            "SELECT 1 FROM information_schema.PROCESSLIST
-             WHERE ID = {connection} AND COMMAND LIKE 'Binlog Dump%'"
-        );
-        if let Ok(Some(1)) = client.query_first::<i64, _>(is_ours).await {
-            // It may have gone in between.
-            let _ = client.query_drop(format!("KILL {connection}")).await;
-        }
-        client.close().await;
+/// Ends a dump. A server does not notice that a reader has gone before it has something to send,
+/// and keeps what the reader has claimed.
+async fn end(connection: u64, config: &MysqlConfig) {
+    let Ok(mut client) = SqlClient::connect(config).await else { return };
+    let is_ours = format!(
+        "SELECT 1 FROM information_schema.PROCESSLIST
+         WHERE ID = {connection} AND COMMAND LIKE 'Binlog Dump%'"
+    );
+    if let Ok(Some(1)) = client.query_first::<i64, _>(is_ours).await {
+        // It may have gone in between.
+        let _ = client.query_drop(format!("KILL {connection}")).await;
     }
+    client.close().await;
 }
 
 impl MysqlStream {
@@ -107,12 +102,11 @@ impl MysqlStream {
         let (sender, batches) = mpsc::channel(1);
         let (closing, closed) = watch::channel(false);
         let server_end = LogPosition { gtids: Gtids::None, prepared: Vec::new(), ..start.clone() };
-        let shared = Shared { server_end, last_contact: Instant::now() };
+        let shared = Shared { server_end, last_contact: Instant::now(), connection };
         let shared = Arc::new(Mutex::new(shared));
         let pump = Pump::new(reader, opening, config, (sender, closed, Arc::clone(&shared)))?;
         let task = ReaderTask::start(batches, pump.run());
-        let dump = Dump { connection, config: config.clone() };
-        Ok(Self { task, closing, shared, confirmed: start, dump })
+        Ok(Self { task, closing, shared, confirmed: start, config: config.clone() })
     }
 }
 
@@ -143,10 +137,13 @@ impl ChangeStream for MysqlStream {
     }
 
     async fn close(self: Box<Self>) -> Result<()> {
-        let Self { task, closing, dump, .. } = *self;
+        let Self { task, closing, shared, config, .. } = *self;
         closing.send_replace(true);
         task.ended().await?;
-        let _ = tokio::time::timeout(LEAVE_TIME, dump.end()).await;
+        let connection = shared.lock().expect("no holder panics").connection;
+        if let Some(connection) = connection {
+            let _ = tokio::time::timeout(LEAVE_TIME, end(connection, &config)).await;
+        }
         Ok(())
     }
 }

@@ -124,7 +124,7 @@ impl Reading {
             let mut full = |batch| self.batches.push(batch);
             let decoded = self.decoder.event(frame, &mut self.out, &mut full)?;
             match decoded {
-                Decoded::Lacks(table) => self.answer(table),
+                Decoded::Lacks(table) | Decoded::LacksTypes(table) => self.answer(table),
                 Decoded::Full => self.batches.push(self.out.take()),
                 Decoded::Suspects => self.decoder.suspects(Suspects::default()),
                 _ => return Ok(decoded),
@@ -173,7 +173,7 @@ impl Reading {
         loop {
             let mut full = |batch| self.batches.push(batch);
             match self.decoder.recall(frame, &mut self.out, &mut full)? {
-                Decoded::Lacks(table) => self.answer(table),
+                Decoded::Lacks(table) | Decoded::LacksTypes(table) => self.answer(table),
                 Decoded::Full => self.batches.push(self.out.take()),
                 Decoded::Suspects => self.decoder.suspects(Suspects::default()),
                 _ => return Ok(matches!(frame.event()?, Event::XaPrepare(_))),

@@ -156,7 +156,7 @@ async fn a_stream_goes_on_over_restarts_rotations_and_files_that_are_not_needed_
 }
 
 /// Removes all files of the log but a new one, once nobody reads them any more.
-fn purge(shop: &Shop) {
+pub fn purge(shop: &Shop) {
     shop.wait_until(
         "select count(*) = 0 from information_schema.processlist where command like 'Binlog Dump%'",
     );

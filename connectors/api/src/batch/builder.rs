@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::tail::{Rebase, split_tail};
 use super::{
     BATCH_BYTES, BATCH_EVENTS, BLOCK_BYTES, BLOCK_ROWS, Batch, Begin, ClearCause, Op, RowChange,
-    SourceEvent, Span,
+    SourceEvent, Span, held,
 };
 use crate::{Cell, Partial, Position, TableLayout, TableSchema, TextKind};
 
@@ -81,14 +81,14 @@ impl BatchBuilder {
     }
 
     /// A builder for rows that were read at `place` rather than logged: a transaction stays in one
-    /// piece, and who fills it looks at [`Self::data_bytes`].
+    /// piece, and who fills it looks at [`Self::bytes`].
     pub fn in_one_piece(place: &Position) -> Self {
         Self { in_blocks: false, ..Self::new(place) }
     }
 
-    /// Bytes of captured columns that are not handed over yet.
-    pub fn data_bytes(&self) -> usize {
-        self.data.len()
+    /// Memory of what is not handed over yet, bytes.
+    pub fn bytes(&self) -> usize {
+        held(&self.data, &self.cells, &self.events)
     }
 
     /// The index of a table's shape in the batches to come. A shape that changes gets another.

@@ -43,6 +43,7 @@ impl MysqlConfig {
             tls: parameters.tls,
             connect_timeout: parameters.connect_timeout,
             heartbeat: parameters.heartbeat,
+            patience: PATIENCE,
             server_id,
             installation: None,
             connections: Connections::default(),
@@ -51,6 +52,9 @@ impl MysqlConfig {
         })
     }
 }
+
+/// Longer than a sink takes to come back from a restart, and much shorter than any log is kept.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What stands behind the `?`.
 struct Parameters {

@@ -176,6 +176,10 @@ impl Decoder {
 
     /// The changes of a branch stand where nobody can read them: they may be of any table.
     fn never_seen(&mut self, out: &mut Out<'_>) -> Result<()> {
+        // What was read of them, while they were there, is durable.
+        for _ in 0..std::mem::take(&mut self.skip) {
+            out.room().skip();
+        }
         for name in self.known_tables() {
             let schema = self.shape(&name);
             let reason = "it may have been changed by a distributed transaction (XA COMMIT), whose \

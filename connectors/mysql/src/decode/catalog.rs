@@ -9,7 +9,8 @@ const ENUM: u8 = 247;
 const SET: u8 = 248;
 const STRING: u8 = 254;
 
-/// What a log with `binlog_row_metadata=MINIMAL` does not say: columns in the order of the table.
+/// What a log does not say: columns in the order of the table. Where it names them, those are
+/// enough that an account sees.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     tables: HashMap<TableName, Known>,
@@ -31,7 +32,8 @@ enum Known {
 
 /// Whether the columns of a table are known.
 pub(super) enum Found<'c> {
-    Columns(&'c [ColumnLayout]),
+    /// One for each in the log, where there is one.
+    Columns(Vec<Option<&'c ColumnLayout>>),
     Refused(&'c str),
     /// They have to be looked up.
     Nothing,
@@ -58,24 +60,24 @@ impl Catalog {
         self.tables.insert(table, Known::Refused(why));
     }
 
-    /// The columns of a table that the log shows as `seen`. What was looked up and does not fit is
-    /// refused, what is older is looked up anew.
-    pub(super) fn columns_of(&mut self, table: &TableName, seen: &[Column<'_>]) -> Found<'_> {
+    /// The columns of a table that the log shows as `seen`, and of which it `lacks` something. What
+    /// was looked up and does not fit is refused, what is older is looked up anew.
+    pub(super) fn columns_of(
+        &mut self,
+        table: &TableName,
+        seen: &[Column<'_>],
+        lacks: &dyn Fn(&Column<'_>) -> bool,
+    ) -> Found<'_> {
         let Some(known) = self.tables.get_mut(table) else { return Found::Nothing };
         if let Known::Layout { columns, is_answer } = known {
-            match (differs(seen, columns), *is_answer) {
+            match (differs(seen, columns, lacks), *is_answer) {
                 (None, _) => *is_answer = false,
                 (Some(_), false) => return Found::Nothing,
-                (Some(difference), true) => {
-                    *known = Known::Refused(format!(
-                        "{difference}: it was altered in between; SET GLOBAL \
-                         binlog_row_metadata=FULL makes the log say the names of columns"
-                    ));
-                }
+                (Some(difference), true) => *known = Known::Refused(difference),
             }
         }
         match known {
-            Known::Layout { columns, .. } => Found::Columns(columns),
+            Known::Layout { columns, .. } => Found::Columns(matched(seen, columns)),
             Known::Refused(why) => Found::Refused(why),
         }
     }
@@ -103,18 +105,41 @@ impl Catalog {
     }
 }
 
+/// What is known of each column of the log: by its name, or by its place where that is not said.
+fn matched<'c>(seen: &[Column<'_>], known: &'c [ColumnLayout]) -> Vec<Option<&'c ColumnLayout>> {
+    let found = |(nth, column): (usize, &Column<'_>)| match column.name {
+        Some(name) => known.iter().find(|known| known.name.as_bytes() == name),
+        None => known.get(nth),
+    };
+    seen.iter().enumerate().map(found).collect()
+}
+
 /// How the columns in the log are not those that are known, if they are not.
-fn differs(seen: &[Column<'_>], known: &[ColumnLayout]) -> Option<String> {
-    if seen.len() != known.len() {
+fn differs(
+    seen: &[Column<'_>],
+    known: &[ColumnLayout],
+    lacks: &dyn Fn(&Column<'_>) -> bool,
+) -> Option<String> {
+    const ALTERED: &str = "it was altered in between; SET GLOBAL binlog_row_metadata=FULL makes \
+                           the log say the names of columns";
+    if seen.iter().any(|column| column.name.is_none()) && seen.len() != known.len() {
         return Some(format!(
-            "the log has {} columns and the database defines {}",
+            "the log has {} columns and the database defines {}: {ALTERED}",
             seen.len(),
             known.len()
         ));
     }
-    let other = seen.iter().zip(known).find(|(seen, known)| !fits(seen, &known.type_name))?;
-    let ColumnLayout { name, type_name, .. } = other.1;
-    Some(format!("the log has another type in the place of column {name} {type_name}"))
+    seen.iter().zip(matched(seen, known)).find_map(|(column, known)| match known {
+        Some(ColumnLayout { name, type_name, .. }) if !fits(column, type_name) => Some(format!(
+            "the log has another type in the place of column {name} {type_name}: {ALTERED}"
+        )),
+        None if lacks(column) => Some(format!(
+            "the log does not say all of the type of column {}, and the database does not show it: \
+             it was altered in between, or the account has no SELECT on it",
+            String::from_utf8_lossy(column.name.unwrap_or_default())
+        )),
+        _ => None,
+    })
 }
 
 /// Whether a column of the log can be of this type. What is not known can be anything.

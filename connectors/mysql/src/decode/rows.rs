@@ -3,7 +3,7 @@ use std::sync::Arc;
 use connector_api::{Error, Op, Result, TableSchema};
 
 use super::group::Branch;
-use super::table::{Captured, Failed, Image, Nameless, Table, name_of};
+use super::table::{Captured, Failed, Image, Table, Unsaid, name_of};
 use super::{Decoded, Decoder, Out};
 use crate::log::{Content, Frame, Rows, RowsOp, TableMap};
 use crate::value::{Cursor, Scratch};
@@ -19,9 +19,9 @@ impl Decoder {
         out: &mut Out<'_>,
     ) -> Result<Decoded> {
         let Some(group) = &mut self.group else { return Err(outside(frame)) };
-        if group.branch == Branch::PassedOver {
+        let is_passed_over = group.branch == Branch::PassedOver;
+        if is_passed_over {
             group.holds_captured |= self.capture.columns_of(&name_of(map)).is_some();
-            return Ok(Decoded::Whole);
         }
         let known = self.tables.get(&map.table_id);
         if known.is_some_and(|known| *known.body == *frame.body) {
@@ -30,8 +30,13 @@ impl Decoder {
         let known = (&self.capture, &mut self.catalog);
         let mut table = match Table::new(map, frame.body, frame.flavor, known) {
             Ok(table) => table,
-            Err(Nameless(table)) => return Ok(Decoded::Lacks(table)),
+            Err(unsaid) => return Ok(unsaid.asked()),
         };
+        if is_passed_over {
+            // Its rows are read when the branch is committed. What nobody knew was asked for here,
+            // where they stand: behind them the table may become another.
+            return Ok(Decoded::Whole);
+        }
         if let Some(captured) = &mut table.captured {
             match self.shapes.get(&captured.schema.name) {
                 // The same shape: later rows keep the place they have in the batch.
@@ -149,6 +154,15 @@ impl Decoder {
             }
         }
         Decoded::Whole
+    }
+}
+
+impl Unsaid {
+    fn asked(self) -> Decoded {
+        match self.is_named {
+            true => Decoded::LacksTypes(self.table),
+            false => Decoded::Lacks(self.table),
+        }
     }
 }
 

@@ -11,6 +11,8 @@ use crate::value::{Charset, ColumnType, Cursor, Definition, Scratch, Unreadable}
 const STRING: u8 = 254;
 /// TIMESTAMP, TIME and DATETIME of before 10.1.
 const OLD_TIMES: [u8; 3] = [7, 11, 12];
+/// The number of the collation that text has none of.
+const BINARY: u32 = 63;
 /// INET4, and INET6 and UUID.
 const ADDRESS_BYTES: [u8; 2] = [4, 16];
 const ENUM: u8 = 247;
@@ -57,37 +59,12 @@ pub(super) struct Image<'r> {
     pub(super) is_partial: bool,
 }
 
-/// What a log leaves out of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unsaid {
-    /// The names of columns.
-    Names,
-    /// How many bytes the times of MariaDB before 10.1 take: their fractions are in the catalog.
-    Fractions,
-    /// Whether bytes are an address or a UUID of MariaDB. Without a catalog they are bytes.
-    Addresses,
-}
-
-impl Unsaid {
-    fn of(columns: &[log::Column<'_>], flavor: Flavor) -> Option<Self> {
-        let is_mariadb = flavor == Flavor::MariaDb;
-        let any = |is: &dyn Fn(&log::Column<'_>) -> bool| columns.iter().any(is);
-        if any(&|column| column.name.is_none()) {
-            return Some(Self::Names);
-        }
-        if is_mariadb && any(&|column| OLD_TIMES.contains(&column.kind)) {
-            return Some(Self::Fractions);
-        }
-        let is_address = |column: &log::Column<'_>| {
-            let [_, length] = column.meta.to_le_bytes();
-            real_kind(column) == STRING && ADDRESS_BYTES.contains(&length)
-        };
-        (is_mariadb && any(&is_address)).then_some(Self::Addresses)
-    }
-}
-
 /// A table of which the log leaves something out that nothing else has said.
-pub(super) struct Nameless(pub(super) TableName);
+pub(super) struct Unsaid {
+    pub(super) table: TableName,
+    /// The names of its columns are said: those that are seen are enough.
+    pub(super) is_named: bool,
+}
 
 impl Table {
     pub(super) fn new(
@@ -95,7 +72,7 @@ impl Table {
         body: &[u8],
         flavor: Flavor,
         known: (&Capture, &mut Catalog),
-    ) -> Result<Self, Nameless> {
+    ) -> Result<Self, Unsaid> {
         let (capture, catalog) = known;
         let name = name_of(map);
         let captured = capture
@@ -116,7 +93,7 @@ impl Captured {
         flavor: Flavor,
         name: TableName,
         known: (&Columns, &mut Catalog),
-    ) -> Result<Self, Nameless> {
+    ) -> Result<Self, Unsaid> {
         let (wanted, catalog) = known;
         let columns = map.columns().and_then(|mut columns| {
             map.describe(&mut columns)?;
@@ -126,21 +103,26 @@ impl Captured {
             Ok(columns) => columns,
             Err(error) => return Ok(Self::unread(name, error.to_string())),
         };
-        let unsaid = Unsaid::of(&columns, flavor);
-        let (defined, refused) = match unsaid.map(|_| catalog.columns_of(&name, &columns)) {
-            None => (None, None),
-            Some(Found::Columns(defined)) => (Some(defined), None),
-            Some(Found::Refused(_)) if unsaid == Some(Unsaid::Addresses) => (None, None),
-            Some(Found::Refused(why)) => (None, Some(why.to_owned())),
-            Some(Found::Nothing) => return Err(Nameless(name)),
+        let lacks = |column: &log::Column<'_>| lacks_something(column, flavor, wanted);
+        let (defined, refused) = if !columns.iter().any(lacks) {
+            (Vec::new(), None)
+        } else {
+            match catalog.columns_of(&name, &columns, &lacks) {
+                Found::Columns(defined) => (defined, None),
+                Found::Refused(why) => (Vec::new(), Some(why.to_owned())),
+                Found::Nothing => {
+                    let is_named = columns.iter().all(|column| column.name.is_some());
+                    return Err(Unsaid { table: name, is_named });
+                }
+            }
         };
         let has_key = columns.iter().any(|column| column.key.is_some())
-            || defined.is_some_and(|defined| defined.iter().any(|column| column.is_key));
+            || defined.iter().flatten().any(|column| column.is_key);
         let mut schema = TableSchema { name, columns: Vec::new() };
         let mut plan = Vec::with_capacity(columns.len());
         let mut key_is_captured = true;
         for (nth, column) in columns.iter().enumerate() {
-            let catalog = defined.and_then(|defined| defined.get(nth));
+            let catalog = defined.get(nth).copied().flatten();
             let planned = reading_of(column, flavor, catalog);
             let (column_type, described) = match planned {
                 Ok(planned) => planned,
@@ -257,6 +239,24 @@ impl Captured {
         let refused = self.refused.as_ref()?;
         Some(Failed { is_lost: false, reason: refused.clone() })
     }
+}
+
+/// Whether the log leaves something out of a column without which it cannot be read.
+fn lacks_something(column: &log::Column<'_>, flavor: Flavor, wanted: &Columns) -> bool {
+    let Some(name) = column.name else { return true };
+    if flavor == Flavor::MySql {
+        return false;
+    }
+    // The bytes of these are said by their fractions, which stand in the catalog: who only steps
+    // over them has to know too.
+    if OLD_TIMES.contains(&column.kind) {
+        return true;
+    }
+    // Whether bytes are an address or a UUID.
+    let [_, length] = column.meta.to_le_bytes();
+    let is_binary = column.collation.is_none_or(|collation| collation == BINARY);
+    let may_be = real_kind(column) == STRING && ADDRESS_BYTES.contains(&length) && is_binary;
+    may_be && wants(wanted, &String::from_utf8_lossy(name))
 }
 
 /// How a column is read, and its type for people.

@@ -56,7 +56,7 @@ fn read_with(
         let mut hand_over = |frame: &Frame<'_>| loop {
             let mut full = |batch| batches.push(batch);
             match decoder.event(frame, &mut out, &mut full)? {
-                Decoded::Lacks(table) => {
+                Decoded::Lacks(table) | Decoded::LacksTypes(table) => {
                     let said = answer(&table);
                     decoder.answer(table, said, &mut out);
                 }

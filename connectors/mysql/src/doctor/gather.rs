@@ -18,7 +18,7 @@ mod tables;
 
 pub use status::head;
 pub(crate) use tables::SHOW_GENERATED_KEYS;
-pub use tables::columns;
+pub use tables::{columns, visible_columns};
 
 /// What servers answer to who may not ask, and to what they do not have: no access to a database,
 /// to a table, to a column; a privilege is missing; the log is off; there is no such table.

@@ -7,10 +7,6 @@ use crate::config::MysqlConfig;
 use crate::log::Flavor;
 use crate::position::Gtids;
 
-/// Seconds a server waits for a dump that takes nothing. Its default of a minute would end every
-/// dump whose reader waits for a sink.
-const PATIENCE_S: u32 = 24 * 60 * 60;
-
 /// Where a dump begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DumpFrom {
@@ -150,7 +146,8 @@ fn settings(config: &MysqlConfig, flavor: Flavor) -> Vec<String> {
         checksum.to_owned(),
         format!("SET @master_heartbeat_period = {period}, @source_heartbeat_period = {period}"),
         format!("SET @slave_uuid = '{uuid}', @replica_uuid = '{uuid}'"),
-        format!("SET SESSION net_write_timeout = {PATIENCE_S}"),
+        // A dump that takes nothing keeps files from being purged for as long as it lasts.
+        format!("SET SESSION net_write_timeout = {}", config.patience.as_secs().max(1)),
     ];
     if flavor == Flavor::MariaDb {
         // Its GTIDs come as they are, instead of as a BEGIN.

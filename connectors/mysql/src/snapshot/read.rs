@@ -69,7 +69,7 @@ impl MysqlSnapshot {
             false => self.log_end().await?.position(),
         };
         let Rows { mut builder, count, next } = rows;
-        plan.learn(count, builder.data_bytes(), CHUNK_BYTES);
+        plan.learn(count, builder.bytes(), CHUNK_BYTES);
         self.plan = Some(plan);
         builder.commit(high.as_str());
         let fence = Fence { high, sight: seen.sight, read_at_us: seen.end.read_at_us };
@@ -195,7 +195,7 @@ impl MysqlSnapshot {
         };
         let Filling { builder, count, last, is_too_large, .. } = filling;
         if is_too_large {
-            let size = format!("more than {} MiB of captured columns", KEYLESS_BYTES >> 20);
+            let size = format!("more than {} MiB in memory", KEYLESS_BYTES >> 20);
             return Err(too_large(&plan.name, &size, &self.account));
         }
         let next = match &plan.key {
@@ -323,7 +323,7 @@ impl<'p> Filling<'p> {
                 Some(Arrived::Row(row)) => row,
             };
             self.push(row, scratch)?;
-            let bytes = self.builder.data_bytes();
+            let bytes = self.builder.bytes();
             self.is_too_large = self.plan.key.is_none() && bytes > KEYLESS_BYTES;
             if self.is_too_large {
                 // Nobody goes on with this connection.

@@ -46,14 +46,27 @@ impl Lookup {
         })
     }
 
-    /// The columns of `table` in rows that stand at `here`.
-    pub(crate) async fn columns(&mut self, table: &TableName, here: Mark) -> Result<Answer> {
-        let mut answers = self.all(std::slice::from_ref(table), here).await?;
+    /// The columns of `table` in rows that stand at `here`, of which the log says the names or not.
+    pub(crate) async fn columns(
+        &mut self,
+        table: &TableName,
+        here: Mark,
+        is_named: bool,
+    ) -> Result<Answer> {
+        let tables = std::slice::from_ref(table);
+        let mut answers = self.judged(tables, here, is_named).await?;
         Ok(answers.remove(table).unwrap_or_else(|| {
-            Err("the log does not say the names of its columns, and the table is not there any \
-                 more to ask for them, or the account may not see them all; SET GLOBAL \
-                 binlog_row_metadata=FULL makes the log say them"
-                .to_owned())
+            let rest = if is_named {
+                "or the account may not see it"
+            } else {
+                "or the account may not see them all; SET GLOBAL binlog_row_metadata=FULL makes \
+                 the log say them"
+            };
+            let what = unsaid(is_named);
+            Err(format!(
+                "the log does not say {what}, and the table is not there any more to ask for them, \
+                 {rest}"
+            ))
         }))
     }
 
@@ -63,9 +76,18 @@ impl Lookup {
         tables: &[TableName],
         here: Mark,
     ) -> Result<HashMap<TableName, Answer>> {
+        self.judged(tables, here, false).await
+    }
+
+    async fn judged(
+        &mut self,
+        tables: &[TableName],
+        here: Mark,
+        is_named: bool,
+    ) -> Result<HashMap<TableName, Answer>> {
         let mut client = SqlClient::connect(&self.config).await?;
         let flavor = client.flavor();
-        let asked = in_time(ask(&mut client, tables)).await;
+        let asked = in_time(ask(&mut client, tables, is_named)).await;
         client.close().await;
         let (layouts, head) = asked.map_err(|error| {
             let doing = Doing::Asking("the lookup of columns");
@@ -79,12 +101,7 @@ impl Lookup {
         let judged = layouts.into_iter().map(|layout| {
             let answer = match self.scan.change_behind(&here, &layout.name) {
                 None => Ok(layout.clone()),
-                Some(change) => Err(format!(
-                    "the log does not say the names of its columns, and it was altered again at \
-                     {} of {}, before they were looked up; SET GLOBAL binlog_row_metadata=FULL \
-                     makes the log say them",
-                    change.offset, change.file
-                )),
+                Some(change) => Err(altered(change, is_named)),
             };
             (layout.name, answer)
         });
@@ -92,16 +109,38 @@ impl Lookup {
     }
 }
 
+/// What the log leaves out of a table's columns.
+fn unsaid(is_named: bool) -> &'static str {
+    if is_named { "the types of all its columns" } else { "the names of its columns" }
+}
+
+fn altered(change: &Mark, is_named: bool) -> String {
+    let help = match is_named {
+        true => "",
+        false => "; SET GLOBAL binlog_row_metadata=FULL makes the log say them",
+    };
+    format!(
+        "the log does not say {}, and it was altered again at {} of {}, before they were looked \
+         up{help}",
+        unsaid(is_named),
+        change.offset,
+        change.file
+    )
+}
+
 /// What the database says now, and where its log ends behind that.
 async fn ask(
     client: &mut SqlClient,
     tables: &[TableName],
+    is_named: bool,
 ) -> Result<(Vec<TableLayout>, Option<Mark>), mysql_async::Error> {
     let mut layouts = Vec::new();
     for name in tables {
-        if let Some(columns) = doctor::columns(client, name).await? {
-            layouts.push(TableLayout { name: name.clone(), id: None, columns });
-        }
+        let columns = match is_named {
+            true => doctor::visible_columns(client, name).await?,
+            false => doctor::columns(client, name).await?,
+        };
+        layouts.extend(columns.map(|columns| TableLayout { name: name.clone(), id: None, columns }));
     }
     let head = doctor::head(client).await?;
     Ok((layouts, head.map(|(file, offset)| Mark { file, offset })))

@@ -2,11 +2,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connector_api::{Batch, BatchBuilder, Error, Result, TableName};
+use connector_api::{Batch, BatchBuilder, Error, Result};
 use tokio::sync::{mpsc, watch};
 
 use super::lookup::Lookup;
 use super::reader::{Arrived, HEARTBEATS_MISSED, LogReader};
+use super::reopen::{is_heartbeat, is_known};
 use super::scan::Mark;
 use super::{Opening, Shared};
 use crate::config::MysqlConfig;
@@ -37,14 +38,21 @@ impl From<Closed> for Stop {
 
 /// The task that owns the socket.
 pub(super) struct Pump {
-    reader: LogReader,
-    framing: Framing,
+    pub(super) reader: LogReader,
+    pub(super) framing: Framing,
     unpacker: Unpacker,
-    work: Work,
-    shared: Arc<Mutex<Shared>>,
+    pub(super) work: Work,
+    pub(super) shared: Arc<Mutex<Shared>>,
     silence_limit: Duration,
     /// When the first file was begun, until it has been checked.
-    created: Option<u32>,
+    pub(super) created: Option<u32>,
+    /// Events behind the decoder's place that were read: MariaDB 11.8 writes those of a transaction
+    /// without their places.
+    pub(super) unplaced: u64,
+    /// Those of them that come again, once the dump has sent the head of its file again.
+    pub(super) again: Option<u64>,
+    /// The server whose log it is.
+    pub(super) config: MysqlConfig,
 }
 
 /// What becomes of an event once it has been taken from the wire.
@@ -57,7 +65,7 @@ pub(super) struct Work {
     /// How to read the log beside the stream.
     pub(super) beside: MysqlConfig,
     batches: mpsc::Sender<Batch>,
-    closed: watch::Receiver<bool>,
+    pub(super) closed: watch::Receiver<bool>,
 }
 
 /// Both ends of what the task shares with the stream.
@@ -94,6 +102,9 @@ impl Pump {
             work,
             shared,
             silence_limit: config.heartbeat * HEARTBEATS_MISSED,
+            unplaced: 0,
+            again: None,
+            config: config.clone(),
         })
     }
 
@@ -119,7 +130,10 @@ impl Pump {
                     permit.send(self.work.builder.take());
                 }
                 // 3. The log.
-                outcome = self.reader.more(), if has_room => outcome?,
+                outcome = self.reader.more(), if has_room => match outcome {
+                    Err(ended) if self.reader.was_left() => self.reopen(ended).await?,
+                    outcome => outcome?,
+                },
                 // 4. A server that is there says so.
                 () = tokio::time::sleep_until(deadline), if has_room => {
                     let seconds = self.silence_limit.as_secs();
@@ -150,6 +164,9 @@ impl Pump {
             if frame.header.kind == Kind::FORMAT_DESCRIPTION {
                 begins_as_expected(&mut self.created, &frame)?;
             }
+            if is_known(&mut self.again, &frame) {
+                continue;
+            }
             // The decoder reads the body: nobody else does, unless there is more in it.
             if self.work.event(&frame).await? == Decoded::Packed
                 && let Event::TransactionPayload(payload) = frame.event()?
@@ -161,6 +178,10 @@ impl Pump {
                         self.work.hand_over().await?;
                     }
                 }
+            }
+            let is_unplaced = frame.header.next_position == 0 && self.work.builder.is_open();
+            if !is_heartbeat(&frame) {
+                self.unplaced = if is_unplaced { self.unplaced + 1 } else { 0 };
             }
         }
         if is_new {
@@ -204,35 +225,41 @@ impl Work {
             self.send_full().await?;
             match decoded {
                 Decoded::Whole | Decoded::Packed => return Ok(decoded),
-                Decoded::Lacks(table) => self.look_up(table).await?,
                 Decoded::Full => self.hand_over().await?,
-                Decoded::Suspects => self.ask_for_suspects().await?,
                 Decoded::Recalls(place) => {
                     Box::pin(self.recall(&place)).await?;
                     return Ok(Decoded::Whole);
+                }
+                asks => {
+                    let (file, offset) = self.decoder.here();
+                    let here = Mark { file: file.clone(), offset };
+                    self.find_out(asks, here).await?;
                 }
             }
             decoded = self.decode(frame)?;
         }
     }
 
-    pub(super) async fn look_up(&mut self, table: TableName) -> Result<(), Stop> {
-        let (file, offset) = self.decoder.here();
-        let here = Mark { file: file.clone(), offset };
-        let columns = tokio::select! { biased;
-            () = ending(&mut self.closed) => return Err(Stop::Closed),
-            columns = self.lookup.columns(&table, here) => columns?,
-        };
-        self.decoder.answer(table, columns, &mut self.builder);
-        Ok(())
-    }
-
-    pub(super) async fn ask_for_suspects(&mut self) -> Result<(), Stop> {
-        let suspects = tokio::select! { biased;
-            () = ending(&mut self.closed) => return Err(Stop::Closed),
-            suspects = self.lookup.suspects() => suspects?,
-        };
-        self.decoder.suspects(suspects);
+    /// Finds out what an event lacks that stands `here`.
+    pub(super) async fn find_out(&mut self, lacks: Decoded, here: Mark) -> Result<(), Stop> {
+        let is_named = matches!(lacks, Decoded::LacksTypes(_));
+        match lacks {
+            Decoded::Lacks(table) | Decoded::LacksTypes(table) => {
+                let columns = tokio::select! { biased;
+                    () = ending(&mut self.closed) => return Err(Stop::Closed),
+                    columns = self.lookup.columns(&table, here, is_named) => columns?,
+                };
+                self.decoder.answer(table, columns, &mut self.builder);
+            }
+            Decoded::Suspects => {
+                let suspects = tokio::select! { biased;
+                    () = ending(&mut self.closed) => return Err(Stop::Closed),
+                    suspects = self.lookup.suspects() => suspects?,
+                };
+                self.decoder.suspects(suspects);
+            }
+            Decoded::Whole | Decoded::Full | Decoded::Packed | Decoded::Recalls(_) => {}
+        }
         Ok(())
     }
 
@@ -258,7 +285,7 @@ impl Work {
 }
 
 /// Returns when the stream is to be closed, or has gone.
-async fn ending(closed: &mut watch::Receiver<bool>) {
+pub(super) async fn ending(closed: &mut watch::Receiver<bool>) {
     // An error is a sender that has gone, which ends the stream as well.
     let _ = closed.wait_for(|closed| *closed).await;
 }

@@ -25,6 +25,10 @@ pub(crate) struct LogReader {
     /// Bytes that the next packet has, as far as known.
     wanted: usize,
     last_contact: Instant,
+    /// When the wire was looked at last.
+    looked: Instant,
+    /// Nobody looked for so long that the server may have ended the dump.
+    was_left: bool,
     /// For the words of errors.
     config: MysqlConfig,
     flavor: Flavor,
@@ -87,6 +91,8 @@ impl LogReader {
             taken: 0,
             wanted: 0,
             last_contact: Instant::now(),
+            looked: Instant::now(),
+            was_left: false,
             config,
             flavor,
             doing: Doing::Streaming,
@@ -101,6 +107,11 @@ impl LogReader {
     /// Nobody listened until now.
     pub(crate) fn was_deaf(&mut self) {
         self.last_contact = Instant::now();
+    }
+
+    /// Whether the server may have ended the dump because nobody took anything of it.
+    pub(super) fn was_left(&self) -> bool {
+        self.was_left
     }
 
     /// The next event of those that have arrived; what was handed out before is gone.
@@ -139,8 +150,11 @@ impl LogReader {
     /// Waits until something has arrived, and takes it in. Cancel-safe.
     pub(crate) async fn more(&mut self) -> Result<()> {
         self.release();
+        // The server began to wait before, when there was no more room on the way.
+        self.was_left |= self.looked.elapsed() >= self.config.patience / 4;
         self.backlog.arrival(&self.wire).await.map_err(broken)?;
         let room = self.buffer.room(self.wanted);
+        self.looked = Instant::now();
         let count = match self.wire.receive(room) {
             Ok(0) => return Err(Error::transient("the server closed the stream")),
             Ok(count) => count,

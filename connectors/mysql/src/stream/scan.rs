@@ -55,8 +55,8 @@ impl Mark {
 pub(super) struct Scan {
     capture: Capture,
     fold_case: bool,
-    /// Up to where the log has been looked at, and in which file that is.
-    end: Option<Mark>,
+    /// From where and up to where the log has been looked at.
+    stretch: Option<(Mark, Mark)>,
     tables: HashMap<TableName, Mark>,
     /// The last change of which it cannot be said what it changed.
     any: Option<Mark>,
@@ -67,7 +67,7 @@ pub(super) struct Scan {
 impl Scan {
     pub(super) fn new(capture: Capture, fold_case: bool) -> Self {
         let (tables, schemas) = (HashMap::new(), HashMap::new());
-        Self { capture, fold_case, end: None, tables, any: None, schemas, room: Vec::new() }
+        Self { capture, fold_case, stretch: None, tables, any: None, schemas, room: Vec::new() }
     }
 
     /// Looks at the log between two places, but for what it has looked at before. On a connection
@@ -78,12 +78,12 @@ impl Scan {
         from: Mark,
         to: &Mark,
     ) -> Result<()> {
-        let from = match self.end.take() {
-            Some(end) if from.is_before(&end) => end,
-            _ => from,
+        let (begin, from) = match self.stretch.take() {
+            Some((begin, end)) if !from.is_before(&begin) && from.is_before(&end) => (begin, end),
+            _ => (from.clone(), from),
         };
         if !from.is_before(to) {
-            self.end = Some(from);
+            self.stretch = Some((begin, from));
             return Ok(());
         }
         let session = Session::connect(config).await?;
@@ -97,7 +97,7 @@ impl Scan {
                 Some(Arrived::End) => break,
             }
         }
-        self.end = Some(here);
+        self.stretch = Some((begin, here));
         Ok(())
     }
 

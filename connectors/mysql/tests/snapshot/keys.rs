@@ -176,6 +176,25 @@ async fn a_large_table_without_a_key_is_refused_with_its_size_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_numbers_without_a_key_is_measured_by_the_memory_it_takes() {
+    for shop in each("numbers without a key", &[]) {
+        // In memory each of them takes as much as sixteen of them on disk.
+        let names: Vec<String> = (0..600).map(|nth| format!("c{nth}")).collect();
+        let columns = names.iter().map(|name| format!("{name} tinyint not null default 1"));
+        let columns = columns.collect::<Vec<_>>().join(", ");
+        shop.sql(&format!("create table counts (n int, {columns}) engine = MyISAM"));
+        let rows: Vec<String> = (0..8000).map(|nth| format!("({nth})")).collect();
+        shop.sql(&format!("insert into counts (n) values {}", rows.join(",")));
+        let mut shelf = Shelf::open(&shop).await;
+        let all: Vec<&str> = names.iter().map(|name| &**name).collect();
+        let error = shelf.try_chunk("counts", &all, None, 10).await.unwrap_err();
+        assert!(error.to_string().contains("holds more than 64 MiB in memory"), "{error}");
+        let few = shelf.chunk("counts", &["n"], None, 10).await;
+        assert_eq!(lines(&few).len(), 8000);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_ends_at_its_bytes_and_goes_on_behind_them() {
     for shop in each("a chunk ends at its bytes", &[]) {
         shop.sql("create table fat (id int primary key, note longtext)");

@@ -168,6 +168,40 @@ fn a_prepared_transaction_is_remembered_by_its_place_and_its_changes_count_when_
 }
 
 #[test]
+fn a_branch_of_which_a_part_was_read_before_it_was_purged_leaves_no_table_unmarked() {
+    let uuid = "11111111-1111-1111-1111-111111111111";
+    let txid = format!("{uuid}:7");
+    for branch in ["/xa=1.61.@binlog.000001:99999", ""] {
+        let place = format!("1/binlog.000001/4/1700000000{branch}");
+        let from = ResumePoint { position: Position::new(place), ..point(Some((&txid, 8192))) };
+        let mut log = Log::mysql();
+        log.gtid(7).query("XA COMMIT X'61',X'',1");
+        let found = lines(&try_read(&from, &log, false).unwrap());
+        assert_eq!(found[0], format!("begin {txid} from 8192"));
+        assert!(found[1].starts_with("8192 unreadable shop.stock: it may"), "{found:?}");
+        assert_eq!(found[2..], ["commit"]);
+    }
+}
+
+#[test]
+fn columns_of_a_branch_that_is_passed_over_are_asked_for_where_its_rows_stand() {
+    let bare = table_map("stock", &[]);
+    let mut log = Log::mariadb();
+    log.add(Kind::MARIADB_GTID, &prepares()).add(Kind::TABLE_MAP, &bare).insert(&[(1, None)]);
+    log.query("XA END X'61',X'',1").add(Kind::XA_PREPARE, &prepared(false));
+    let from = point(None);
+    let decoder = Decoder::new(&from, capture(&["stock"]), Catalog::default()).unwrap();
+    let mut asked = Vec::new();
+    let mut unknown = |table: &TableName| {
+        asked.push(table.clone());
+        Err("nobody knows".to_owned())
+    };
+    let batches = read_with((decoder, &mut unknown), &from, &log, false).unwrap();
+    assert_eq!(asked, [TableName::new("shop", "stock")]);
+    assert!(lines(&batches).is_empty(), "{:?}", lines(&batches));
+}
+
+#[test]
 fn a_branch_in_which_nothing_is_captured_is_remembered_without_a_place() {
     let other = table_map("other", &[4, 8, 2, b'i', b'd', 4, b'n', b'o', b't', b'e']);
     let prepare = |log: &mut Log| {

@@ -27,7 +27,7 @@ fn count(bytes: &[u8], is_defined: bool) -> BTreeMap<String, usize> {
     };
     let mut hand_over = |frame: &Frame<'_>| loop {
         let table = match decoder.event(frame, &mut out, &mut see).unwrap() {
-            Decoded::Lacks(table) => table,
+            Decoded::Lacks(table) | Decoded::LacksTypes(table) => table,
             Decoded::Full => {
                 see(out.take());
                 continue;

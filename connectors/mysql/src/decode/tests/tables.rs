@@ -271,3 +271,42 @@ fn another_shape_that_a_rolled_back_transaction_showed_is_told_all_the_same() {
     assert_eq!(lines[4], "schema shop.stock");
     assert!(lines[5].starts_with("0 unreadable shop.stock"), "{lines:?}");
 }
+
+/// A row of `shop.stock (id UUID or BINARY(16), qty int)` in a log of MariaDB that names columns.
+fn of_sixteen_bytes(collation: u8) -> Log {
+    let mut map = vec![7, 0, 0, 0, 0, 0, 1, 0];
+    map.extend(b"\x04shop\0\x05stock\0");
+    map.extend([2, 254, 3, 2, 254, 16, 3]);
+    map.extend([2, 1, collation, 4, 7, 2, b'i', b'd', 3, b'q', b't', b'y']);
+    let row = [&rows_head(1)[..], &[0, 16], &[0x61; 16], &[5, 0, 0, 0]].concat();
+    let mut log = Log::mariadb();
+    log.mariadb_gtid(8, 4).add(Kind::TABLE_MAP, &map).add(Kind::WRITE_ROWS, &row).xid();
+    log
+}
+
+#[test]
+fn a_uuid_is_told_by_what_is_seen_of_its_table_or_not_at_all() {
+    let seen = layout(&[column("id", "uuid", None)]);
+    let found = lines(&read_knowing(&of_sixteen_bytes(63), &[], || Ok(seen.clone())));
+    let uuid = "61616161-6161-6161-6161-616161616161";
+    assert_eq!(found[1], format!("0 insert shop.stock - -> [Text(\"{uuid}\"), Int(5)]"));
+    let other = layout(&[column("qty", "int", None)]);
+    for answer in [Ok(other), Err("nobody knows".to_owned())] {
+        let found = lines(&read_knowing(&of_sixteen_bytes(63), &[], || answer.clone()));
+        assert!(found[1].starts_with("0 unreadable shop.stock"), "{found:?}");
+    }
+}
+
+#[test]
+fn text_of_sixteen_bytes_and_what_is_not_captured_is_not_asked_for() {
+    let found = lines(&read_knowing(&of_sixteen_bytes(8), &[], never));
+    assert!(found[1].starts_with("0 insert shop.stock - -> [Text(\"aaaa"), "{found:?}");
+    let from = point(None);
+    let columns = Columns::Only(vec!["qty".to_owned()]);
+    let wanted = CaptureTable { name: TableName::new("shop", "stock"), columns };
+    let capture = Capture { tables: vec![wanted] };
+    let decoder = Decoder::new(&from, capture, Catalog::default()).unwrap();
+    let log = of_sixteen_bytes(63);
+    let batches = read_with((decoder, &mut |_| never()), &from, &log, false).unwrap();
+    assert_eq!(lines(&batches)[1], "0 insert shop.stock - -> [Int(5)]");
+}

@@ -162,23 +162,13 @@ pub async fn columns(
     conn: &mut Conn,
     table: &TableName,
 ) -> Result<Option<Vec<ColumnLayout>>, Error> {
-    conn.query_drop(SHOW_GENERATED_KEYS).await?;
-    let sql = "SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME, COLUMN_KEY, ORDINAL_POSITION
-        FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?
-        ORDER BY ORDINAL_POSITION";
-    let rows: Vec<Row> = conn.exec(sql, (&table.schema, &table.table)).await?;
+    let rows = visible(conn, table).await?;
     let ordinal = |row: &Row| text(row, 4).and_then(|ordinal| ordinal.parse::<usize>().ok());
     let whole = rows.iter().zip(1..).all(|(row, place)| ordinal(row) == Some(place));
     if rows.is_empty() || !whole {
         return Ok(None);
     }
-    let column = |row: &Row| ColumnLayout {
-        name: text(row, 0).unwrap_or_default(),
-        type_name: text(row, 1).unwrap_or_default(),
-        charset: text(row, 2),
-        is_key: text(row, 3).is_some_and(|key| key.eq_ignore_ascii_case("PRI")),
-    };
-    let mut columns: Vec<ColumnLayout> = rows.iter().map(column).collect();
+    let mut columns: Vec<ColumnLayout> = rows.iter().map(layout).collect();
     for nth in 1..=hashes(conn, table).await? {
         columns.push(ColumnLayout {
             name: format!("DB_ROW_HASH_{nth}"),
@@ -188,6 +178,33 @@ pub async fn columns(
         });
     }
     Ok(Some(columns))
+}
+
+/// The columns of a table that the account sees, which is enough where the log names them; `None`
+/// when it sees none.
+pub async fn visible_columns(
+    conn: &mut Conn,
+    table: &TableName,
+) -> Result<Option<Vec<ColumnLayout>>, Error> {
+    let rows = visible(conn, table).await?;
+    Ok(Some(rows.iter().map(layout).collect()).filter(|columns: &Vec<_>| !columns.is_empty()))
+}
+
+async fn visible(conn: &mut Conn, table: &TableName) -> Result<Vec<Row>, Error> {
+    conn.query_drop(SHOW_GENERATED_KEYS).await?;
+    let sql = "SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME, COLUMN_KEY, ORDINAL_POSITION
+        FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?
+        ORDER BY ORDINAL_POSITION";
+    conn.exec(sql, (&table.schema, &table.table)).await
+}
+
+fn layout(row: &Row) -> ColumnLayout {
+    ColumnLayout {
+        name: text(row, 0).unwrap_or_default(),
+        type_name: text(row, 1).unwrap_or_default(),
+        charset: text(row, 2),
+        is_key: text(row, 3).is_some_and(|key| key.eq_ignore_ascii_case("PRI")),
+    }
 }
 
 /// How many columns MariaDB has added behind those of the table, one for each unique index of long
