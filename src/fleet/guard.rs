@@ -129,8 +129,9 @@ impl Guard {
         };
         let keep = Keep::of(&self.installation, &self.config, store.as_deref());
         let connector = seller::connect(&self.config.source, &keep)?;
-        let position = self.metrics.position();
-        let keeping = connector.log_keeping(position.as_ref()).await?;
+        let place = self.metrics.place();
+        let place = place.as_ref().map(|(lineage, position)| (lineage, position));
+        let keeping = connector.log_keeping(place).await?;
         let kept = Kept::after(self.kept, keeping.retained_bytes.unwrap_or(0), Instant::now());
         self.kept = Some(kept);
         let mut verdict = judge(&self.config.source.kind, &keeping, kept.is_falling());

@@ -194,6 +194,10 @@ async fn the_status_of_a_source_tells_what_is_known_and_nothing_else() {
     assert_eq!((&acme["position"], &acme["lag_bytes"]), (&"0/16B3748".into(), &184.into()));
     assert_eq!((&acme["rows"], &acme["events"]), (&3.into(), &2.into()));
     assert!(acme["oldest_unconfirmed_ms"].as_u64().unwrap() >= 60_000);
+    // What a stream does not hear of is asked beside it.
+    metrics.log_kept(LogKeeping { unread_bytes: Some(1000), ..LogKeeping::default() });
+    let (_, body) = server.get(SELLERS_PATH).await;
+    assert!(body.contains("\"lag_bytes\":1184"), "{body}");
 }
 
 #[tokio::test]
@@ -222,6 +226,7 @@ async fn metrics_carry_seller_and_source_and_every_name_is_there() {
     metrics.snapshot(Some(snapshot));
     metrics.log_kept(LogKeeping {
         retained_bytes: Some(1),
+        unread_bytes: Some(4),
         is_limited: true,
         headroom_bytes: Some(2),
         headroom_seconds: Some(3),

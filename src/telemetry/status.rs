@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use connector_api::{Head, LogKeeping, Position};
+use connector_api::{Head, Lineage, LogKeeping, Position};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -115,6 +115,7 @@ struct Shared {
 struct Standing {
     state: Lifecycle,
     since: Timestamp,
+    lineage: Option<Lineage>,
     position: Option<Position>,
     lag_bytes: Option<u64>,
     last_contact: Option<Instant>,
@@ -129,6 +130,7 @@ impl Standing {
         Self {
             state: Lifecycle::Starting,
             since: Timestamp::now(),
+            lineage: None,
             position: None,
             lag_bytes: None,
             last_contact: None,
@@ -182,6 +184,9 @@ impl SellerMetrics {
         if standing.position.as_ref() != Some(&checkpoint.point.position) {
             standing.position = Some(checkpoint.point.position.clone());
         }
+        if standing.lineage.as_ref() != Some(&checkpoint.point.lineage) {
+            standing.lineage = Some(checkpoint.point.lineage.clone());
+        }
         if standing.dirty_tables != checkpoint.dirty_tables {
             standing.dirty_tables = checkpoint.dirty_tables.clone();
         }
@@ -192,9 +197,10 @@ impl SellerMetrics {
         locked(&self.shared.standing).keeping = keeping;
     }
 
-    /// How far it has read, once it streams.
-    pub fn position(&self) -> Option<Position> {
-        locked(&self.shared.standing).position.clone()
+    /// How far it has read and in whose log, once it streams.
+    pub fn place(&self) -> Option<(Lineage, Position)> {
+        let standing = locked(&self.shared.standing);
+        standing.lineage.clone().zip(standing.position.clone())
     }
 
     /// How far the table is that is being read as a whole; `None` when there is none.
@@ -231,6 +237,8 @@ impl SellerMetrics {
         };
         let streams = standing.state == Lifecycle::Streaming;
         let unconfirmed = standing.oldest_unconfirmed_us.filter(|_| streams);
+        // As of the last look at a server whose streams do not say it.
+        let unread = standing.keeping.unread_bytes.unwrap_or(0);
         SourceStatus {
             seller: self.shared.seller.as_str().to_owned(),
             source: self.shared.source.as_str().to_owned(),
@@ -240,7 +248,7 @@ impl SellerMetrics {
             fix,
             position: standing.position.as_ref().map(Position::to_string),
             // How far a log has grown that nobody follows is not known.
-            lag_bytes: standing.lag_bytes.filter(|_| streams),
+            lag_bytes: standing.lag_bytes.filter(|_| streams).map(|bytes| bytes + unread),
             last_contact_ms: standing.last_contact.map(age_ms),
             oldest_unconfirmed_ms: unconfirmed.map(age_since_us),
             rows: self.counters.rows_read.get(),

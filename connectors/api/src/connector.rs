@@ -82,7 +82,7 @@ impl Survey {
 /// How a stream stands towards its server, for metrics.
 #[derive(Debug, Clone)]
 pub struct Head {
-    /// The server's end of the log as last heard.
+    /// The server's end of the log as last heard, which may be no further than what was read.
     pub position: Position,
     /// Bytes of log between what was confirmed and that end.
     pub lag_bytes: u64,
@@ -96,6 +96,8 @@ pub struct Head {
 pub struct LogKeeping {
     /// Bytes of log that are there for us alone.
     pub retained_bytes: Option<u64>,
+    /// Bytes of log behind the place, where a stream does not hear how far its server is.
+    pub unread_bytes: Option<u64>,
     /// Whether the server stops keeping log for us at a limit of its own.
     pub is_limited: bool,
     /// Bytes the server may write until it removes log that has not been read.
@@ -143,9 +145,9 @@ pub trait Connector: Send + Sync {
     /// that ends at or before it has one as great, and none behind it has a lesser one.
     fn coordinate(&self, position: &Position) -> Result<u64>;
 
-    /// How the server keeps the log behind `position`. Asked on a connection of its own, every few
-    /// seconds at the most.
-    async fn log_keeping(&self, position: Option<&Position>) -> Result<LogKeeping>;
+    /// How the server keeps the log behind a place of this lineage. Asked on a connection of its
+    /// own, every few seconds at the most, and of no other server than the one whose log that is.
+    async fn log_keeping(&self, place: Option<(&Lineage, &Position)>) -> Result<LogKeeping>;
 
     /// Has the server keep no log for us any more: whoever goes on from there finds a gap. A
     /// connection of ours that still reads is ended. An error of [`crate::Fault::Held`] names

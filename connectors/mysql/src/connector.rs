@@ -13,8 +13,8 @@ use crate::config::MysqlConfig;
 use crate::doctor::{self, Facts};
 use crate::log::Flavor;
 use crate::position::{
-    GtidMode, Gtids, History, LogFile, LogIdentity, LogPosition, NOTHING_THERE, ServerFacts,
-    continuity,
+    GtidMode, Gtids, History, ListedLog, LogFile, LogIdentity, LogPosition, NOTHING_THERE,
+    ServerFacts, continuity,
 };
 use crate::session::{Doing, Session, SqlClient, in_time, sql_error};
 use crate::snapshot::MysqlSnapshot;
@@ -180,24 +180,18 @@ impl MysqlConnector {
         head_of(Session::connect(&config).await?, file).await
     }
 
-    /// Seconds until the file of a place is removed, where files are kept for `kept` seconds behind
-    /// their last change: when the next one was begun.
-    async fn headroom(&self, facts: &Facts, kept: u64, position: &Position) -> Result<Option<u64>> {
-        let place = LogPosition::from_position(position)?;
-        let mut files = facts.log.files.as_deref().unwrap_or_default().iter();
-        if files.by_ref().all(|listed| listed.file != place.file) {
-            // Removed already, or of another server: a resumption tells which.
-            return Ok(None);
-        }
+    /// Seconds until a file is removed, where files are kept for `kept` seconds behind their last
+    /// change: when the next one was begun.
+    async fn headroom(&self, facts: &Facts, kept: u64, next: Option<&ListedLog>) -> Result<u64> {
         // The file that is being written has its time still before it.
-        let Some(next) = files.next() else { return Ok(Some(kept)) };
+        let Some(next) = next else { return Ok(kept) };
         let lineage = lineage_of(facts)?;
         let ended = u64::from(self.head_of(&next.file, &lineage).await?.created);
         let mut session = Session::connect(&self.config.of_server(&lineage)).await?;
         let now = session.value("SELECT UNIX_TIMESTAMP()").await?;
         session.close().await;
         let now = now.and_then(|now| now.parse().ok()).unwrap_or(ended);
-        Ok(Some((ended + kept).saturating_sub(now)))
+        Ok((ended + kept).saturating_sub(now))
     }
 
     /// The server as it is now.
@@ -332,14 +326,26 @@ impl Connector for MysqlConnector {
     }
 
     /// Nothing is kept for us; how long it is kept for everybody is a setting.
-    async fn log_keeping(&self, position: Option<&Position>) -> Result<LogKeeping> {
-        let client = SqlClient::connect(&self.followed()).await?;
+    async fn log_keeping(&self, place: Option<(&Lineage, &Position)>) -> Result<LogKeeping> {
+        let config = place.map(|(lineage, _)| self.config.of_server(lineage));
+        let client = SqlClient::connect(&config.unwrap_or_else(|| self.followed())).await?;
         let facts = self.facts(client, &Capture::default()).await?;
-        let headroom_seconds = match (doctor::kept_seconds(&facts), position) {
-            (Some(kept), Some(position)) => self.headroom(&facts, kept, position).await?,
-            _ => None,
+        let mut keeping = LogKeeping { is_limited: true, ..LogKeeping::default() };
+        let Some((_, position)) = place else { return Ok(keeping) };
+        let place = LogPosition::from_position(position)?;
+        let files = facts.log.files.as_deref().unwrap_or_default();
+        let Some(nth) = files.iter().position(|listed| listed.file == place.file) else {
+            // Removed already, or of another server: a resumption tells which.
+            return Ok(keeping);
         };
-        Ok(LogKeeping { is_limited: true, headroom_seconds, ..LogKeeping::default() })
+        let bytes = files[nth..].iter().map(|listed| listed.size).sum::<u64>();
+        keeping.unread_bytes = Some(bytes.saturating_sub(place.offset));
+        keeping.headroom_bytes = facts.log.size_limit.map(|limit| limit.saturating_sub(bytes));
+        if let Some(kept) = doctor::kept_seconds(&facts) {
+            let next = files.get(nth + 1);
+            keeping.headroom_seconds = Some(self.headroom(&facts, kept, next).await?);
+        }
+        Ok(keeping)
     }
 
     async fn release_log(&self) -> Result<()> {
@@ -373,8 +379,7 @@ async fn named_before(config: &MysqlConfig, history: History, end: &Mark) -> Res
     Ok(match history {
         History::MySql { mode: GtidMode::On, executed, .. } => {
             // Another dump under our number would end a stream that has one.
-            let session = Session::connect(&config.beside()).await?;
-            Gtids::MySql(logged_before(session, executed, end).await?)
+            Gtids::MySql(logged_before(&config.beside(), executed, end).await?)
         }
         History::MySql { .. } => Gtids::None,
         History::MariaDb { .. } => {

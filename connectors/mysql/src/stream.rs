@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `packet` | the packets of a dump |
 //! | `reader` | events as they arrive |
-//! | `ahead` | what a server sends behind transactions: where it goes on, which lie before a place |
+//! | `ahead` | what a server sends behind transactions: where it goes on, what is before a place |
 //! | `pump` | the task: from events to batches |
 //! | `reopen` | a dump that the server ended because nothing was taken of it |
 //! | `recall` | the changes of a distributed transaction, once it is committed |

@@ -244,7 +244,7 @@ impl Connector for PostgresConnector {
         Lsn::from_position(position).map(|lsn| lsn.0)
     }
 
-    async fn log_keeping(&self, _: Option<&Position>) -> Result<LogKeeping> {
+    async fn log_keeping(&self, _: Option<(&Lineage, &Position)>) -> Result<LogKeeping> {
         let client = SqlClient::connect(&self.config).await?;
         let keeping = client.in_time(doctor::log_keeping(&client, &self.config)).await?;
         client.close().await;

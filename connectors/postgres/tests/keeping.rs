@@ -16,7 +16,7 @@ async fn what_a_slot_holds_is_told_and_given_up_although_we_read_it() {
         shop.sql("insert into stock values (1, 1)");
         shop.sql("select pg_switch_wal()");
         shop.sql("insert into stock values (2, 2)");
-        let LogKeeping { retained_bytes, is_limited, headroom_bytes, headroom_seconds } =
+        let LogKeeping { retained_bytes, is_limited, headroom_bytes, headroom_seconds, .. } =
             connector.log_keeping(None).await.unwrap();
         assert!(retained_bytes > before.retained_bytes, "{retained_bytes:?} {before:?}");
         assert_eq!((is_limited, headroom_bytes, headroom_seconds), (false, None, None));

@@ -130,6 +130,8 @@ pub(crate) struct Log {
     /// `binlog_checksum`, upper case.
     pub(crate) checksum: String,
     pub(crate) retention: Retention,
+    /// Bytes of all files beyond which the oldest go, however young.
+    pub(crate) size_limit: Option<u64>,
     /// The databases of `binlog_do_db`, and of `binlog_ignore_db`.
     pub(crate) do_db: Vec<String>,
     pub(crate) ignore_db: Vec<String>,

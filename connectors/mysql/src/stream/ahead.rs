@@ -1,11 +1,17 @@
-use connector_api::{Error, Fault, Partial, Result};
+use std::time::Duration;
+
+use connector_api::{Fault, Partial, Result};
 
 use super::reader::{Arrived, LogReader};
 use super::scan::Mark;
+use crate::config::MysqlConfig;
 use crate::decode::name_of;
 use crate::log::Framing;
 use crate::position::{GtidSet, Gtids};
 use crate::session::Session;
+
+/// Between two looks whether the server shows more of its log.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Why a stream does not go on behind these transactions; `None` where it does. The server itself
 /// is asked: it may be without what nothing it lists says that it has purged, and the first
@@ -50,21 +56,30 @@ async fn first_behind(session: Session, gtids: &Gtids) -> Result<Option<String>>
 /// said where that is, and what the log has up to there beside them. It is written before its
 /// transactions count as executed, and the server itself passes over those that have been.
 pub(crate) async fn logged_before(
-    session: Session,
+    config: &MysqlConfig,
     executed: GtidSet,
     end: &Mark,
 ) -> Result<GtidSet> {
-    let mut reader = LogReader::behind(session, &Gtids::MySql(executed.clone())).await?;
-    let (mut set, mut framing) = (executed, Framing::default());
+    let mut set = executed;
+    // What the server says is written it shows its readers when it is synced.
+    while !add_up_to(Session::connect(config).await?, &mut set, end).await? {
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(set)
+}
+
+/// Adds what the log has up to a place. Returns whether it is shown so far.
+async fn add_up_to(session: Session, set: &mut GtidSet, end: &Mark) -> Result<bool> {
+    let mut reader = LogReader::try_behind(session, &Gtids::MySql(set.clone())).await?;
+    let mut framing = Framing::default();
     let mut here = Mark { file: end.file.clone(), offset: 0 };
-    // The server may show its readers less than what it says is written.
     while here.is_before(end) {
         let bytes = match reader.arrived()? {
             None => {
                 reader.more_in_time().await?;
                 continue;
             }
-            Some(Arrived::End) => return Err(Error::transient("the server ended the stream")),
+            Some(Arrived::End) => return Ok(false),
             Some(Arrived::Event(bytes)) => bytes,
         };
         let frame = framing.frame(bytes)?;
@@ -78,5 +93,5 @@ pub(crate) async fn logged_before(
             name.parse().into_iter().for_each(|gtid| set.add(gtid));
         }
     }
-    Ok(set)
+    Ok(true)
 }

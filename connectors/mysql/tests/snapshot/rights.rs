@@ -150,7 +150,10 @@ async fn a_host_that_comes_back_is_not_read_beside_the_log_of_another() {
             "set global binlog_expire_logs_seconds = 259200"
         };
         shop.sql(keeping);
-        let kept = connector.log_keeping(Some(&stream.point.position)).await.unwrap();
+        let kept = connector
+            .log_keeping(Some((&stream.point.lineage, &stream.point.position)))
+            .await
+            .unwrap();
         assert_eq!(kept.headroom_seconds, Some(259_200));
         stream.close().await;
     }

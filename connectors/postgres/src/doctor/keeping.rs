@@ -27,7 +27,7 @@ pub(crate) async fn log_keeping(client: &Client, config: &PostgresConfig) -> Res
         retained_bytes: Some(bytes(0).unwrap_or(0)),
         is_limited: row.get::<_, Option<bool>>(2).unwrap_or(false),
         headroom_bytes: bytes(1),
-        headroom_seconds: None,
+        ..LogKeeping::default()
     })
 }
 

@@ -396,7 +396,6 @@ fn what_lies_before_a_file_completes_a_set_that_began_with_too_few() {
     let mut log = Log::mysql();
     log.gtid(13).begin().xid().add(Kind::PREVIOUS_GTIDS, &before).gtid(14).begin().xid();
     let batches = try_read(&from, &log, true).unwrap();
-    let ends: Vec<_> = batches.iter().map(|batch| batch.end().as_str()).collect();
-    assert!(ends[0].ends_with(":1-8:12-13"), "{ends:?}");
-    assert!(ends.last().unwrap().ends_with(":1-14"), "{ends:?}");
+    let ends = batches.iter().map(|batch| batch.end().as_str().split_once(UUID).unwrap().1);
+    assert_eq!(ends.collect::<Vec<_>>(), [":1-8:12", ":1-8:12-13", ":1-13", ":1-14"]);
 }

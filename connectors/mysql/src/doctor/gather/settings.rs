@@ -17,10 +17,10 @@ pub(super) async fn ask(conn: &mut Conn) -> Result<Settings, Error> {
             'aad_auth_only', 'aurora_version', 'basedir', 'binlog_checksum',
             'binlog_expire_logs_auto_purge', 'binlog_expire_logs_seconds', 'binlog_format',
             'binlog_row_image', 'binlog_row_metadata', 'binlog_row_value_options',
-            'cloudsql_iam_authentication', 'expire_logs_days', 'gtid_domain_id', 'gtid_mode',
-            'innodb_native_foreign_keys', 'log_bin', 'log_replica_updates',
-            'log_slave_updates', 'lower_case_table_names', 'read_only', 'server_id',
-            'server_uuid', 'version')
+            'binlog_space_limit', 'cloudsql_iam_authentication', 'expire_logs_days',
+            'gtid_domain_id', 'gtid_mode', 'innodb_native_foreign_keys', 'log_bin',
+            'log_replica_updates', 'log_slave_updates', 'lower_case_table_names',
+            'max_binlog_total_size', 'read_only', 'server_id', 'server_uuid', 'version')
         OR Variable_name LIKE 'replicate%'";
     let rows: Vec<Row> = conn.query(sql).await?;
     let setting = |row: &Row| Some((text(row, 0)?.to_ascii_lowercase(), text(row, 1)?));
@@ -100,6 +100,11 @@ impl Settings {
             partial_json: self.upper("binlog_row_value_options").contains("PARTIAL_JSON"),
             checksum: self.upper("binlog_checksum"),
             retention: self.retention(),
+            // MariaDB since 11.4, and Percona.
+            size_limit: ["max_binlog_total_size", "binlog_space_limit"]
+                .iter()
+                .filter_map(|name| self.number(name))
+                .find(|bytes| *bytes > 0),
             gtid_mode: self.upper("gtid_mode"),
             has_cascades,
             has_replicated,
@@ -182,6 +187,15 @@ mod tests {
         assert_eq!(kept(&[(seconds, "0"), (days, "0.000000")]), Retention::Forever);
         let manual = [(seconds, "3600"), ("binlog_expire_logs_auto_purge", "OFF")];
         assert_eq!(kept(&manual), Retention::Forever);
+    }
+
+    #[test]
+    fn files_may_go_by_their_size() {
+        let limit = |all: &[(&str, &str)]| settings(all).log().size_limit;
+        assert_eq!(limit(&[("binlog_space_limit", "4096")]), Some(4096));
+        let both = [("max_binlog_total_size", "8192"), ("binlog_space_limit", "0")];
+        assert_eq!(limit(&both), Some(8192));
+        assert_eq!((limit(&[]), limit(&[("binlog_space_limit", "0")])), (None, None));
     }
 
     #[test]
