@@ -140,7 +140,11 @@ async fn ask(
             true => doctor::visible_columns(client, name).await?,
             false => doctor::columns(client, name).await?,
         };
-        layouts.extend(columns.map(|columns| TableLayout { name: name.clone(), id: None, columns }));
+        layouts.extend(columns.map(|columns| TableLayout {
+            name: name.clone(),
+            id: None,
+            columns,
+        }));
     }
     let head = doctor::head(client).await?;
     Ok((layouts, head.map(|(file, offset)| Mark { file, offset })))
