@@ -153,8 +153,8 @@ async fn a_source_whose_checkpoint_was_lost_is_forgotten_with_the_last_epoch_of_
         held.remains = Some(Remains { epoch: 5, tables: BTreeSet::new() });
     }
     forget(&memory).await.unwrap();
-    let held = memory.0.lock().unwrap();
-    assert!(matches!(recalled(&held), Recalled::Forgotten { epoch: 5 }), "{:?}", held.checkpoint);
+    let found = recalled(&memory.0.lock().unwrap());
+    assert!(matches!(found, Recalled::Forgotten { epoch: 5 }), "{found:?}");
     // Of one that was never published nothing is left.
     let nobody = Memory::default();
     nobody.0.lock().unwrap().takes = usize::MAX;
