@@ -7,7 +7,6 @@ use super::change::{Change, Doubt, Images};
 use super::complete::BYTES_MAX;
 use super::definition::Kind;
 use super::emit::{Emitter, Scratch};
-use super::grace::Grace;
 use super::held::Held;
 use super::level::Level;
 use super::memory::{Outdated, TableState};
@@ -21,8 +20,6 @@ use crate::state::{KeyHash, Owners, RowsDelta};
 use crate::stock::encode::{Encoder, Records};
 use crate::stock::{Provenance, SellerId, SourceName};
 
-/// Names of rows that one commit has the store forget: a table may have had any number of them.
-const FORGOTTEN_AT_ONCE: usize = 4096;
 /// Why a table is to be read of which more has changed than is said at once.
 const LOOKED_UP: &str = "more rows than can be published at once look up a row that changed";
 const TOO_LONG: &str = "more than can be published at once follows from its rows";
@@ -76,7 +73,7 @@ pub struct Mapper {
     pub(super) tables: Vec<TableState>,
     pub(super) outdated: Outdated,
     /// Whether rows went all at once of which the store has not been told.
-    lags: bool,
+    pub(super) lags: bool,
     pub(super) bindings: Vec<Binding>,
     pub(super) transaction: Transaction,
     pub(super) folding: Block,
@@ -425,37 +422,6 @@ impl Mapper {
             Which::Immediate => self.immediate.clear(),
         }
         self.crowd(&crowded, TOO_LONG, out);
-    }
-
-    /// Whether there are stored rows left that are of no use any more: [`Self::forget`] names them.
-    /// Until it has, what is read of their tables is not complete.
-    pub fn has_more_to_forget(&self) -> bool {
-        self.lags || !self.outdated.is_empty()
-    }
-
-    /// Has the store forget rows that are of no use any more, as many as one commit bears.
-    pub fn forget(&mut self) -> Mapped {
-        let mut out = Mapped::default();
-        self.collect_rows(&mut out);
-        out
-    }
-
-    pub(super) fn collect_rows(&mut self, out: &mut Mapped) {
-        let mut room = FORGOTTEN_AT_ONCE;
-        self.lags = false;
-        for (plan, state) in self.plan.tables.iter().zip(&mut self.tables) {
-            room -= state.rows.tell_gone(room);
-            self.lags |= state.rows.has_more_gone();
-            let delta = state.rows.take_delta(&plan.columns);
-            if !delta.is_empty() {
-                out.rows.push((plan.text.clone(), delta));
-            }
-        }
-        self.outdated.tell(room, &mut out.rows);
-        let (held, grace) = (self.held.take_delta(), self.held.grace.take_delta());
-        let waiting = [(Held::TABLE, held), (Grace::TABLE, grace)];
-        let changed = waiting.into_iter().filter(|(_, delta)| !delta.is_empty());
-        out.rows.extend(changed.map(|(table, delta)| (table.to_owned(), delta)));
     }
 }
 

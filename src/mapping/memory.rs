@@ -2,9 +2,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connector_api::Value;
 
+use super::grace::Grace;
+use super::held::Held;
 use super::lookup::Link;
+use super::mapper::{Mapped, Mapper};
 use super::plan::TablePlan;
 use crate::state::{Owners, RowId, RowsDelta, TableRows};
+
+/// Names of rows that one commit has the store forget: a table may have had any number of them.
+const FORGOTTEN_AT_ONCE: usize = 4096;
 
 /// What is remembered of one table.
 #[derive(Debug)]
@@ -39,6 +45,39 @@ impl TableState {
     pub(super) fn has_whole(&self, id: &RowId) -> bool {
         let known = self.rows.get(id);
         known.is_some_and(|row| row.values().all(|value| value != Value::Absent))
+    }
+}
+
+impl Mapper {
+    /// Whether there are stored rows left that are of no use any more: [`Self::forget`] names them.
+    /// Until it has, what is read of their tables is not complete.
+    pub fn has_more_to_forget(&self) -> bool {
+        self.lags || !self.outdated.is_empty()
+    }
+
+    /// Has the store forget rows that are of no use any more, as many as one commit bears.
+    pub fn forget(&mut self) -> Mapped {
+        let mut out = Mapped::default();
+        self.collect_rows(&mut out);
+        out
+    }
+
+    pub(super) fn collect_rows(&mut self, out: &mut Mapped) {
+        let mut room = FORGOTTEN_AT_ONCE;
+        self.lags = false;
+        for (plan, state) in self.plan.tables.iter().zip(&mut self.tables) {
+            room -= state.rows.tell_gone(room);
+            self.lags |= state.rows.has_more_gone();
+            let delta = state.rows.take_delta(&plan.columns);
+            if !delta.is_empty() {
+                out.rows.push((plan.text.clone(), delta));
+            }
+        }
+        self.outdated.tell(room, &mut out.rows);
+        let (held, grace) = (self.held.take_delta(), self.held.grace.take_delta());
+        let waiting = [(Held::TABLE, held), (Grace::TABLE, grace)];
+        let changed = waiting.into_iter().filter(|(_, delta)| !delta.is_empty());
+        out.rows.extend(changed.map(|(table, delta)| (table.to_owned(), delta)));
     }
 }
 
@@ -85,8 +124,12 @@ impl Outdated {
                 None => rows.push((table, told)),
             }
             if limit == 0 {
-                return;
+                break;
             }
+        }
+        if self.is_empty() {
+            // One that was emptied keeps its root.
+            self.0 = BTreeMap::new();
         }
     }
 }
