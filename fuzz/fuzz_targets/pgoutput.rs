@@ -13,14 +13,7 @@ fuzz_target!(|data: &[u8]| {
     let capture = Capture {
         tables: vec![CaptureTable { name: TableName::new("*", "*"), columns: Columns::All }],
     };
-    let from = ResumePoint {
-        lineage: Lineage::new("7/1/slot"),
-        position: Position::new("0/0"),
-        partial: None,
-        capture: capture.clone(),
-        coverage: String::new(),
-        layouts: Vec::new(),
-    };
+    let from = ResumePoint::new(Lineage::new("7/1/slot"), Position::new("0/0"), capture.clone());
     let mut decoder = Decoder::new(&from, capture);
     let mut builder = BatchBuilder::new(&from.position);
     let mut rest = data;

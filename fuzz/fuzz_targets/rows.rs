@@ -82,14 +82,11 @@ fn read(
 ) -> (usize, bool) {
     let name = TableName::new("shop", "stock");
     let capture = Capture { tables: vec![CaptureTable { name: name.clone(), columns }] };
-    let from = ResumePoint {
-        lineage: Lineage::new("any"),
-        position: Position::new("1/binlog.000001/4/1"),
-        partial: None,
-        capture: capture.clone(),
-        coverage: String::new(),
-        layouts: Vec::new(),
-    };
+    let from = ResumePoint::new(
+        Lineage::new("any"),
+        Position::new("1/binlog.000001/4/1"),
+        capture.clone(),
+    );
     let column = |nth: usize| {
         let (type_name, charset) = TYPES[nth % TYPES.len()];
         ColumnLayout {

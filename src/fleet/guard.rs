@@ -106,8 +106,8 @@ impl Guard {
                 Ok(Some(_)) => BUSY,
                 Ok(None) => self.unknown(),
                 Err(error) => {
-                    let (seller, source) = (&self.config.seller, &self.config.source.name);
-                    tracing::debug!(%seller, %source, error = %chain(&error), "not looked at");
+                    let (seller, source) = self.who();
+                    tracing::debug!(seller, source, error = %chain(&error), "not looked at");
                     self.unknown()
                 }
             };
@@ -147,6 +147,10 @@ impl Guard {
         Ok(Some(verdict))
     }
 
+    fn who(&self) -> (&str, &str) {
+        (self.config.seller.as_str(), self.config.source.name.as_str())
+    }
+
     fn tell(&mut self, verdict: &Verdict) {
         let news = match verdict {
             Verdict::Fine => None,
@@ -155,8 +159,8 @@ impl Guard {
         };
         let about = news.map(|warning| warning.about);
         if let Some(Warning { about, found, fix }) = news.filter(|_| about != self.said) {
-            let (seller, source) = (&self.config.seller, &self.config.source.name);
-            warn!(%seller, %source, about, fix, "{found}");
+            let (seller, source) = self.who();
+            warn!(seller, source, about, fix, "{found}");
         }
         self.said = about;
     }

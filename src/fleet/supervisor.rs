@@ -54,7 +54,7 @@ pub(super) async fn supervise(charge: Charge) -> Outcome {
         tries = tries.saturating_add(1);
         let error = match ended {
             Ok(ended) => {
-                info!(%seller, %source, ?ended, "stopped");
+                info!(seller = seller.as_str(), source = source.as_str(), ?ended, "stopped");
                 charge.outside.telemetry.board.enter(&charge.config, Lifecycle::Stopped);
                 return Outcome::Ended;
             }
@@ -72,7 +72,8 @@ pub(super) async fn supervise(charge: Charge) -> Outcome {
             return Outcome::Halted(format!("{seller}/{source}"), error);
         };
         if patience.is_news(&error) {
-            warn!(%seller, %source, error = %chain(&error), "trying again until it works");
+            let (seller, source) = (seller.as_str(), source.as_str());
+            warn!(seller, source, error = %chain(&error), "trying again until it works");
         }
         charge.outside.telemetry.board.enter(&charge.config, super::waiting(&error));
         metrics.restarted();

@@ -83,14 +83,8 @@ fn head() -> Head {
 }
 
 fn checkpoint() -> Checkpoint {
-    let point = ResumePoint {
-        lineage: Lineage::new("7/1"),
-        position: Position::new("0/16B3748"),
-        partial: None,
-        capture: Capture::default(),
-        coverage: String::new(),
-        layouts: Vec::new(),
-    };
+    let point =
+        ResumePoint::new(Lineage::new("7/1"), Position::new("0/16B3748"), Capture::default());
     Checkpoint::first("acme", "main", point, MappingRevision { number: 1, hash: "0".into() })
 }
 

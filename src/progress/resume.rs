@@ -59,14 +59,8 @@ mod tests {
     use crate::state::MappingRevision;
 
     fn checkpoint() -> Checkpoint {
-        let point = ResumePoint {
-            lineage: Lineage::new("7/1/slot"),
-            position: Position::new("0/10"),
-            partial: None,
-            capture: Capture::default(),
-            coverage: String::new(),
-            layouts: Vec::new(),
-        };
+        let point =
+            ResumePoint::new(Lineage::new("7/1/slot"), Position::new("0/10"), Capture::default());
         Checkpoint::first("acme", "main", point, MappingRevision { number: 1, hash: "".into() })
     }
 

@@ -102,14 +102,7 @@ fn started(config: SellerConfig) -> Start {
     let (seller, source) = (config.seller.clone(), config.source.name.clone());
     let encoder = Encoder::new(&seller, &source, "test", "shop");
     let plan = plan(&config);
-    let point = ResumePoint {
-        lineage: Lineage::new("1/1/slot"),
-        position: Position::new("0/0"),
-        partial: None,
-        capture: plan.capture(),
-        coverage: String::new(),
-        layouts: Vec::new(),
-    };
+    let point = ResumePoint::new(Lineage::new("1/1/slot"), Position::new("0/0"), plan.capture());
     let mapping = MappingRevision { number: 1, hash: String::new() };
     let checkpoint = Checkpoint::first(seller.as_str(), source.as_str(), point, mapping);
     Start {

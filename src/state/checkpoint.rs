@@ -236,12 +236,12 @@ mod tests {
 
     fn sample(position: &str, partial: Option<(String, u32)>, epoch: u32) -> Checkpoint {
         let point = ResumePoint {
-            lineage: Lineage::new("7/1/slot"),
-            position: Position::new(position),
             partial: partial.map(|(txid, rows)| Partial { txid, rows }),
-            capture: Capture::default(),
-            coverage: String::new(),
-            layouts: Vec::new(),
+            ..ResumePoint::new(
+                Lineage::new("7/1/slot"),
+                Position::new(position),
+                Capture::default(),
+            )
         };
         let mapping = MappingRevision { number: 3, hash: "00".repeat(16) };
         Checkpoint { epoch, ..Checkpoint::first("acme", "main", point, mapping) }

@@ -37,14 +37,8 @@ fn await_release(folder: &Path) {
 
 /// Stores a checkpoint as a process would have left it.
 async fn store_checkpoint(folder: &Path) {
-    let point = ResumePoint {
-        lineage: Lineage::new("7/1"),
-        position: Position::new("0/16B3748"),
-        partial: None,
-        capture: Capture::default(),
-        coverage: String::new(),
-        layouts: Vec::new(),
-    };
+    let point =
+        ResumePoint::new(Lineage::new("7/1"), Position::new("0/16B3748"), Capture::default());
     let mapping = MappingRevision { number: 1, hash: "0".into() };
     let checkpoint = Some(Checkpoint::first("acme", "main", point, mapping).encode());
     let (seller, source) = (SellerId::new("acme"), SourceName::new("main"));

@@ -46,7 +46,7 @@ async fn a_table_is_read_when_somebody_asks(engine: Engine, test: &str) {
     let mut run = Tailstock::start(&workspace, &["run"]);
     eventually("the first snapshot", LIMIT, async || {
         let path = workspace.path("stock.db");
-        (path.exists() && Published::open(&path).has("levels", 3)).then_some(())
+        Published::has_begun(&path, "levels", 3).then_some(())
     })
     .await;
     eventually("its end", LIMIT, async || (completed(&workspace) == 1).then_some(())).await;

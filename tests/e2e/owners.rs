@@ -22,7 +22,7 @@ async fn shop_on(engine: Engine, test: &str) -> Option<Shop> {
 async fn published(workspace: &Workspace, events: u64) {
     let path = workspace.path("stock.db");
     eventually("events", Duration::from_secs(20), async || {
-        (path.exists() && Published::open(&path).has("events", events)).then_some(())
+        Published::has_begun(&path, "events", events).then_some(())
     })
     .await;
 }

@@ -65,14 +65,8 @@ struct Store {
 
 impl Store {
     fn new() -> Self {
-        let point = ResumePoint {
-            lineage: Lineage::new("simulated"),
-            position: Position::new("0"),
-            partial: None,
-            capture: Capture::default(),
-            coverage: String::new(),
-            layouts: Vec::new(),
-        };
+        let point =
+            ResumePoint::new(Lineage::new("simulated"), Position::new("0"), Capture::default());
         let mapping = MappingRevision { number: 1, hash: String::new() };
         Self {
             checkpoint: Checkpoint::first("acme", "main", point, mapping),

@@ -32,6 +32,12 @@ impl Published {
         Self { connection }
     }
 
+    /// Whether a process that has just been started has made its store and this many rows of a
+    /// table in it.
+    pub fn has_begun(path: &Path, table: &str, rows: u64) -> bool {
+        path.exists() && Self::open(path).has(table, rows)
+    }
+
     /// Every event in the order of publication.
     pub fn events(&self) -> Vec<Event> {
         let sql = "SELECT id, key, version, value FROM events ORDER BY seq";

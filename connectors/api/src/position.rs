@@ -84,6 +84,18 @@ pub struct ResumePoint {
 }
 
 impl ResumePoint {
+    /// A place between transactions, under a log and a server's settings of which nothing is known.
+    pub fn new(lineage: Lineage, position: Position, capture: Capture) -> Self {
+        Self {
+            lineage,
+            position,
+            partial: None,
+            capture,
+            coverage: String::new(),
+            layouts: Vec::new(),
+        }
+    }
+
     /// The place behind a batch of the log that this is a place of.
     pub fn follow(&mut self, batch: &Batch) {
         if self.position != *batch.end() {

@@ -68,14 +68,11 @@ fn decode_all(
     capture: Capture,
     catalog: Catalog,
 ) -> Result<Vec<Batch>> {
-    let from = ResumePoint {
-        lineage: Lineage::new("mysql/recorded"),
-        position: Position::new(format!("1/{first}/4/0")),
-        partial: None,
-        capture: capture.clone(),
-        coverage: String::new(),
-        layouts: Vec::new(),
-    };
+    let from = ResumePoint::new(
+        Lineage::new("mysql/recorded"),
+        Position::new(format!("1/{first}/4/0")),
+        capture.clone(),
+    );
     let known = decode::Catalog::new(&catalog, false);
     let mut reading = Reading {
         decoder: Decoder::new(&from, capture, known)?,

@@ -67,14 +67,8 @@ impl ShardWriter for Memory {
 }
 
 fn checkpoint() -> Checkpoint {
-    let point = ResumePoint {
-        lineage: Lineage::new("7/1/slot"),
-        position: Position::new("0/10"),
-        partial: None,
-        capture: Capture::default(),
-        coverage: String::new(),
-        layouts: Vec::new(),
-    };
+    let point =
+        ResumePoint::new(Lineage::new("7/1/slot"), Position::new("0/10"), Capture::default());
     let mapping = MappingRevision { number: 1, hash: String::new() };
     let mut checkpoint = Checkpoint::first("acme", "main", point, mapping);
     checkpoint.epoch = 3;

@@ -91,10 +91,8 @@ async fn a_process_without_memory_leaves_nothing_of_a_row(engine: Engine, test: 
     let workspace = Workspace::new(Workspace::MAIN, &shop.whole_seller(SELLER));
     let mut run = Tailstock::start(&workspace, &["--log-level", "trace", "run"]);
     let path = workspace.path("stock.db");
-    eventually("it works", LIMIT, async || {
-        (path.exists() && Published::open(&path).has("levels", 20)).then_some(())
-    })
-    .await;
+    eventually("it works", LIMIT, async || Published::has_begun(&path, "levels", 20).then_some(()))
+        .await;
     let most = Some(address_space(run.pid()) + LEFT);
     let process = Pid::from_raw(i32::try_from(run.pid()).unwrap());
     prlimit(process, Resource::As, Rlimit { current: most, maximum: most }).unwrap();

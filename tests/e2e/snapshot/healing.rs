@@ -6,7 +6,7 @@ use std::time::Duration;
 use testbed::{MysqlVersion, PgVersion};
 
 use super::{BY_ID, BY_SKU, catch_up, held, published};
-use crate::support::{Engine, Shop, Tailstock, Workspace, eventually};
+use crate::support::{Engine, Published, Shop, Tailstock, Workspace, eventually};
 
 const TABLE: &str = "id bigint PRIMARY KEY, sku varchar(40) NOT NULL, qty int";
 
@@ -151,7 +151,7 @@ async fn a_table_that_is_emptied_while_it_is_read_is_read_anew() {
         let running = Tailstock::start(&workspace, &["run"]);
         let store = workspace.path("stock.db");
         eventually("some of it is published", Duration::from_secs(20), async || {
-            (store.exists() && published(&workspace).has("levels", 1)).then_some(())
+            Published::has_begun(&store, "levels", 1).then_some(())
         })
         .await;
         shop.execute("TRUNCATE TABLE stock").await;
@@ -196,7 +196,8 @@ async fn a_table_that_may_not_be_read_says_so_once_and_is_read_when_it_may() {
     let control = "control WHERE kind LIKE 'snapshot%'";
     eventually("it says why, and tries again", Duration::from_secs(20), async || {
         let checkpoint = || published(&workspace).texts("SELECT value FROM checkpoints").pop();
-        let tried = workspace.path("stock.db").exists().then(checkpoint)??;
+        let is_begun = Published::has_begun(&workspace.path("stock.db"), "checkpoints", 1);
+        let tried = is_begun.then(checkpoint)??;
         let times = tried.matches("it cannot be read").count();
         assert!(times < 2, "{tried}");
         (times == 1 && !tried.contains(r#""snapshots":1,"#)).then_some(())
@@ -382,7 +383,7 @@ async fn a_run_with_an_end_does_not_lose_patience_with_a_table_that_comes_furthe
     let workspace = Workspace::new(Workspace::MAIN, &shop.whole_seller(&slow));
     let mut running = Tailstock::start(&workspace, &["run", "--until-current"]);
     let store = workspace.path("stock.db");
-    let levels = || match store.exists() && published(&workspace).has("levels", 1) {
+    let levels = || match Published::has_begun(&store, "levels", 1) {
         true => published(&workspace).count("levels"),
         false => 0,
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use testbed::PgVersion;
 
 use super::{BY_ID, BY_SKU, catch_up, held, published};
-use crate::support::{Shop, Tailstock, Workspace, eventually};
+use crate::support::{Published, Shop, Tailstock, Workspace, eventually};
 
 const SHELF: &str = "[[stock]]\ntable = \"public.shelf\"\nitem = \"id\"\n\
                      location = \"'shelf'\"\non_hand = \"qty\"\n";
@@ -27,7 +27,7 @@ async fn cut_short(test: &str, mapping: &str) -> Option<(Shop, Workspace)> {
     let running = Tailstock::start(&workspace, &["run"]);
     eventually("some of it is published", Duration::from_secs(30), async || {
         let store = workspace.path("stock.db");
-        (store.exists() && published(&workspace).has("levels", 2)).then_some(())
+        Published::has_begun(&store, "levels", 2).then_some(())
     })
     .await;
     running.kill_after(Duration::ZERO).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use testbed::{MysqlVersion, PgVersion};
 
 use super::{BY_ID, BY_SKU, catch_up, held, published};
-use crate::support::{Engine, Shop, Tailstock, Workspace, eventually, is_full_size};
+use crate::support::{Engine, Published, Shop, Tailstock, Workspace, eventually, is_full_size};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -211,7 +211,7 @@ async fn a_table_that_nobody_may_read_for_a_while_keeps_no_other_from_being_read
     let running = Tailstock::start(&workspace, &["run"]);
     let open = ["1/open", "2/open", "3/open"];
     eventually("the other one is read", LIMIT, async || {
-        let is_begun = workspace.path("stock.db").exists();
+        let is_begun = Published::has_begun(&workspace.path("stock.db"), "levels", 3);
         (is_begun && keys(&workspace) == open).then_some(())
     })
     .await;

@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use testbed::{MysqlVersion, PgVersion};
 
 use super::{BY_ID, catch_up, held, published};
-use crate::support::{Engine, Shop, Tailstock, Workspace, eventually};
+use crate::support::{Engine, Published, Shop, Tailstock, Workspace, eventually};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -46,7 +46,7 @@ async fn a_snapshot_whose_first_rows_are_read_again_is_said_to_begin_once() {
     eventually("the rows are read", LIMIT, async || {
         let path = workspace.path("stock.db");
         let begun = "control WHERE kind = 'snapshot_started'";
-        (path.exists() && published(&workspace).has(begun, 1)).then_some(())
+        Published::has_begun(&path, begun, 1).then_some(())
     })
     .await;
     assert_eq!(published(&workspace).count("events"), 0, "they wait for the log");

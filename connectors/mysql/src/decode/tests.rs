@@ -22,12 +22,12 @@ fn capture(tables: &[&str]) -> Capture {
 
 fn point(partial: Option<(&str, u32)>) -> ResumePoint {
     ResumePoint {
-        lineage: Lineage::new("mysql/11111111-1111-1111-1111-111111111111"),
-        position: Position::new("1/binlog.000001/4/1700000000"),
         partial: partial.map(|(txid, rows)| Partial { txid: txid.to_owned(), rows }),
-        capture: capture(&["stock"]),
-        coverage: String::new(),
-        layouts: Vec::new(),
+        ..ResumePoint::new(
+            Lineage::new("mysql/11111111-1111-1111-1111-111111111111"),
+            Position::new("1/binlog.000001/4/1700000000"),
+            capture(&["stock"]),
+        )
     }
 }
 

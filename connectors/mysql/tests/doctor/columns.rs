@@ -126,14 +126,11 @@ fn changes(server: &Mysql, capture: &Capture, layouts: &[TableLayout]) -> Vec<St
     let file = server.query("show binary logs").unwrap().pop().unwrap().remove(0).unwrap();
     let path = server.data_dir().unwrap().join(&file);
     let mut log = LogFile::open(File::open(path).unwrap()).unwrap();
-    let from = ResumePoint {
-        lineage: Lineage::new("mysql/11111111-1111-1111-1111-111111111111"),
-        position: Position::new(format!("1/{file}/4/1700000000")),
-        partial: None,
-        capture: capture.clone(),
-        coverage: String::new(),
-        layouts: Vec::new(),
-    };
+    let from = ResumePoint::new(
+        Lineage::new("mysql/11111111-1111-1111-1111-111111111111"),
+        Position::new(format!("1/{file}/4/1700000000")),
+        capture.clone(),
+    );
     let catalog = Catalog::new(layouts, false);
     let mut decoder = Decoder::new(&from, capture.clone(), catalog).unwrap();
     let mut out = BatchBuilder::new(&from.position);

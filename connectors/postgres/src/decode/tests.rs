@@ -35,12 +35,8 @@ fn capture(tables: &[CaptureTable]) -> Capture {
 
 fn point(partial: Option<(&str, u32)>, capture: &Capture) -> ResumePoint {
     ResumePoint {
-        lineage: Lineage::new("7/1/acme"),
-        position: Position::new("0/10"),
         partial: partial.map(|(txid, rows)| Partial { txid: txid.to_owned(), rows }),
-        capture: capture.clone(),
-        coverage: String::new(),
-        layouts: Vec::new(),
+        ..ResumePoint::new(Lineage::new("7/1/acme"), Position::new("0/10"), capture.clone())
     }
 }
 

@@ -39,14 +39,7 @@ pub fn tables(names: &[&str]) -> Capture {
 
 /// A point to resume from; the connector of a temporary slot puts its own place there.
 pub fn point(position: &str, capture: &Capture) -> ResumePoint {
-    ResumePoint {
-        lineage: Lineage::new("1/1/any"),
-        position: Position::new(position),
-        partial: None,
-        capture: capture.clone(),
-        coverage: String::new(),
-        layouts: Vec::new(),
-    }
+    ResumePoint::new(Lineage::new("1/1/any"), Position::new(position), capture.clone())
 }
 
 /// Opens a stream over the replication connection alone.

@@ -45,14 +45,7 @@ fn plan(config: &SellerConfig) -> Plan {
 
 /// A checkpoint behind which every table has been read.
 fn read(config: &SellerConfig) -> Checkpoint {
-    let point = ResumePoint {
-        lineage: Lineage::new("7/1/slot"),
-        position: Position::new("1"),
-        partial: None,
-        capture: Capture::default(),
-        coverage: String::new(),
-        layouts: Vec::new(),
-    };
+    let point = ResumePoint::new(Lineage::new("7/1/slot"), Position::new("1"), Capture::default());
     let mapping = MappingRevision { number: 1, hash: String::new() };
     let mut checkpoint = Checkpoint::first("acme", "main", point, mapping);
     for table in plan(config).snapshot_order() {

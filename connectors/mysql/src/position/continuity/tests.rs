@@ -53,14 +53,7 @@ fn mariadb(server: u32, state: &str, purged: &str) -> ServerFacts {
 }
 
 fn at(lineage: &str, position: String) -> ResumePoint {
-    ResumePoint {
-        lineage: Lineage::new(lineage),
-        position: Position::new(position),
-        partial: None,
-        capture: Capture { tables: Vec::new() },
-        coverage: String::new(),
-        layouts: Vec::new(),
-    }
+    ResumePoint::new(Lineage::new(lineage), Position::new(position), Capture { tables: Vec::new() })
 }
 
 fn point() -> ResumePoint {
