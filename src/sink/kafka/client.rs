@@ -270,5 +270,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 const ANSWERED: Duration = Duration::from_secs(6);
 /// How long it may take where it is known why a broker is not reached: another one may answer.
 const EXPLAINED: Duration = Duration::from_secs(2);
-/// How long the first question waits; most are answered within milliseconds.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// How long the first question waits; most are answered within milliseconds. A client that has just
+/// heard of the brokers lets go of the one it was told of, and a question that meets this is not
+/// answered at all.
+const FIRST_WAIT: Duration = Duration::from_millis(50);

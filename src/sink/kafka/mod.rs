@@ -110,7 +110,7 @@ pub fn checkpoints(
     options: &KafkaOptions,
     sources: &[(SellerId, SourceName)],
 ) -> Result<Option<Vec<Option<String>>>> {
-    if topics::are_missing(options, &consumer(options, Isolation::Uncommitted)?)? {
+    if topics::are_missing(options, &asker(options)?)? {
         return Ok(None);
     }
     let mut contents = stored::read(options, &[Topic::Checkpoints])?;
@@ -119,7 +119,7 @@ pub fn checkpoints(
 
 /// Who took a shard last, unless it is known to have gone.
 pub fn holder(options: &KafkaOptions, shard: Shard) -> Result<Option<String>> {
-    match topics::are_missing(options, &consumer(options, Isolation::Uncommitted)?)? {
+    match topics::are_missing(options, &asker(options)?)? {
         true => Ok(None),
         false => owner::holder(options, shard),
     }
@@ -129,10 +129,7 @@ pub fn holder(options: &KafkaOptions, shard: Shard) -> Result<Option<String>> {
 impl Sink for Kafka {
     async fn is_new(&self) -> Result<bool> {
         let options = Arc::clone(&self.options);
-        blocking(move || {
-            topics::are_missing(&options, &consumer(&options, Isolation::Uncommitted)?)
-        })
-        .await
+        blocking(move || topics::are_missing(&options, &asker(&options)?)).await
     }
 
     async fn holder(&self, shard: Shard) -> Result<Option<String>> {
@@ -148,19 +145,19 @@ impl Sink for Kafka {
 
 /// Takes the shard, and only then reads what is stored: nobody else can add to it any more.
 fn open(options: &Arc<KafkaOptions>, shard: Shard) -> Result<Opened, OpenError> {
-    let consumer = consumer(options, Isolation::Uncommitted)?;
-    let topics = Arc::new(topics::prepare(options, &consumer)?);
+    let asker = asker(options)?;
+    let topics = Arc::new(topics::prepare(options, &asker)?);
     // Another size than the refused one is another matter.
     if options.refused.load(Ordering::Relaxed) != topics.request_bytes {
         options.refused.store(0, Ordering::Relaxed);
     }
-    let store = store(options, &consumer, shard);
+    let store = store(options, &asker, shard);
     owner::refuse_replaced(options, shard)?;
-    owner::refuse_moved(options, &topics, &consumer)?;
-    let mut owned = owner::take(options, &topics, shard, &consumer)?;
+    owner::refuse_moved(options, &topics, &asker)?;
+    let mut owned = owner::take(options, &topics, shard, &asker)?;
     let (mut contents, found) = stored::read_all(options)?;
     owner::check_partitions(options, &topics, found.partitions.as_ref())?;
-    contents.whole = Some(owned.record_topics(found, &consumer)?);
+    contents.whole = Some(owned.record_topics(found, &asker)?);
     let state = stored::State::new(options, &topics, contents);
     options.has_been_let_in.store(true, Ordering::Relaxed);
     let writer = writer::start(owned)?;
@@ -183,8 +180,22 @@ enum Isolation {
     Uncommitted,
 }
 
-/// A client that asks and reads. It is a member of no group.
-fn consumer(options: &KafkaOptions, isolation: Isolation) -> Result<BaseConsumer<Told>> {
+/// A client that asks. Without the name of a group it is closed at once; with one the library looks
+/// every 100 ms whether it is.
+fn asker(options: &KafkaOptions) -> Result<BaseConsumer<Told>> {
+    consumer(options, Isolation::Uncommitted, None)
+}
+
+/// A client that reads. It is a member of no group, though the library wants the name of one.
+fn reader(options: &KafkaOptions, isolation: Isolation) -> Result<BaseConsumer<Told>> {
+    consumer(options, isolation, Some(&options.name))
+}
+
+fn consumer(
+    options: &KafkaOptions,
+    isolation: Isolation,
+    group: Option<&str>,
+) -> Result<BaseConsumer<Told>> {
     let isolation = match isolation {
         Isolation::Committed => "read_committed",
         Isolation::Uncommitted => "read_uncommitted",
@@ -196,8 +207,11 @@ fn consumer(options: &KafkaOptions, isolation: Isolation) -> Result<BaseConsumer
         ("queued.max.messages.kbytes", "8192"),
         ("fetch.queue.backoff.ms", "10"),
     ];
-    client::config(options, &defaults)
-        .set("group.id", &options.name)
+    let mut config = client::config(options, &defaults);
+    if let Some(group) = group {
+        config.set("group.id", group);
+    }
+    config
         .set("isolation.level", isolation)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")

@@ -11,7 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::client::{Told, ask};
 use super::fault::{Doing, of_error};
 use super::topics::Topic;
-use super::{Isolation, KafkaOptions, consumer};
+use super::{Isolation, KafkaOptions, asker, reader};
 
 /// How long reading may go on without a record. Somebody's open transaction holds up its readers
 /// until it ends, or until the cluster ends it.
@@ -94,14 +94,16 @@ fn begin(
     isolation: Isolation,
 ) -> Result<(BaseConsumer<Told>, Ends)> {
     let doing = Doing { what: "reading what is stored", options };
-    let asking = consumer(options, Isolation::Uncommitted)?;
-    let consumer = consumer(options, isolation)?;
+    let asking = asker(options)?;
+    let consumer = reader(options, isolation)?;
     let mut ends = HashMap::new();
     let mut list = TopicPartitionList::new();
     for &(topic, partition) in partitions {
         let name = options.topic(topic);
         let (low, high) = ends_of(options, &asking, (topic, partition))?;
         if high > low {
+            // A reader that has not heard of a topic it is to read asks for it after a second.
+            ask(&consumer, doing, |wait| consumer.fetch_metadata(Some(&name), wait))?;
             list.add_partition_offset(&name, partition, Offset::Offset(low))
                 .map_err(|error| of_error(doing, &error))?;
             ends.insert((name, partition), (topic, high));

@@ -75,7 +75,7 @@ fn take(options: &Arc<KafkaOptions>) -> Owned {
 
 /// The first half of taking a shard.
 fn shut_out(options: &Arc<KafkaOptions>) -> Owned {
-    let consumer = consumer(options, Isolation::Uncommitted).unwrap();
+    let consumer = asker(options).unwrap();
     let topics = Arc::new(topics::prepare(options, &consumer).unwrap());
     owner::shut_out(options, &topics, Shard(0), &consumer).unwrap()
 }
@@ -145,7 +145,7 @@ fn commit_all(owned: &mut Owned, commit: &Commit) -> Result<(), CommitError> {
 
 /// The keys and values a consumer of what is committed finds.
 fn committed(options: &KafkaOptions, topic: Topic) -> Vec<(String, Option<String>)> {
-    let asking = consumer(options, Isolation::Uncommitted).unwrap();
+    let asking = asker(options).unwrap();
     let reading = consumer(options, Isolation::Committed).unwrap();
     let name = options.topic(topic);
     let (mut list, mut ends) = (TopicPartitionList::new(), HashMap::new());

@@ -11,7 +11,8 @@ use super::KafkaOptions;
 use super::client::{self, Told, is_purged};
 use super::fault::{self, Doing};
 use super::records::Record;
-use super::topics::Topics;
+use super::stored::PARTITION;
+use super::topics::{Topic, Topics};
 
 /// A producer of the library, and what its records are written into.
 pub(super) struct Outlet {
@@ -36,6 +37,9 @@ pub(super) enum Undone {
 const TRANSACTION_TIMEOUT_MS: &str = "60000";
 /// How long one call may wait; it is repeated until [`GIVING_UP`].
 const CALL: Duration = Duration::from_secs(1);
+/// How often, and how long each time, a question is asked for the sake of a connection.
+const ANSWERS: u32 = 4;
+const ANSWER: Duration = Duration::from_millis(50);
 /// How long the end of a transaction is asked for. Longer than the cluster keeps it open, so that
 /// what is read afterwards is decided.
 const GIVING_UP: Duration = Duration::from_secs(90);
@@ -97,6 +101,11 @@ impl Outlet {
         let producer = &outlet.producer;
         // OAUTHBEARER asks for its token through the queue that polling serves.
         outlet.serve();
+        // It looks for a broker every 500 ms, unless there is a connection to one. What is wrong with
+        // them is said below.
+        let place = (topics.name(Topic::Checkpoints), PARTITION);
+        let is_connected = |_| producer.client().fetch_watermarks(place.0, place.1, ANSWER).is_ok();
+        let _ = (0..ANSWERS).any(is_connected);
         let deadline = Instant::now() + 3 * client::PATIENCE;
         loop {
             let outcome = producer.init_transactions(CALL);
