@@ -146,7 +146,7 @@ fn commit_all(owned: &mut Owned, commit: &Commit) -> Result<(), CommitError> {
 /// The keys and values a consumer of what is committed finds.
 fn committed(options: &KafkaOptions, topic: Topic) -> Vec<(String, Option<String>)> {
     let asking = asker(options).unwrap();
-    let reading = consumer(options, Isolation::Committed).unwrap();
+    let reading = reader(options, Isolation::Committed).unwrap();
     let name = options.topic(topic);
     let (mut list, mut ends) = (TopicPartitionList::new(), HashMap::new());
     let partitions = if matches!(topic, Topic::Events | Topic::Levels) { 2 } else { 1 };
@@ -239,7 +239,7 @@ fn two_ids_in_turn_never_wait_for_the_end_of_the_transaction_before() {
         let record = |value: &'static str| {
             [Record::private(Topic::Checkpoints, b"k".into(), Some(value.as_bytes().into()))]
         };
-        let consumer = consumer(&options, Isolation::Uncommitted).unwrap();
+        let consumer = asker(&options).unwrap();
         let topics = Arc::new(topics::prepare(&options, &consumer).unwrap());
         let one = transaction::Outlet::transactional(&options, &topics, "one").unwrap();
         let (mut with_two, mut with_one) = (0, 0);
@@ -463,7 +463,7 @@ fn what_no_topic_takes_to_remember_is_for_a_person_and_nothing_of_it_is_publishe
 fn one_plan_of_one_commit_is_always_the_same() {
     let Some(options) = options("one_plan_of_one_commit") else { return };
     on_runtime(move || {
-        let consumer = consumer(&options, Isolation::Uncommitted).unwrap();
+        let consumer = asker(&options).unwrap();
         let topics = Arc::new(topics::prepare(&options, &consumer).unwrap());
         let parts = (0..50).map(|n| part(&(n % 7).to_string(), n, Some(1), "A")).collect();
         let commit = commit(parts);

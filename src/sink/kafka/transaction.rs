@@ -101,11 +101,11 @@ impl Outlet {
         let producer = &outlet.producer;
         // OAUTHBEARER asks for its token through the queue that polling serves.
         outlet.serve();
-        // It looks for a broker every 500 ms, unless there is a connection to one. What is wrong with
-        // them is said below.
-        let place = (topics.name(Topic::Checkpoints), PARTITION);
-        let is_connected = |_| producer.client().fetch_watermarks(place.0, place.1, ANSWER).is_ok();
-        let _ = (0..ANSWERS).any(is_connected);
+        // It looks for a broker every 500 ms, unless there is a connection to one. What is wrong
+        // with them is said below.
+        let topic = topics.name(Topic::Checkpoints);
+        let answers = |_| producer.client().fetch_watermarks(topic, PARTITION, ANSWER).is_ok();
+        let _ = (0..ANSWERS).any(answers);
         let deadline = Instant::now() + 3 * client::PATIENCE;
         loop {
             let outcome = producer.init_transactions(CALL);

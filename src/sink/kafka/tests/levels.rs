@@ -106,7 +106,7 @@ pub(super) async fn add_a_partition(options: &KafkaOptions) {
         outcome.unwrap();
     }
     let reached = || {
-        let asking = consumer(options, Isolation::Uncommitted).unwrap();
+        let asking = asker(options).unwrap();
         let wait = Duration::from_secs(10);
         names.iter().all(|name| {
             let metadata = asking.fetch_metadata(Some(name), wait).unwrap();

@@ -76,7 +76,7 @@ async fn a_partition_that_has_gone_unnoticed_is_no_reason_to_try_for_ever() {
     drop(sink.open(Shard(0)).await.unwrap());
     let options = Arc::new(with_any_partitions(&options));
     let outlet = tokio::task::block_in_place(|| {
-        let asking = consumer(&options, Isolation::Uncommitted).unwrap();
+        let asking = asker(&options).unwrap();
         let topics = Arc::new(topics::prepare(&options, &asking).unwrap());
         Outlet::transactional(&options, &topics, "one").unwrap()
     });

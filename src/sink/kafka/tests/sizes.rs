@@ -60,7 +60,7 @@ fn a_request_that_a_topic_does_not_take_is_for_a_person_when_looking_again_does_
             AlterConfig::new(ResourceSpecifier::Topic(&name)).set("max.message.bytes", "20000");
         let altered = admin.alter_configs([&smaller], &AdminOptions::new());
         assert!(tokio::runtime::Handle::current().block_on(altered).unwrap()[0].is_ok());
-        let consumer = consumer(&options, Isolation::Uncommitted).unwrap();
+        let consumer = asker(&options).unwrap();
         let large = commit(vec![part("1", 1, Some(1), &noise(100_000))]);
         // As it is where the settings of topics may not be read.
         let unknowing = || {

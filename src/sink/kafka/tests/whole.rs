@@ -15,7 +15,7 @@ pub(super) async fn delete(options: &KafkaOptions, topic: Topic) {
     let name = options.topic(topic);
     let deleted = admin.delete_topics(&[&name], &AdminOptions::new()).await.unwrap();
     assert!(deleted[0].is_ok(), "{deleted:?}");
-    let asking = consumer(options, Isolation::Uncommitted).unwrap();
+    let asking = asker(options).unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);
     let is_there = || {
         let metadata = asking.fetch_metadata(Some(&name), Duration::from_secs(10)).unwrap();
