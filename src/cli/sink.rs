@@ -1,4 +1,8 @@
 //! The wiring: which sink a configuration means. The only place that names one.
+#![cfg_attr(
+    not(all(feature = "kafka", feature = "sqlite")),
+    allow(unused_variables, reason = "of a sink that is not built in")
+)]
 
 #[cfg(not(all(feature = "kafka", feature = "sqlite")))]
 use super::Exit;
