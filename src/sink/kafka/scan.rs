@@ -102,8 +102,10 @@ fn begin(
         let name = options.topic(topic);
         let (low, high) = ends_of(options, &asking, (topic, partition))?;
         if high > low {
-            // A reader that has not heard of a topic it is to read asks for it after a second.
-            ask(&consumer, doing, |wait| consumer.fetch_metadata(Some(&name), wait))?;
+            if list.elements_for_topic(&name).is_empty() {
+                // A reader that has not heard of a topic it is to read asks for it after a second.
+                ask(&consumer, doing, |wait| consumer.fetch_metadata(Some(&name), wait))?;
+            }
             list.add_partition_offset(&name, partition, Offset::Offset(low))
                 .map_err(|error| of_error(doing, &error))?;
             ends.insert((name, partition), (topic, high));

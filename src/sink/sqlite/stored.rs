@@ -100,16 +100,22 @@ async fn finished<T>(reading: JoinHandle<Result<T>>) -> Result<T> {
 }
 
 /// The stored checkpoints of sources, in their order, for commands beside the process that writes
-/// the file. `None` when there is no file yet.
+/// the file. `None` when there is no file yet, or nothing in it.
 pub fn checkpoints(path: &Path, sources: &[Source]) -> Result<Option<Vec<Option<String>>>> {
     if !path.exists() {
         return Ok(None);
     }
-    let read = || -> rusqlite::Result<Vec<Option<String>>> {
+    let read = || -> rusqlite::Result<Option<Vec<Option<String>>>> {
         let connection = reading(path)?;
-        sources.iter().map(|source| checkpoint(&connection, source)).collect()
+        // All tables are made in one transaction, a moment after the file.
+        let made = "SELECT EXISTS (SELECT * FROM sqlite_schema)";
+        if !connection.query_row(made, [], |row| row.get(0))? {
+            return Ok(None);
+        }
+        let stored = sources.iter().map(|source| checkpoint(&connection, source));
+        stored.collect::<rusqlite::Result<_>>().map(Some)
     };
-    read().map(Some).map_err(|error| open::classify(&error, path, "reading what is stored"))
+    read().map_err(|error| open::classify(&error, path, "reading what is stored"))
 }
 
 fn reading(path: &Path) -> rusqlite::Result<Connection> {

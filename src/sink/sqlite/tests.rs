@@ -127,6 +127,18 @@ fn is_operator(error: &Error) -> bool {
 }
 
 #[test]
+fn a_file_that_is_just_being_made_holds_nothing_and_is_no_error() {
+    let (_folder, path) = file();
+    let stored =
+        || checkpoints(&path, &[(SellerId::new("acme"), SourceName::new("main"))]).unwrap();
+    assert_eq!(stored(), None);
+    std::fs::write(&path, "").unwrap();
+    assert_eq!(stored(), None);
+    drop(database(&path, None));
+    assert_eq!(stored(), Some(vec![None]));
+}
+
+#[test]
 fn every_commit_is_synced_to_disk() {
     let (_folder, path) = file();
     let database = database(&path, None);
