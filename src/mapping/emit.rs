@@ -251,7 +251,7 @@ pub(super) fn departed<R>(
     transaction: &Transaction,
     emit: impl FnOnce(&StockEvent<'_>) -> R,
 ) {
-    let parts: Vec<String> = gone.key.split('/').filter_map(crate::stock::key::decode).collect();
+    let parts: Vec<_> = gone.key.split('/').filter_map(crate::stock::key::decode).collect();
     let [_, _, item, location, bucket @ ..] = parts.as_slice() else { return };
     let mapping = gone.plan.and_then(|plan| plan.mappings.first());
     emit(&StockEvent {
@@ -259,7 +259,7 @@ pub(super) fn departed<R>(
         capture: transaction.capture,
         item: Item { id: item, sku: gone.sku, ..Item::default() },
         location: Location { id: location, kind: None },
-        bucket: bucket.first().map(String::as_str),
+        bucket: bucket.first().map(AsRef::as_ref),
         quantity: Quantities::default(),
         measure: None,
         unit: mapping.map_or("EA", |mapping| &mapping.unit),

@@ -13,7 +13,7 @@
 //! | `owner` | whose the shard is, and the partition counts it was begun with |
 //! | `whole` | whether the topics still have what was written to them |
 //! | `scan` | partitions, read to their end |
-//! | `stored` | checkpoints and cached rows, read back |
+//! | `stored`, `latest` | checkpoints and cached rows, read back |
 //! | `levels` | what is published and lives, read back |
 //! | `records`, `partition` | from a commit to records and their partitions |
 //! | `transaction` | one transaction: all or nothing, or not known |
@@ -23,6 +23,7 @@
 
 mod client;
 mod fault;
+mod latest;
 mod levels;
 mod owner;
 mod partition;

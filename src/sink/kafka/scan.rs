@@ -1,6 +1,5 @@
 //! Reading partitions from their beginning to their end, as far as it is committed.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use connector_api::{Error, Result};
@@ -17,8 +16,13 @@ use super::{Isolation, KafkaOptions, asker, reader};
 /// until it ends, or until the cluster ends it.
 const STALLED: Duration = Duration::from_secs(70);
 
-/// Partitions that have not been read to their end: by name and number, with the end.
-type Ends = HashMap<(String, i32), (Topic, i64)>;
+/// A partition that has not been read to its end.
+struct Unread {
+    topic: Topic,
+    name: String,
+    partition: i32,
+    end: i64,
+}
 
 /// The first record there is of a partition, and where the next one will stand whatever is
 /// committed.
@@ -51,18 +55,22 @@ pub(super) fn scan_as(
     mut take: impl FnMut(Topic, &BorrowedMessage<'_>) -> Result<()>,
 ) -> Result<()> {
     let doing = Doing { what: "reading what is stored", options };
-    let (consumer, mut ends) = begin(options, partitions, isolation)?;
+    let (consumer, mut unread) = begin(options, partitions, isolation)?;
     let mut progress = Instant::now();
-    let mut place = (String::new(), 0);
-    while !ends.is_empty() {
+    let mut last = 0;
+    while !unread.is_empty() {
         match consumer.poll(Duration::from_millis(5)) {
             Some(Ok(message)) => {
                 progress = Instant::now();
-                place.0.clear();
-                place.0.push_str(message.topic());
-                place.1 = message.partition();
-                if let Some((topic, _)) = ends.get(&place) {
-                    take(*topic, &message)?;
+                let is_of = |one: &Unread| {
+                    one.partition == message.partition() && one.name == message.topic()
+                };
+                // Nearly always that of the record before.
+                if !unread.get(last).is_some_and(is_of) {
+                    last = unread.iter().position(is_of).unwrap_or(unread.len());
+                }
+                if let Some(one) = unread.get(last) {
+                    take(one.topic, &message)?;
                 }
                 continue;
             }
@@ -79,9 +87,9 @@ pub(super) fn scan_as(
         // Markers and aborted records are not delivered: the place of the reader, not the last
         // record, tells the end.
         let at = consumer.position().map_err(|error| of_error(doing, &error))?;
-        ends.retain(|(name, partition), (_, end)| {
-            let reached = at.find_partition(name, *partition).map(|found| found.offset());
-            !matches!(reached, Some(Offset::Offset(offset)) if offset >= *end)
+        unread.retain(|one| {
+            let reached = at.find_partition(&one.name, one.partition).map(|found| found.offset());
+            !matches!(reached, Some(Offset::Offset(offset)) if offset >= one.end)
         });
     }
     consumer.unassign().map_err(|error| of_error(doing, &error))
@@ -92,11 +100,11 @@ fn begin(
     options: &KafkaOptions,
     partitions: &[(Topic, i32)],
     isolation: Isolation,
-) -> Result<(BaseConsumer<Told>, Ends)> {
+) -> Result<(BaseConsumer<Told>, Vec<Unread>)> {
     let doing = Doing { what: "reading what is stored", options };
     let asking = asker(options)?;
     let consumer = reader(options, isolation)?;
-    let mut ends = HashMap::new();
+    let mut unread = Vec::new();
     let mut list = TopicPartitionList::new();
     for &(topic, partition) in partitions {
         let name = options.topic(topic);
@@ -108,9 +116,9 @@ fn begin(
             }
             list.add_partition_offset(&name, partition, Offset::Offset(low))
                 .map_err(|error| of_error(doing, &error))?;
-            ends.insert((name, partition), (topic, high));
+            unread.push(Unread { topic, name, partition, end: high });
         }
     }
     consumer.assign(&list).map_err(|error| of_error(doing, &error))?;
-    Ok((consumer, ends))
+    Ok((consumer, unread))
 }

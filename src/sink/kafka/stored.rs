@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
@@ -6,6 +7,7 @@ use connector_api::{Error, Result};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use tokio::sync::Semaphore;
 
+use super::latest::Latest;
 use super::owner::{self, Owner};
 use super::records::ROUND;
 use super::topics::{Topic, Topics};
@@ -29,7 +31,8 @@ type Source = (SellerId, SourceName);
 pub(super) struct Contents {
     /// How the keys begin of the one source that is wanted; without it all are.
     only: Option<String>,
-    sources: HashMap<Source, Remembered>,
+    /// By how their keys begin.
+    sources: HashMap<String, Remembered>,
     /// By key, with the place of the record.
     pub(super) owners: HashMap<String, (i64, Owner)>,
     /// What is recorded of the topics.
@@ -38,34 +41,26 @@ pub(super) struct Contents {
     pub(super) whole: Option<Whole>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Remembered {
+    source: Source,
     checkpoint: Option<String>,
     /// What the topics were when it was stored.
     round: u32,
-    rows: Rows,
+    /// By table and key, as the record keys have them.
+    rows: Latest,
 }
-
-/// By table, then by key. Those of all sellers of a shard are here before the first of them takes
-/// its own: boxed, a text takes as much as it has.
-type Rows = HashMap<String, HashMap<Box<str>, Box<str>>>;
 
 impl Contents {
     /// What is stored of one source, once.
     pub(super) fn take(&mut self, source: &Source) -> Stored {
-        let remembered = self.sources.remove(source).unwrap_or_default();
-        let Remembered { checkpoint, round, rows } = remembered;
+        let remembered = self.sources.remove(&source_key(&source.0, &source.1));
+        let Remembered { checkpoint, round, rows, .. } =
+            remembered.unwrap_or_else(|| Remembered::nothing_of(source.clone()));
         let whole = self.whole.as_ref().filter(|_| checkpoint.is_some());
         let lacking = whole.map(|whole| whole.lacking_since(round)).unwrap_or_default();
         let lacking = lacking.into_iter().map(|topic| format!("topic {topic}")).collect();
-        let rows = rows.into_iter().flat_map(|(table, rows)| {
-            rows.into_iter().map(move |(pk, value)| RowEntry {
-                table: table.clone(),
-                pk: pk.into(),
-                value: Some(value.into()),
-            })
-        });
-        Stored { checkpoint, lacking, rows: Box::new(Going(Box::new(rows))) }
+        Stored { checkpoint, lacking, rows: Box::new(Going(rows)) }
     }
 
     /// Whether a record is to be looked at: those of one source are few among those of a thousand.
@@ -80,42 +75,78 @@ impl Contents {
         if !self.wants(key) {
             return Ok(());
         }
-        let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| ());
         let foreign = || foreign(name, key);
-        let key = text(key).map_err(|()| foreign())?;
-        let value = value.map(text).transpose().map_err(|()| foreign())?;
+        let text = |bytes| std::str::from_utf8(bytes).map_err(|_| foreign());
+        let (key, value) = (text(key)?, value.map(text).transpose()?);
         if let Some(private) = key.strip_prefix(owner::PREFIX) {
-            return owner::apply(self, (name, record.offset()), private, value.as_deref());
+            return owner::apply(self, (name, record.offset()), private, value);
         }
-        let mut parts = key.split('/').map(key::decode);
-        let mut part = || parts.next().flatten().ok_or_else(foreign);
-        let source = (SellerId::new(&part()?), SourceName::new(&part()?));
-        let remembered = self.sources.entry(source).or_default();
-        match (topic, value) {
-            (Topic::Checkpoints, value) => {
-                remembered.checkpoint = value;
+        let (begins, row) = split(key);
+        let remembered = match self.sources.get_mut(begins) {
+            Some(known) => known,
+            None => {
+                let source = source_of(begins).ok_or_else(foreign)?;
+                let nothing = Remembered::nothing_of(source);
+                self.sources.entry(begins.to_owned()).or_insert(nothing)
+            }
+        };
+        match topic {
+            Topic::Checkpoints => {
+                remembered.checkpoint = value.map(str::to_owned);
                 remembered.round = round_of(record);
             }
-            (_, value) => {
-                let (table, pk) = (part()?, part()?);
-                let rows = remembered.rows.entry(table).or_default();
-                match value {
-                    Some(value) => drop(rows.insert(pk.into(), value.into())),
-                    None => drop(rows.remove(&*pk)),
-                }
+            _ => {
+                row_of(row).ok_or_else(foreign)?;
+                remembered.rows.set(row, value);
             }
         }
         Ok(())
     }
 }
 
+impl Remembered {
+    fn nothing_of(source: Source) -> Self {
+        Self { source, checkpoint: None, round: 0, rows: Latest::default() }
+    }
+}
+
+/// How a record key begins, `seller/source`, and what is behind it.
+fn split(key: &str) -> (&str, &str) {
+    let mut bars = key.match_indices('/').map(|(place, _)| place);
+    match bars.nth(1) {
+        Some(end) => (&key[..end], &key[end + 1..]),
+        None => (key, ""),
+    }
+}
+
+fn source_of(begins: &str) -> Option<Source> {
+    let (seller, source) = begins.split_once('/')?;
+    Some((SellerId::new(&key::decode(seller)?), SourceName::new(&key::decode(source)?)))
+}
+
+/// The table and the key of a row.
+fn row_of(row: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    let (table, pk) = row.split_once('/')?;
+    Some((key::decode(table)?, key::decode(pk)?))
+}
+
 /// Cached rows, each forgotten as it is handed out.
-struct Going(Box<dyn Iterator<Item = RowEntry> + Send>);
+struct Going(Latest);
 
 #[async_trait]
 impl StoredRows for Going {
     async fn next(&mut self) -> Result<Vec<RowEntry>> {
-        Ok(self.0.by_ref().take(PIECE).collect())
+        let mut some = Vec::new();
+        while some.len() < PIECE
+            && let Some(row) = self.0.take(|row, value| {
+                let (table, pk) = row_of(row).expect("it was looked at when it was read");
+                let (table, pk) = (table.into_owned(), pk.into_owned());
+                RowEntry { table, pk, value: Some(value.to_owned()) }
+            })
+        {
+            some.push(row);
+        }
+        Ok(some)
     }
 }
 
@@ -232,9 +263,9 @@ impl ShardState for State {
     fn retain(&self, sources: &HashSet<(SellerId, SourceName)>) {
         let mut first = self.first.lock().expect("no holder panics");
         let (contents, handed) = &mut *first;
-        let others = contents.sources.extract_if(|source, _| !sources.contains(source));
+        let others = contents.sources.extract_if(|_, others| !sources.contains(&others.source));
         // Whoever asks all the same has to read it.
-        handed.extend(others.map(|(source, _)| source));
+        handed.extend(others.map(|(_, others)| others.source));
     }
 
     async fn levels(&self, seller: &SellerId, source: &SourceName) -> Result<Vec<LevelKey>> {
