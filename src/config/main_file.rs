@@ -41,7 +41,7 @@ const MIN_COMMIT_INTERVAL: Key = Key {
 const BUFFER: Key = Key {
     name: "buffer_bytes",
     wanted: "whole bytes from 1048576 (1 MiB) to 1073741824 (1 GiB)",
-    example: "buffer_bytes = 8388608",
+    example: "buffer_bytes = 6291456",
 };
 const HTTP: Key = Key {
     name: "http",
@@ -64,7 +64,7 @@ const LEVEL: Key = Key {
 };
 
 const NAME_WANTED: &str = "1 to 63 of the characters a-z, 0-9, _ and -, a letter or digit first";
-const BUFFER_DEFAULT: u64 = 8 << 20;
+const BUFFER_DEFAULT: u64 = 6 << 20;
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8642));
 
 impl Default for LogConfig {

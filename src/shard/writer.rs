@@ -14,7 +14,7 @@ use crate::stock::{SellerId, SourceName};
 use crate::telemetry::ShardMetrics;
 
 /// Bytes of one commit; what does not fit goes into the next.
-const COMMIT_BYTES: usize = 4 << 20;
+const COMMIT_BYTES: usize = 3 << 20;
 
 /// A part on its way to the sink.
 #[derive(Debug)]
