@@ -1,6 +1,11 @@
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+/// Between two looks at the memory of a process.
+const SAMPLES: Duration = Duration::from_millis(25);
 
 /// What a process took from its start to its end.
 #[derive(Debug, Clone, Copy)]
@@ -15,32 +20,38 @@ pub(crate) fn run(mut command: Command) -> Usage {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
     let started = Instant::now();
     let mut child = command.spawn().unwrap();
-    let mut usage = sampled(child.id());
-    usage.seconds = started.elapsed().as_secs_f64();
+    let pid = child.id();
+    let (runs, ended) = mpsc::channel::<()>();
+    let sampling = std::thread::spawn(move || sampled(pid, &ended));
+    // It stays a zombie, which says what it has used, until it is waited for below.
+    let how = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    waitid(WaitId::Pid(Pid::from_child(&child)), how).unwrap();
+    let seconds = started.elapsed().as_secs_f64();
+    drop(runs);
+    let cpu_s = cpu_s(pid);
     let status = child.wait().unwrap();
     assert!(status.success(), "{}: {status}", command.get_program().display());
-    usage
+    Usage { seconds, cpu_s, peak_rss_mib: sampling.join().unwrap() }
 }
 
-/// Samples a process until it has ended: no safe crate waits with the resources used.
-fn sampled(pid: u32) -> Usage {
-    let mut usage = Usage { seconds: 0.0, cpu_s: 0.0, peak_rss_mib: 0.0 };
-    let folder = PathBuf::from(format!("/proc/{pid}"));
+/// The most memory that was seen until nobody is at the other end. To look takes a third of a
+/// millisecond of a processor that the client may want.
+fn sampled(pid: u32, ended: &mpsc::Receiver<()>) -> f64 {
+    let mut most = 0.0;
     loop {
-        let stat = std::fs::read_to_string(folder.join("stat")).unwrap_or_default();
-        let fields: Vec<&str> =
-            stat.rsplit(") ").next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |place: usize| fields.get(place).and_then(|text| text.parse::<f64>().ok());
-        if let (Some(user), Some(system)) = (ticks(11), ticks(12)) {
-            usage.cpu_s = (user + system) / 100.0;
+        most = peak_rss_mib(pid).unwrap_or(most);
+        if ended.recv_timeout(SAMPLES) == Err(mpsc::RecvTimeoutError::Disconnected) {
+            return most;
         }
-        usage.peak_rss_mib = peak_rss_mib(pid).unwrap_or(usage.peak_rss_mib);
-        // A zombie has ended: what it used is final.
-        if fields.first().is_none_or(|state| *state == "Z") {
-            return usage;
-        }
-        pause();
     }
+}
+
+/// What a process has used, in user mode and in the kernel.
+fn cpu_s(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks = |nth| fields.split(' ').nth(nth).unwrap().parse::<f64>().unwrap();
+    (ticks(11) + ticks(12)) / 100.0
 }
 
 /// The most memory a process has had so far.
@@ -49,10 +60,4 @@ pub(crate) fn peak_rss_mib(pid: u32) -> Option<f64> {
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: f64 = peak.split_whitespace().next()?.parse().ok()?;
     Some(kib / 1024.0)
-}
-
-/// Between two samples: short against what is measured, long against what sampling costs.
-#[allow(clippy::disallowed_methods, reason = "a bench paces itself")]
-fn pause() {
-    std::thread::sleep(std::time::Duration::from_millis(5));
 }
