@@ -280,12 +280,5 @@ impl Decoder {
     }
 }
 
-/// Replaces `text` by the printed form of `value`, without a new allocation.
-fn print(text: &mut String, value: &dyn std::fmt::Display) {
-    use std::fmt::Write as _;
-    text.clear();
-    write!(text, "{value}").expect("a string takes everything");
-}
-
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,12 @@ pub struct NotGtids {
     found: String,
 }
 
+/// Prints a number without what it takes to print anything: several of them stand in the place and
+/// the name of every transaction.
+pub(crate) fn write_number<W: fmt::Write>(number: u64, out: &mut W) -> fmt::Result {
+    out.write_str(itoa::Buffer::new().format(number))
+}
+
 impl NotGtids {
     fn found(wanted: impl Into<String>, found: impl fmt::Display) -> Self {
         // Foreign text may be of any length.

@@ -22,6 +22,8 @@ pub struct Backlog {
     mark: usize,
     since: Instant,
     bytes: usize,
+    /// What the last try has brought.
+    last: usize,
 }
 
 impl Default for Backlog {
@@ -34,7 +36,7 @@ impl Backlog {
     /// One that wants to be woken for every byte.
     #[must_use]
     pub fn new() -> Self {
-        Self { mark: 1, since: Instant::now(), bytes: 0 }
+        Self { mark: 1, since: Instant::now(), bytes: 0, last: 0 }
     }
 
     /// Waits until [`Wire::receive`] is worth a try. Cancel-safe.
@@ -48,6 +50,12 @@ impl Backlog {
         if self.mark == 1 {
             return wire.socket().readable().await;
         }
+        // As much again is there by now, as a rule. To be told so takes a thread to be woken, and
+        // the server's log stops in front of a full socket meanwhile.
+        if self.last >= self.mark {
+            tokio::task::coop::consume_budget().await;
+            return Ok(());
+        }
         // Readiness hides what lies below the mark.
         let tick = tokio::time::timeout_at(self.since + TICK, wire.socket().readable()).await;
         tick.unwrap_or(Ok(()))
@@ -58,6 +66,7 @@ impl Backlog {
     /// # Errors
     /// The kernel refuses the mark.
     pub fn received(&mut self, count: usize, wire: &Wire) -> io::Result<()> {
+        self.last = count;
         match self.counted(count, Instant::now()) {
             Some(mark) => wire.socket().set_low_water_mark(mark),
             None => Ok(()),
@@ -74,7 +83,7 @@ impl Backlog {
         let flows = self.mark > 1 || elapsed < TICK * RECENT;
         let mark = if flows { mark(self.bytes, elapsed) } else { 1 };
         let changed = mark != self.mark;
-        *self = Self { mark, since: now, bytes: 0 };
+        *self = Self { mark, since: now, bytes: 0, last: self.last };
         changed.then_some(mark)
     }
 }

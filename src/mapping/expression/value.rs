@@ -139,7 +139,7 @@ impl<'a> Scalar<'a> {
             Scalar::Absent => return Presence::Absent,
             Scalar::Null => return Presence::Null,
             Scalar::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-            Scalar::Number(number) => append(number, out),
+            Scalar::Number(number) => number.write_to(out),
             Scalar::Text(text) => out.push_str(text),
         }
         Presence::Present
@@ -176,14 +176,14 @@ pub(super) fn append_value(value: Value<'_>, out: &mut String) -> Presence {
         Value::Null => return Presence::Null,
         Value::Absent => return Presence::Absent,
         Value::Bool(value) => out.push_str(if value { "true" } else { "false" }),
-        Value::Int(value) => append(&Decimal::from_int(value), out),
-        Value::UInt(value) => append(&Decimal::from_uint(value), out),
+        Value::Int(value) => Decimal::from_int(value).write_to(out),
+        Value::UInt(value) => Decimal::from_uint(value).write_to(out),
         Value::Float(value) => match exact(Decimal::from_f64(value)) {
-            Some(number) => append(&number, out),
+            Some(number) => number.write_to(out),
             None => write!(out, "{value:?}").expect("a string takes everything"),
         },
         Value::Decimal(text) => match exact(Decimal::parse(text)) {
-            Some(number) => append(&number, out),
+            Some(number) => number.write_to(out),
             None => out.push_str(text),
         },
         Value::Text(text)
@@ -197,8 +197,4 @@ pub(super) fn append_value(value: Value<'_>, out: &mut String) -> Presence {
         }
     }
     Presence::Present
-}
-
-fn append(number: &Decimal, out: &mut String) {
-    write!(out, "{number}").expect("a string takes everything");
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use connector_api::{BeginText, Error, Result, TableSchema};
 
-use super::{Decoder, Out, Resumed, print};
+use super::{Decoder, Out, Resumed};
 use crate::log::{Event, Frame, MariadbGtid, Rotate};
 use crate::position::{Gtid, MariaGtid, Origin, Tag, Uuid};
 
@@ -19,13 +19,19 @@ pub(super) enum Name {
     MariaDb(MariaGtid),
 }
 
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Name {
+    fn write_to<W: fmt::Write>(&self, out: &mut W) -> fmt::Result {
         match self {
             Self::None => Ok(()),
-            Self::MySql(gtid) => gtid.fmt(f),
-            Self::MariaDb(gtid) => gtid.fmt(f),
+            Self::MySql(gtid) => gtid.write_to(out),
+            Self::MariaDb(gtid) => gtid.write_to(out),
         }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(f)
     }
 }
 
@@ -153,10 +159,11 @@ impl Decoder {
             branch: if announced.prepares { Branch::PassedOver } else { Branch::None },
         };
         let [txid, position] = &mut self.texts;
-        print(position, &format_args!("{}:{}", self.place.here.file, group.start));
+        self.place.print_start(position);
+        txid.clear();
         match group.name {
-            Name::None => txid.clone_from(position),
-            name => print(txid, &name),
+            Name::None => txid.push_str(position),
+            name => name.write_to(txid).expect("a string takes everything"),
         }
         if let Some(resumed) = &self.resumed {
             if resumed.partial.txid != *txid {

@@ -4,6 +4,7 @@ use super::group::Name;
 use crate::log::{Event, Header, Heartbeat, MariadbGtidList, Rotate};
 use crate::position::{
     GtidSet, GtidSetText, Gtids, LogFile, LogPosition, MariaGtid, MariaState, NOTHING_THERE,
+    write_number,
 };
 
 /// Where in the log an event stands, and which transactions lie before it.
@@ -191,6 +192,14 @@ impl Place {
             (Name::MariaDb(gtid), Gtids::MariaDb(position)) => position.add(*gtid),
             _ => {}
         }
+    }
+
+    /// Replaces `text` by the file and the offset at which the last event begins.
+    pub(super) fn print_start(&self, text: &mut String) {
+        text.clear();
+        text.push_str(self.here.file.as_str());
+        text.push(':');
+        write_number(self.start, text).expect("a string takes everything");
     }
 
     /// Replaces `text` by the printed form of the place behind the last event.

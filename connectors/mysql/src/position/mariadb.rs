@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::NotGtids;
+use super::{NotGtids, write_number};
 
 /// The name of one MariaDB transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,10 +15,21 @@ pub struct MariaGtid {
     pub sequence: u64,
 }
 
+impl MariaGtid {
+    /// Prints it, for every transaction of a log: without what it takes to print anything.
+    pub(crate) fn write_to<W: fmt::Write>(&self, out: &mut W) -> fmt::Result {
+        write_number(self.domain.into(), out)?;
+        out.write_str("-")?;
+        write_number(self.server.into(), out)?;
+        out.write_str("-")?;
+        write_number(self.sequence, out)
+    }
+}
+
 /// As the server prints it: `0-1-5`.
 impl fmt::Display for MariaGtid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.domain, self.server, self.sequence)
+        self.write_to(f)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::NotGtids;
+use super::{NotGtids, write_number};
 
 /// The identity of a MySQL server, as `@@server_uuid` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,8 +10,8 @@ pub struct Uuid(pub [u8; 16]);
 /// Where the dashes stand in the bytes.
 const GROUPS: [usize; 4] = [4, 6, 8, 10];
 
-impl fmt::Display for Uuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Uuid {
+    fn write_to<W: fmt::Write>(&self, out: &mut W) -> fmt::Result {
         // In one piece: a transaction's name is printed for every transaction.
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [b'-'; 36];
@@ -22,7 +22,13 @@ impl fmt::Display for Uuid {
             text[at + 1] = DIGITS[usize::from(byte & 15)];
             at += 2;
         }
-        f.write_str(std::str::from_utf8(&text).expect("it is ASCII"))
+        out.write_str(std::str::from_utf8(&text).expect("it is ASCII"))
+    }
+}
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(f)
     }
 }
 
@@ -114,6 +120,18 @@ pub struct Gtid {
 impl Gtid {
     /// The highest number a server hands out.
     pub const LAST: u64 = i64::MAX as u64 - 1;
+
+    /// Prints it, for every transaction of a log: without what it takes to print anything.
+    pub(crate) fn write_to<W: fmt::Write>(&self, out: &mut W) -> fmt::Result {
+        let Origin { uuid, tag } = &self.origin;
+        uuid.write_to(out)?;
+        out.write_str(":")?;
+        if !tag.is_empty() {
+            out.write_str(tag.as_str())?;
+            out.write_str(":")?;
+        }
+        write_number(self.number, out)
+    }
 }
 
 impl FromStr for Gtid {
@@ -136,10 +154,6 @@ impl FromStr for Gtid {
 /// As the server prints it: `uuid:5` or `uuid:tag:5`.
 impl fmt::Display for Gtid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Origin { uuid, tag } = self.origin;
-        if tag.is_empty() {
-            return write!(f, "{uuid}:{}", self.number);
-        }
-        write!(f, "{uuid}:{}:{}", tag.as_str(), self.number)
+        self.write_to(f)
     }
 }

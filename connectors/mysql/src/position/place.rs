@@ -6,6 +6,7 @@ use connector_api::{Error, Position, Result};
 use super::file::LogFile;
 use super::gtid_set::{GtidSet, GtidSetText};
 use super::mariadb::MariaPosition;
+use super::write_number;
 use crate::statement::{Xid, unhex};
 
 /// The transactions before a place, as far as the server names them.
@@ -96,15 +97,23 @@ impl LogPosition {
     }
 
     /// Prints it; its set of MySQL transactions need not be printed anew where its text is known.
-    pub(crate) fn write_to(
+    pub(crate) fn write_to<W: fmt::Write>(
         &self,
-        out: &mut dyn fmt::Write,
+        out: &mut W,
         known: Option<&GtidSetText>,
     ) -> fmt::Result {
-        write!(out, "{VERSION}/{}/{}/{}", self.file, self.offset, self.created)?;
+        for part in [VERSION, "/", self.file.as_str(), "/"] {
+            out.write_str(part)?;
+        }
+        write_number(self.offset, out)?;
+        out.write_str("/")?;
+        write_number(self.created.into(), out)?;
         match (&self.gtids, known) {
             (Gtids::None, _) => {}
-            (Gtids::MySql(_), Some(text)) => write!(out, "/mysql={text}")?,
+            (Gtids::MySql(_), Some(text)) => {
+                out.write_str("/mysql=")?;
+                text.write_to(out)?;
+            }
             (Gtids::MySql(set), None) => write!(out, "/mysql={set}")?,
             (Gtids::MariaDb(position), _) => write!(out, "/mariadb={position}")?,
         }

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::GtidSet;
-use crate::position::Gtid;
+use crate::position::{Gtid, write_number};
 
 /// The printed form of a set, kept up with it. Nearly every transaction is the next of its server
 /// and changes one number of the text: a set of many servers and gaps is not printed anew for it.
@@ -33,6 +33,14 @@ impl GtidSetText {
         }
     }
 
+    pub(crate) fn write_to<W: fmt::Write>(&self, out: &mut W) -> fmt::Result {
+        out.write_str(&self.head)?;
+        if let Some(Gtid { number, .. }) = self.last {
+            write_number(number, out)?;
+        }
+        out.write_str(&self.tail)
+    }
+
     fn print(&mut self, set: &GtidSet) {
         self.head.clear();
         self.tail.clear();
@@ -54,10 +62,6 @@ impl GtidSetText {
 
 impl fmt::Display for GtidSetText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.head)?;
-        match self.last {
-            Some(Gtid { number, .. }) => write!(f, "{number}{}", self.tail),
-            None => Ok(()),
-        }
+        self.write_to(f)
     }
 }
