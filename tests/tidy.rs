@@ -361,10 +361,10 @@ fn tests_wait_for_conditions_and_never_for_time() {
 }
 
 #[test]
-fn memory_safety_is_given_up_in_one_place() {
-    let place = "connectors/transport/src/socket.rs";
+fn memory_safety_is_given_up_in_two_places() {
+    let places = ["connectors/transport/src/socket.rs", "src/main.rs"];
     let mut offences = Vec::new();
-    for file in files(".rs").into_iter().filter(|file| file.path != place) {
+    for file in files(".rs").into_iter().filter(|file| !places.contains(&file.path.as_str())) {
         let code = file.code().filter(|_| file.path != "tests/tidy.rs");
         offences.extend(uses(&file, code, &["unsafe", "unsafe_code"]));
     }

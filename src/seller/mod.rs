@@ -279,7 +279,6 @@ impl Seller {
 
     fn durable(&mut self, receipt: Option<Receipt>) {
         let Receipt { number, spare } = receipt.expect("this seller holds a sender");
-        self.keep(spare);
         let oldest = self.ledger.oldest_committed_at_us();
         let before = self.ledger.len();
         let confirmed = self.ledger.committed(number);
@@ -294,6 +293,7 @@ impl Seller {
             }
             durable.promises.into_iter().for_each(Promise::keep);
         }
+        self.keep(spare);
         if let Some(oldest) = oldest {
             self.surroundings.metrics.published(now_us() - oldest);
         }
@@ -302,8 +302,10 @@ impl Seller {
         }
     }
 
+    /// What is under way and what is spare may together be as much as may be under way.
     fn keep(&mut self, spare: Records) {
-        self.spares.keep(spare, self.surroundings.buffer_bytes);
+        let most_bytes = self.surroundings.buffer_bytes.saturating_sub(self.in_flight_bytes);
+        self.spares.keep(spare, most_bytes);
     }
 
     /// Commits a checkpoint on its own when it has been ahead of the stored one for `age`.

@@ -22,8 +22,6 @@ pub struct Backlog {
     mark: usize,
     since: Instant,
     bytes: usize,
-    /// What the last try has brought.
-    last: usize,
 }
 
 impl Default for Backlog {
@@ -36,7 +34,7 @@ impl Backlog {
     /// One that wants to be woken for every byte.
     #[must_use]
     pub fn new() -> Self {
-        Self { mark: 1, since: Instant::now(), bytes: 0, last: 0 }
+        Self { mark: 1, since: Instant::now(), bytes: 0 }
     }
 
     /// Waits until [`Wire::receive`] is worth a try. Cancel-safe.
@@ -50,9 +48,9 @@ impl Backlog {
         if self.mark == 1 {
             return wire.socket().readable().await;
         }
-        // As much again is there by now, as a rule. To be told so takes a thread to be woken, and
-        // the server's log stops in front of a full socket meanwhile.
-        if self.last >= self.mark {
+        // To be told takes a thread to be woken, and a server this fast stops in front of a full
+        // socket meanwhile.
+        if self.mark == MOST_MARK && wire.socket().waiting_bytes()? >= MOST_MARK {
             tokio::task::coop::consume_budget().await;
             return Ok(());
         }
@@ -66,7 +64,6 @@ impl Backlog {
     /// # Errors
     /// The kernel refuses the mark.
     pub fn received(&mut self, count: usize, wire: &Wire) -> io::Result<()> {
-        self.last = count;
         match self.counted(count, Instant::now()) {
             Some(mark) => wire.socket().set_low_water_mark(mark),
             None => Ok(()),
@@ -83,7 +80,7 @@ impl Backlog {
         let flows = self.mark > 1 || elapsed < TICK * RECENT;
         let mark = if flows { mark(self.bytes, elapsed) } else { 1 };
         let changed = mark != self.mark;
-        *self = Self { mark, since: now, bytes: 0, last: self.last };
+        *self = Self { mark, since: now, bytes: 0 };
         changed.then_some(mark)
     }
 }

@@ -42,6 +42,18 @@ impl Socket {
         if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
+    /// How many bytes have arrived and are not taken.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub fn waiting_bytes(&self) -> io::Result<usize> {
+        let bytes = match self {
+            Socket::Tcp(stream) => rustix::io::ioctl_fionread(stream),
+            Socket::Unix(stream) => rustix::io::ioctl_fionread(stream),
+        };
+        Ok(usize::try_from(bytes?).unwrap_or(usize::MAX))
+    }
+
     /// Waits until the mark is reached, or the stream has ended. Cancel-safe.
     ///
     /// # Errors
