@@ -2,9 +2,10 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-/// Between two looks at the memory of a process.
+/// Between two looks at the memory of a process: what it takes in its last moment is not seen.
 const SAMPLES: Duration = Duration::from_millis(25);
 
 /// What a process took from its start to its end.
@@ -25,13 +26,13 @@ pub(crate) fn run(mut command: Command) -> Usage {
     let sampling = std::thread::spawn(move || sampled(pid, &ended));
     // It stays a zombie, which says what it has used, until it is waited for below.
     let how = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    waitid(WaitId::Pid(Pid::from_child(&child)), how).unwrap();
+    retry_on_intr(|| waitid(WaitId::Pid(Pid::from_child(&child)), how)).unwrap();
     let seconds = started.elapsed().as_secs_f64();
     drop(runs);
-    let cpu_s = cpu_s(pid);
+    let (cpu_s, peak_rss_mib) = (cpu_s(pid), sampling.join().unwrap());
     let status = child.wait().unwrap();
     assert!(status.success(), "{}: {status}", command.get_program().display());
-    Usage { seconds, cpu_s, peak_rss_mib: sampling.join().unwrap() }
+    Usage { seconds, cpu_s, peak_rss_mib }
 }
 
 /// The most memory that was seen until nobody is at the other end. To look takes a third of a

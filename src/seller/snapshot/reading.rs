@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use connector_api::{
     Chunk, ChunkRequest, Condition, Connector, Cursor, Error, Position, Result, TableName,
@@ -109,19 +110,21 @@ async fn read(
             after: order.after.as_ref(),
             rows: order.pace.rows(),
         };
+        let begun = Instant::now();
         let chunk = reader.chunk(&request).await?;
         // Only now is it known that the table may be read at all.
         if let Some(settled) = settled.take() {
             found.send(settled).await.map_err(gone)?;
         }
         let rows = u32::try_from(chunk.rows.events().len()).unwrap_or(u32::MAX);
-        let pause = order.pace.pause_after(rows, chunk.took);
+        let took = chunk.took;
         order.after.clone_from(&chunk.next);
         let is_last = chunk.next.is_none();
         found.send(Found::Chunk(Box::new(chunk))).await.map_err(gone)?;
         if is_last {
             return Ok(());
         }
+        let pause = order.pace.pause_after(rows, took, begun.elapsed());
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }

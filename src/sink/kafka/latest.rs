@@ -6,10 +6,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Text of a piece, bytes, unless one entry is longer.
 const PIECE_BYTES: usize = 256 << 10;
-/// No entry is moved because of less text that is not needed any more, bytes.
-const DEAD_BYTES: usize = 1 << 20;
+/// No entry is moved because of less text that is not needed any more, bytes: each of a thousand
+/// sellers may have so much.
+const DEAD_BYTES: usize = 64 << 10;
 
-/// The last value of each key, in the order in which they were written.
+/// The last value of each key, in the order in which they were written. Of all text at most half is
+/// not needed any more.
 ///
 /// The rows of all sellers of a shard are here before the first of them takes its own: their texts
 /// stand one behind the other in pieces of memory, each of which goes when it has been handed out.
@@ -98,7 +100,7 @@ impl Latest {
         self.bytes += bytes;
         let has_room = |piece: &Piece| piece.text.len() + bytes <= PIECE_BYTES;
         if !self.pieces.back().is_some_and(has_room) {
-            self.pieces.push_back(Piece::default());
+            self.pieces.push_back(Piece::behind(self.pieces.back(), bytes));
         }
         let number = self.pieces.len() - 1;
         let piece = &mut self.pieces[number];
@@ -114,6 +116,13 @@ impl Latest {
 }
 
 impl Piece {
+    /// The first piece grows, because a small seller needs no more. Those behind it are full.
+    fn behind(before: Option<&Self>, bytes: usize) -> Self {
+        let Some(before) = before else { return Self::default() };
+        let text = String::with_capacity(PIECE_BYTES.max(bytes));
+        Self { text, entries: Vec::with_capacity(before.entries.len()) }
+    }
+
     fn key(&self, span: &Span) -> &str {
         &self.text[span.start as usize..span.value as usize]
     }
@@ -187,7 +196,7 @@ mod tests {
             latest.set(&format!("stock/{}", number % 10), Some(&value));
         }
         let texts = latest.pieces.iter().map(|piece| piece.text.capacity());
-        assert!(texts.sum::<usize>() < 3 * DEAD_BYTES);
+        assert!(texts.sum::<usize>() < 3 * PIECE_BYTES);
         assert_eq!(all(latest).len(), 10);
     }
 }

@@ -127,6 +127,9 @@ fn source_of(begins: &str) -> Option<Source> {
 /// The table and the key of a row.
 fn row_of(row: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     let (table, pk) = row.split_once('/')?;
+    if pk.contains('/') {
+        return None;
+    }
     Some((key::decode(table)?, key::decode(pk)?))
 }
 
@@ -295,6 +298,24 @@ impl ShardState for State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_is_not_written_here_is_no_row_and_no_source() {
+        for (key, is_ours) in [
+            ("acme/main/public.items/1", true),
+            ("acme/main/public.items/a%2Fb", true),
+            ("acme/main/public.items", false),
+            ("acme/main/public.items/1/2", false),
+            ("acme/main/public.items/%zz", false),
+            ("acme/main", false),
+            ("acme", false),
+            ("ac%me/main/public.items/1", false),
+            ("", false),
+        ] {
+            let (begins, row) = split(key);
+            assert_eq!(source_of(begins).is_some() && row_of(row).is_some(), is_ours, "{key}");
+        }
+    }
 
     #[test]
     fn whoever_reads_one_source_does_not_look_at_the_rows_of_others() {

@@ -176,6 +176,28 @@ async fn a_stream_that_falls_idle_loses_its_mark_and_wakes_for_a_single_byte() {
     assert_eq!(wire.receive(&mut buffer).unwrap(), 1);
 }
 
+#[tokio::test]
+async fn whoever_is_not_woken_for_what_lies_there_lets_others_have_their_turn() {
+    for kind in KINDS {
+        let folder = tempfile::tempdir().unwrap();
+        let (wire, mut peer) = pair(kind, folder.path()).await;
+        wire.socket().set_low_water_mark(MOST_MARK).unwrap();
+        let backlog = Backlog { mark: MOST_MARK, ..Backlog::new() };
+        // More than the mark, and it may be more than the socket takes: nobody reads it.
+        let writing = std::thread::spawn(move || drop(peer.write_all(&vec![7; 2 * MOST_MARK])));
+        while wire.socket().waiting_bytes().unwrap() < MOST_MARK {
+            tokio::task::yield_now().await;
+        }
+        let others = tokio::spawn(std::future::ready(()));
+        for _ in 0..1_000 {
+            tokio::time::timeout(LIMIT, backlog.arrival(&wire)).await.unwrap().unwrap();
+        }
+        assert!(others.is_finished(), "{kind:?}: nobody else had a turn");
+        drop(wire);
+        writing.join().unwrap();
+    }
+}
+
 #[test]
 fn the_mark_follows_a_steady_flow_only() {
     let mut backlog = Backlog::new();
