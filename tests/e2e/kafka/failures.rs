@@ -149,10 +149,11 @@ async fn a_transaction_that_outlives_its_time_limit_is_told_from_a_takeover_and_
     let options = "[sink.properties]\n\"transaction.timeout.ms\" = 1000\n";
     let Some(mut scene) = Scene::start(&kafka, options, test).await else { return };
     let sessions = Sessions::start(&scene.shop, 8000, &mut scene.random).await;
-    // Suspended often enough that a transaction is open at one of the times.
+    // So many rows that a transaction is open nearly all of the time they take, and suspended often
+    // enough that one is at one of the times.
     let mut outlived = false;
     for _ in 0..12 {
-        let insert = "INSERT INTO stock SELECT g, 'w9', 'A', 1 FROM generate_series(1, 3000) g
+        let insert = "INSERT INTO stock SELECT g, 'w9', 'A', 1 FROM generate_series(1, 30000) g
                       ON CONFLICT DO NOTHING; DELETE FROM stock WHERE warehouse = 'w9'";
         scene.shop.execute(insert).await;
         let delay = Duration::from_millis(scene.random.below(100));
