@@ -10,8 +10,8 @@ const PIECE_BYTES: usize = 256 << 10;
 /// sellers may have so much.
 const DEAD_BYTES: usize = 64 << 10;
 
-/// The last value of each key, in the order in which they were written. Of all text at most half is
-/// not needed any more.
+/// The last value of each key, in the order in which they were written. Beyond 64 KiB at most half
+/// of the text is not needed any more.
 ///
 /// The rows of all sellers of a shard are here before the first of them takes its own: their texts
 /// stand one behind the other in pieces of memory, each of which goes when it has been handed out.
