@@ -96,31 +96,44 @@ impl Topics {
         self.read(topic, "read_uncommitted")
     }
 
+    /// Whether a transaction that has published events is neither committed nor aborted.
+    pub fn has_open_transaction(&self) -> bool {
+        let [committed, all] = ["read_committed", "read_uncommitted"]
+            .map(|isolation| self.watermarks(&self.client(isolation), "stock.events.v1"));
+        committed != all
+    }
+
+    fn client(&self, isolation: &str) -> BaseConsumer {
+        ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("group.id", "test")
+            .set("isolation.level", isolation)
+            .set("enable.auto.commit", "false")
+            .create()
+            .unwrap()
+    }
+
+    /// First and next offset of each partition; the next one that the client may read.
+    fn watermarks(&self, client: &BaseConsumer, topic: &str) -> BTreeMap<i32, (i64, i64)> {
+        let name = self.name(topic);
+        let wait = Duration::from_secs(20);
+        let metadata = client.fetch_metadata(Some(&name), wait).unwrap();
+        let partitions = metadata.topics()[0].partitions().iter().map(|partition| partition.id());
+        partitions.map(|id| (id, client.fetch_watermarks(&name, id, wait).unwrap())).collect()
+    }
+
     fn read(&self, topic: &str, isolation: &str) -> Vec<Record> {
         let name = self.name(topic);
-        let client = |isolation| -> BaseConsumer {
-            ClientConfig::new()
-                .set("bootstrap.servers", &self.bootstrap)
-                .set("group.id", "test")
-                .set("isolation.level", isolation)
-                .set("enable.auto.commit", "false")
-                .create()
-                .unwrap()
-        };
-        // The end of the log, whatever is still open in it.
-        let asking = client("read_uncommitted");
-        let wait = Duration::from_secs(20);
-        let metadata = asking.fetch_metadata(Some(&name), wait).unwrap();
         let mut ends = BTreeMap::new();
         let mut list = TopicPartitionList::new();
-        for partition in metadata.topics()[0].partitions() {
-            let (low, high) = asking.fetch_watermarks(&name, partition.id(), wait).unwrap();
+        // The end of the log, whatever is still open in it.
+        for (partition, (low, high)) in self.watermarks(&self.client("read_uncommitted"), topic) {
             if high > low {
-                list.add_partition_offset(&name, partition.id(), Offset::Offset(low)).unwrap();
-                ends.insert(partition.id(), high);
+                list.add_partition_offset(&name, partition, Offset::Offset(low)).unwrap();
+                ends.insert(partition, high);
             }
         }
-        let consumer = client(isolation);
+        let consumer = self.client(isolation);
         consumer.assign(&list).unwrap();
         let mut records = Vec::new();
         let started = Instant::now();
