@@ -47,6 +47,15 @@ pub struct Tailstock {
     log: PathBuf,
 }
 
+impl Drop for Tailstock {
+    /// A test that fails while this runs shows what it has printed.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(&self.log).unwrap_or_default());
+        }
+    }
+}
+
 impl Tailstock {
     /// `tailstock --config tailstock.toml ARGUMENTS...` in the workspace.
     pub fn start(workspace: &Workspace, arguments: &[&str]) -> Self {
