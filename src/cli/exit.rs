@@ -70,6 +70,12 @@ impl Failure {
         failure
     }
 
+    /// The same where what is wrong stands on the command line.
+    #[must_use]
+    pub(super) fn of_usage(self) -> Self {
+        Self { exit: Exit::Usage, ..self }
+    }
+
     /// How the process ends.
     pub fn exit(&self) -> Exit {
         self.exit

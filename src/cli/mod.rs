@@ -78,7 +78,8 @@ fn load(cli: &Cli) -> Result<Config, Problems> {
 
 fn tail(cli: &Cli, args: &TailArgs) -> Result<Exit, Failure> {
     process::start_logs(cli, &LogConfig { level: tracing::Level::WARN, ..LogConfig::default() });
-    let connector = seller::connect(&source::of_options(args)?, &seller::Keep::Temporarily)?;
+    let connector = seller::connect(&source::of_options(args)?, &seller::Keep::Temporarily)
+        .map_err(|error| Failure::from(&error).of_usage())?;
     let request = tail::TailRequest { tables: args.tables.clone() };
     process::until_signal(async |stop| {
         let out = tail::Output::new(std::io::stdout());

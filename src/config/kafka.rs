@@ -295,7 +295,9 @@ fn is_file(Property { name, value, .. }: &Property) -> bool {
 fn check(property: &Property, outside: &Outside<'_>) -> Result<(), Problem> {
     let Property { name, place, value, secret } = property;
     let (name, secret) = (name.as_str(), *secret);
-    if let Some((_, fix)) = OURS.iter().find(|(ours, _)| *ours == name) {
+    // The library takes what it knows of topics under this name too.
+    let plain = name.strip_prefix("topic.").unwrap_or(name);
+    if let Some((_, fix)) = OURS.iter().find(|(ours, _)| *ours == plain) {
         let wanted = "properties that tailstock does not set itself";
         return Err(Problem::at(place, format!("`{name}`"), wanted, *fix));
     }

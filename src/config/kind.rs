@@ -52,6 +52,14 @@ impl SourceKind {
         Family::of_url(url).map(Family::defaults)
     }
 
+    /// Where a server of this kind listens unless told otherwise.
+    pub(super) fn port(&self) -> u16 {
+        match self {
+            Self::Postgres { .. } => 5432,
+            Self::Mysql { .. } => 3306,
+        }
+    }
+
     /// What a server of this kind knows a reader by, and the key it is under.
     pub(super) fn known_by(&self) -> (&'static str, &'static str) {
         match self {

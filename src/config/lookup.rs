@@ -73,7 +73,8 @@ fn one(
 ) -> Option<Lookup> {
     let named = section.required_text(&REQUIRED_TABLE);
     let table = named.and_then(|text| table(&section, &text, names));
-    let filter = section.filled_text(&WHERE).and_then(|text| parsed(&section, &text));
+    let filter = section.filled_text(&WHERE);
+    let filter = filter.and_then(|text| parsed(&section, WHERE.name, &text));
     let mut pairs = |key: &Key| {
         if !section.has(key.name) {
             section.report_missing(key);
@@ -81,7 +82,7 @@ fn one(
         let mut pairs = Vec::new();
         for (name, text) in section.texts(key) {
             places.push((format!("{prefix}.{}.{name}", key.name), text.place.clone()));
-            if let Some(expression) = parsed(&section, &text) {
+            if let Some(expression) = parsed(&section, "", &text) {
                 pairs.push((name, expression));
             }
         }

@@ -74,7 +74,9 @@ impl Default for LogConfig {
 }
 
 pub(super) fn load(loader: &Loader<'_>, file: &Path) -> Result<Config, Problems> {
-    let (name, text) = outside::read(file).map_err(|problem| Problems(vec![problem]))?;
+    let fix = "name an existing file: tailstock --config tailstock.toml; its form is told by \
+               config/tailstock.toml in the documentation";
+    let (name, text) = outside::read(file, fix).map_err(|problem| Problems(vec![problem]))?;
     let document = Document::new(name, &text);
     let outside = Outside::of(loader, file);
     let root = document.parse(&text);

@@ -133,14 +133,12 @@ pub(super) fn section_finished<T>(section: Section<'_>, value: Result<T, Problem
     value
 }
 
-/// Reads a configuration file.
-pub(super) fn read(path: &Path) -> Result<(Arc<str>, String), Problem> {
+/// Reads a configuration file; `fix` is for one that cannot be read.
+pub(super) fn read(path: &Path, fix: &str) -> Result<(Arc<str>, String), Problem> {
     let file: Arc<str> = path.display().to_string().into();
     std::fs::read_to_string(path).map(|text| (Arc::clone(&file), text)).map_err(|error| {
         let place = Place { file, line: None, key: String::new() };
         let found = format!("a file {}", reason(&error));
-        let fix = "name an existing file: tailstock --config tailstock.toml; its form is told by \
-                   config/tailstock.toml in the documentation";
         Problem::at(&place, found, "a readable configuration file", fix)
     })
 }

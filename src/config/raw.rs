@@ -24,6 +24,13 @@ pub(super) struct Key {
     pub(super) example: &'static str,
 }
 
+/// What is found where a key is missing.
+const MISSING: &str = "no such key";
+
+/// Keys of the top of a file, which are easily written below its sections.
+const TOP: [&str; 6] =
+    ["name", "sellers", "seller", "prefix", "min_commit_interval_ms", "buffer_bytes"];
+
 /// A file that is being read, with the problems found so far.
 pub(super) struct Document {
     file: Arc<str>,
@@ -56,6 +63,12 @@ impl Document {
 
     pub(super) fn report(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
+    }
+
+    /// A key is there under another name: that it is missing is not said besides.
+    fn mistyped(&self, key: &str) {
+        let is_same = |problem: &Problem| problem.place.key == key && problem.found == MISSING;
+        self.problems.borrow_mut().retain(|problem| !is_same(problem));
     }
 
     /// The problems so far, in the order of their lines.
@@ -133,7 +146,7 @@ impl<'d> Section<'d> {
 
     pub(super) fn report_missing(&self, key: &Key) {
         let fix = format!("add {}", key.example);
-        self.report(Problem::at(&self.place(key.name), "no such key", key.wanted, fix));
+        self.report(Problem::at(&self.place(key.name), MISSING, key.wanted, fix));
     }
 
     pub(super) fn flag(&self, key: &Key) -> Option<bool> {
@@ -326,7 +339,6 @@ impl<'d> Section<'d> {
 
     /// Refuses a key that has a meaning which is not built.
     pub(super) fn refuse(&self, key: &'static str, fix: &str) {
-        self.note(key);
         self.refuse_because(key, &format!("`{key}`"), "only what this version can do", fix);
     }
 
@@ -352,7 +364,13 @@ impl<'d> Section<'d> {
                 continue;
             }
             let fix = match nearest(key, known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => {
+                    self.document.mistyped(&format!("{}{near}", self.prefix));
+                    format!("did you mean `{near}`?")
+                }
+                None if TOP.contains(&key) && !self.prefix.is_empty() => {
+                    "move it above the first [section]: what stands below one belongs to it".into()
+                }
                 None => format!("remove it; known here: {}", known.join(", ")),
             };
             let place = self.place_at(self.line_at(name), key);

@@ -52,7 +52,9 @@ const SELLER: Key = Key {
 };
 
 pub(super) fn load(loader: &Loader<'_>, file: &Path) -> Result<SellerConfig, Vec<Problem>> {
-    let (name, text) = outside::read(file).map_err(|problem| vec![problem])?;
+    let fix = "save it as UTF-8 text that tailstock may read, or let `sellers` in the main file \
+               match less";
+    let (name, text) = outside::read(file, fix).map_err(|problem| vec![problem])?;
     let document = Document::new(name, &text);
     let outside = Outside::of(loader, file);
     let root = document.parse(&text);
@@ -78,7 +80,8 @@ fn read(
         root.report_missing(&STOCK);
     }
     let prefix = root.text(&PREFIX);
-    if let Some(prefix) = prefix.as_ref().filter(|prefix| prefix.text.contains(['{', '}', '.'])) {
+    let is_wrong = |char: char| "{}.*?`\"'".contains(char) || char.is_whitespace();
+    if let Some(prefix) = prefix.as_ref().filter(|prefix| prefix.text.contains(is_wrong)) {
         root.report(prefix.problem(PREFIX.wanted, PREFIX.example));
     }
     let prefix = prefix.map(|prefix| prefix.text);
@@ -104,6 +107,8 @@ fn read(
     let (definitions, places) =
         blocks.into_iter().map(|block| (block.definition, block.places)).unzip();
     root.refuse("preset", "write the mapping itself in [[stock]] blocks");
+    let wanted = "[[stock.lookup]] below the [[stock]] block that it belongs to";
+    root.refuse_because("lookup", "[[lookup]] by itself", wanted, "write [[stock.lookup]]");
     let config = seller.zip(source).map(|(seller, source)| SellerConfig {
         seller: SellerId::new(&seller.text),
         source,

@@ -85,11 +85,20 @@ impl SourceConfig {
         }
     }
 
-    /// The server in the URL: its host and port, as they are written.
-    pub(super) fn server(&self) -> &str {
+    /// The server in the URL: each of its hosts in small letters and with a port.
+    pub(super) fn server(&self) -> String {
         let (_, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        authority.rsplit_once('@').map_or(authority, |(_, server)| server)
+        let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
+        let whole = |host: &str| {
+            // The colons of an IPv6 address stand in brackets.
+            let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+            match has_port {
+                true => host.to_lowercase(),
+                false => format!("{}:{}", host.to_lowercase(), self.kind.port()),
+            }
+        };
+        hosts.split(',').map(whole).collect::<Vec<_>>().join(",")
     }
 
     /// The schema that a table is most likely to be in.
@@ -123,6 +132,11 @@ const URL_OF_MYSQL: Key = Key {
     name: URL.name,
     wanted: URL.wanted,
     example: "url = \"mysql://tailstock@db.example:3306/shop\"",
+};
+const URL_ENV: Key = Key {
+    name: ENV.name,
+    wanted: "the name of an environment variable that holds the URL",
+    example: "url = { env = \"ACME_URL\" }",
 };
 const PASSWORD: Key = Key {
     name: "password",
@@ -171,6 +185,12 @@ pub(super) fn read(section: Section<'_>, outside: &Outside<'_>) -> Option<Source
         place: address.place,
     });
     if let Some((source, family)) = source.as_ref().zip(family) {
+        for file in files(&source.url).filter(|file| !std::path::Path::new(file).exists()) {
+            let found = format!("{file:?}, which does not exist");
+            let wanted = "files that tailstock may read";
+            let fix = "name the file from the folder of this file, or by its whole path";
+            section.report(Problem::at(&source.place, found, wanted, fix));
+        }
         match family.check_url(&source.url, &source.place) {
             Ok(()) => check(&section, source, outside),
             Err(problem) => section.report(problem),
@@ -221,7 +241,7 @@ fn address(
         return address.map_err(|problem| section.report(problem)).ok();
     }
     let inner = section.section(key)?;
-    let address = inner.required_text(&ENV).map(|name| {
+    let address = inner.required_text(&URL_ENV).map(|name| {
         let url = outside.variable(name.text.trim(), &name.place)?;
         let (url, password) = split_password(&url);
         checked(Address { url, password: password.map(Secret::new), place: name.place }, key)
@@ -231,7 +251,7 @@ fn address(
 
 /// An address that stands in the file itself.
 fn written(text: &Text, outside: &Outside<'_>) -> Result<Address, Problem> {
-    if split_password(&text.text).1.is_some() {
+    if split_password(&text.text).1.is_some() || has_torn_password(&text.text) {
         return Err(Problem::at(
             &text.place,
             "a URL with a password in it",
@@ -253,6 +273,16 @@ fn checked(address: Address, key: &Key) -> Result<Address, Problem> {
     }
     let wanted = "an address of the form scheme://user@host:port/database";
     Err(Problem::at(&address.place, "something else than a URL", wanted, key.example))
+}
+
+/// Whether a password with a `/` or a `?` in it stands where a host and its port should.
+fn has_torn_password(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else { return false };
+    let Some((front, behind)) = rest.split_once(['/', '?']) else { return false };
+    let is_port = |text: &str| text.is_empty() || text.parse::<u16>().is_ok();
+    let is_host = front.contains(['@', ',', '[', '$']);
+    let torn = front.split_once(':').is_some_and(|(_, behind)| !is_port(behind));
+    torn && !is_host && behind.contains('@')
 }
 
 /// Takes a password out of a URL: behind the user's name, or as the parameter `password`.
@@ -289,18 +319,27 @@ const FILES: [&str; 6] = ["sslrootcert", "sslcert", "sslkey", "ssl-ca", "ssl-cer
 fn located(url: &str, outside: &Outside<'_>) -> String {
     let Some((front, query)) = url.split_once('?') else { return url.to_owned() };
     let parameter = |parameter: &str| -> Option<String> {
-        let (name, value) = parameter.split_once('=')?;
-        let is_file = FILES.contains(&name.replace('_', "-").as_str());
-        if !is_file || value.is_empty() || (name, value) == ("sslrootcert", "system") {
-            return None;
-        }
-        let path = percent_decoded(value);
+        let (name, path) = file(parameter)?;
         let located = outside.path_text(&path);
         (located != path).then(|| format!("{name}={}", percent_encoded(&located)))
     };
     let parameters =
         query.split('&').map(|text| parameter(text).unwrap_or_else(|| text.to_owned()));
     format!("{front}?{}", parameters.collect::<Vec<_>>().join("&"))
+}
+
+/// The files that a URL names.
+fn files(url: &str) -> impl Iterator<Item = String> {
+    let parameters = url.split_once('?').map_or("", |(_, query)| query).split('&');
+    parameters.filter_map(|parameter| file(parameter).map(|(_, path)| path))
+}
+
+/// The name and the path of a parameter that names a file.
+fn file(parameter: &str) -> Option<(&str, String)> {
+    let (name, value) = parameter.split_once('=')?;
+    let is_file = FILES.contains(&name.replace('_', "-").as_str());
+    let is_word = value.is_empty() || (name, value) == ("sslrootcert", "system");
+    (is_file && !is_word).then(|| (name, percent_decoded(value)))
 }
 
 /// A path as a URL has it.
@@ -339,6 +378,7 @@ fn percent_decoded(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -364,6 +404,32 @@ mod tests {
         for url in ["postgresql://u@[::1]:5432/d", "postgresql:///d?host=/run/pg", "postgres://h"] {
             assert_eq!(split_password(url), (url.to_owned(), None));
         }
+    }
+
+    #[test]
+    fn a_password_that_takes_a_url_apart_is_noticed_and_nothing_else_is() {
+        for url in ["postgresql://t:a/b@h/d", "postgresql://t:a?b@h/d", "mysql://t:1a/@h"] {
+            assert!(has_torn_password(url), "{url}");
+        }
+        for url in [
+            "postgresql://u@h:5432/d?application_name=a@b",
+            "postgresql://h:1,g:2/d?application_name=a@b",
+            "postgresql://[::1]:5432/d?application_name=a@b",
+            "postgresql://h:/d?application_name=a@b",
+            "postgresql:///d?host=/run/pg",
+        ] {
+            assert!(!has_torn_password(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_the_same_however_it_is_written() {
+        let server = |url| SourceConfig::of_url(SourceKind::of_url(url).unwrap(), url).server();
+        assert_eq!(server("mysql://t@db.example/shop"), "db.example:3306");
+        assert_eq!(server("mariadb://t@DB.example:3306/shop2"), "db.example:3306");
+        assert_eq!(server("postgresql://a:6432,B/d"), "a:6432,b:5432");
+        assert_eq!(server("postgresql://u@[::1]/d"), "[::1]:5432");
+        assert_eq!(server("postgresql://u@[::1]:6432/d"), "[::1]:6432");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::pattern;
 use super::problem::{Place, Problem, Text};
 use super::raw::{Key, Section};
 use crate::mapping::expression::Expression;
-use crate::mapping::{Definition, Kind, STAR};
+use crate::mapping::{Definition, Kind, STAR, misfit};
 use crate::stock::Measure;
 
 /// One `[[stock]]` block: what the rows of one table mean, and where it says so.
@@ -126,8 +126,8 @@ pub(super) fn read(section: Section<'_>, names: TableNames<'_>) -> Option<Block>
     let name = name(&section);
     let kinds = [("level", Kind::Level), ("movement", Kind::Movement)];
     let kind = section.word(&KIND, &kinds).unwrap_or(Kind::Level);
-    let item = section.required_text(&ITEM).and_then(|text| parsed(&section, &text));
-    let optional = |key: &Key| parsed(&section, &section.filled_text(key)?);
+    let item = section.required_text(&ITEM).and_then(|text| parsed(&section, ITEM.name, &text));
+    let optional = |key: &Key| parsed(&section, key.name, &section.filled_text(key)?);
     let [filter, removed_when, sku, gtin] = [&WHERE, &REMOVED_WHEN, &SKU, &GTIN].map(optional);
     let [parent, delta, active, tracked] = [&PARENT, &DELTA, &ACTIVE, &TRACKED].map(optional);
     let [location, bucket] = [&LOCATION, &BUCKET].map(optional);
@@ -181,14 +181,20 @@ pub(super) fn read(section: Section<'_>, names: TableNames<'_>) -> Option<Block>
     Some(Block { definition, places })
 }
 
-/// An expression, or nothing with its problem reported.
-pub(super) fn parsed(section: &Section<'_>, text: &Text) -> Option<Expression> {
-    let error = match Expression::parse(&text.text) {
-        Ok(expression) => return Some(expression),
-        Err(error) => error,
+/// The expression under `key`, or nothing with its problem reported: also what is wrong with its
+/// kinds whatever its columns hold.
+pub(super) fn parsed(section: &Section<'_>, key: &str, text: &Text) -> Option<Expression> {
+    let report = |found: String, fix: String| {
+        let found = format!("{:?}: {found}", text.text);
+        section.report(Problem::at(&text.place, found, EXPRESSION, fix));
     };
-    let found = format!("{:?}: {error}", text.text);
-    section.report(Problem::at(&text.place, found, EXPRESSION, error.fix()));
+    let read = Expression::parse(&text.text)
+        .and_then(|expression| expression.kind().map(|kind| (expression, kind)));
+    match read.map(|(expression, kind)| (expression, misfit(key, kind))) {
+        Ok((expression, None)) => return Some(expression),
+        Ok((_, Some((found, fix)))) => report(found.to_owned(), fix.to_owned()),
+        Err(error) => report(error.to_string(), error.fix()),
+    }
     None
 }
 
@@ -273,6 +279,12 @@ pub(super) fn table(
         return None;
     }
     let parts = parts(&named);
+    if named.contains('`') || parts.is_none() && named.trim() != named {
+        let plain = named.replace('`', "");
+        let fix = format!("table = {:?}", plain.trim());
+        section.report(text.problem(REQUIRED_TABLE.wanted, fix));
+        return None;
+    }
     if let Some([named, table]) = parts.as_deref()
         && !named.is_empty()
         && !table.is_empty()
@@ -296,6 +308,9 @@ fn parts(text: &str) -> Option<Vec<String>> {
             Some(quoted) => quoted.split_once('"')?,
             None => rest.split_at(rest.find('.').unwrap_or(rest.len())),
         };
+        if !rest.starts_with('"') && part.trim() != part {
+            return None;
+        }
         parts.push(part.to_owned());
         match behind.strip_prefix('.') {
             Some(next) => rest = next,

@@ -4,7 +4,7 @@ use connector_api::{Identity, TableDescription, TableName};
 
 use super::definition::{Definition, Kind, Lookup};
 use super::expression::{ColumnInfo, ColumnKind, Expression, ExpressionError, Program};
-use super::field::Field;
+use super::field::{Field, misfit};
 use super::lookup::LookupPlan;
 use super::plan::{MappingPlan, PlanError};
 use super::sum::Sum;
@@ -214,26 +214,24 @@ impl<'a> Compiler<'a> {
     fn field(&self, key: &str, expression: &Expression) -> Result<Field, PlanError> {
         let layout = &self.layouts[self.own];
         let program = self.program(key, expression, layout, &self.infos)?;
-        if matches!(key, "where" | "removed_when") {
-            self.condition(key, &program, layout)?;
-        }
+        self.fits(key, key, &program, layout)?;
         Ok(Field::new(program))
     }
 
-    fn condition(
+    /// `key` is where it stands, `of` what it is called there.
+    fn fits(
         &self,
         key: &str,
+        of: &str,
         program: &Program,
         layout: &Layout<'_>,
     ) -> Result<(), PlanError> {
-        if !matches!(program.kind(), ColumnKind::Number | ColumnKind::Text) {
-            return Ok(());
-        }
+        let Some((found, fix)) = misfit(of, program.kind()) else { return Ok(()) };
         Err(PlanError {
             definition: self.definition,
             key: key.to_owned(),
-            found: format!("table {}: the expression is not a condition", layout.table.name),
-            fix: "compare it with something: qty > 0, deleted_at IS NOT NULL".to_owned(),
+            found: format!("table {}: {found}", layout.table.name),
+            fix: fix.to_owned(),
             missing: None,
         })
     }
@@ -314,7 +312,7 @@ impl<'a> Compiler<'a> {
         if let Some(filter) = &from.filter {
             let program = self.program(&key("where"), filter, layout, &layout.infos);
             let checked = program.and_then(|program| {
-                self.condition(&key("where"), &program, layout).map(|()| program)
+                self.fits(&key("where"), "where", &program, layout).map(|()| program)
             });
             plan.filter = self.noted(checked).map(Field::new);
         }

@@ -1,4 +1,4 @@
-use super::expression::{Columns, Presence, Program, Scalar};
+use super::expression::{ColumnKind, Columns, Presence, Program, Scalar};
 use crate::stock::quantity::Decimal;
 use crate::stock::{Quality, QualityFlag};
 
@@ -18,6 +18,21 @@ pub(super) enum Text {
     Written,
     Null,
     Absent,
+}
+
+/// What is wrong with an expression of this kind under this key of a block, and what to write.
+pub fn misfit(key: &str, kind: ColumnKind) -> Option<(&'static str, &'static str)> {
+    match (key, kind) {
+        ("where" | "removed_when", ColumnKind::Number | ColumnKind::Text) => Some((
+            "the expression is not a condition",
+            "compare it with something: qty > 0, deleted_at IS NOT NULL",
+        )),
+        ("active" | "tracked", ColumnKind::Text) => Some((
+            "the expression is text, not a yes or no",
+            "compare it with what means yes: status = 'enabled'",
+        )),
+        _ => None,
+    }
 }
 
 /// One compiled field of a mapping.

@@ -66,6 +66,7 @@ mod watch;
 
 pub use chunk::{Synthetic, Vanished};
 pub use definition::{Definition, Kind, Lookup};
+pub use field::misfit;
 pub use lookup::LOOKUPS_MAX;
 pub use mapper::{Counts, Mapped, Mapper, SourceIdentity};
 pub use notice::Notice;

@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use connector_api::{
-    Batch, Capture, ChangeStream, Connector, Error, Finding, Position, Result, ResumePoint, Survey,
+    Batch, Capture, ChangeStream, Connector, Error, Finding, Position, Result, ResumePoint,
+    Severity, Survey,
 };
 use tracing::{info, warn};
 
@@ -383,9 +384,14 @@ fn report(survey: &Survey, config: &SellerConfig) {
     let (seller, source) = (config.seller.as_str(), config.source.name.as_str());
     info!(seller, source, server = %survey.server, "connected");
     for finding in &survey.findings {
-        if finding.severity == connector_api::Severity::Warning {
-            let (check, found, fix) = (&finding.check, &finding.found, &finding.fix);
-            warn!(seller, source, check, found, fix, "the server could serve better");
+        let (check, found, fix) = (&finding.check, &finding.found, &finding.fix);
+        match finding.severity {
+            // Told with what else keeps the seller from being followed.
+            Severity::Blocker => {}
+            Severity::Warning => {
+                warn!(seller, source, check, found, fix, "the server could serve better");
+            }
+            Severity::Note => info!(seller, source, check, found, fix, "worth knowing"),
         }
     }
 }

@@ -102,6 +102,9 @@ fn tail_takes_the_kind_of_a_database_from_its_url() {
     assert!(unknown.contains("neither postgresql:// nor mysql://"), "{unknown}");
     assert!(unknown.contains("mysql://user@host:3306/database"), "{unknown}");
     assert!(!unknown.contains("hunter2"), "{unknown}");
+    for url in ["postgresql://u@h/d?fallback=1", "mysql://u@h:port/d"] {
+        assert!(told(&["tail", "--url", url]).contains("fix: "), "{url}");
+    }
     let publication = told(&["tail", "--url", "mariadb://u@h/d", "--publication", "shop"]);
     assert!(publication.contains("--publication"), "{publication}");
     assert!(publication.contains("fix: leave it out"), "{publication}");

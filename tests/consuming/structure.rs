@@ -1,6 +1,7 @@
 //! The AsyncAPI document has the shape that AsyncAPI 3.0 and its Kafka bindings ask for.
 
 use serde_json::{Value, json};
+use tailstock::config::KafkaConfig;
 use tailstock::stock::encode::asyncapi;
 
 /// An object with these members, `required` among them, and no others.
@@ -92,11 +93,12 @@ fn every_topic_is_described_once_and_everything_described_is_used() {
     };
     let mut topics: Vec<Value> = members("/channels").values().map(topic).collect();
     topics.sort_unstable_by_key(|topic| topic[0].to_string());
+    let partitions = KafkaConfig::PARTITIONS_DEFAULT;
     let expected = json!([
         ["stock.control.v1", 1, ["delete"]],
         ["stock.dlq.v1", 1, ["delete"]],
-        ["stock.events.v1", 12, ["delete"]],
-        ["stock.levels.v1", 12, ["compact"]],
+        ["stock.events.v1", partitions, ["delete"]],
+        ["stock.levels.v1", partitions, ["compact"]],
     ]);
     assert_eq!(Value::from(topics), expected);
     let used = references(&document);

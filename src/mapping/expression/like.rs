@@ -44,6 +44,33 @@ impl Pattern {
         Ok(Self(pieces))
     }
 
+    /// The pattern with `by` for every `part`, both of ordinary characters.
+    #[must_use]
+    pub(super) fn replaced(&self, part: &str, by: &str) -> Self {
+        let part: Vec<Piece> = part.chars().map(Piece::Char).collect();
+        let mut pieces = Vec::new();
+        let mut rest = self.0.as_slice();
+        while let Some((first, behind)) = rest.split_first() {
+            match rest.strip_prefix(part.as_slice()) {
+                Some(behind) => {
+                    pieces.extend(by.chars().map(Piece::Char));
+                    rest = behind;
+                }
+                None => {
+                    pieces.push(*first);
+                    rest = behind;
+                }
+            }
+        }
+        Self(pieces)
+    }
+
+    /// Whether `part` stands in it, of ordinary characters.
+    pub(super) fn mentions(&self, part: &str) -> bool {
+        let part: Vec<Piece> = part.chars().map(Piece::Char).collect();
+        self.0.windows(part.len()).any(|pieces| pieces == part)
+    }
+
     /// Whether the whole of `text` matches.
     pub(super) fn matches(&self, text: &str) -> bool {
         let pieces = &self.0;

@@ -32,7 +32,7 @@ impl<'a> Lowering<'a> {
     }
 
     pub(super) fn node(&mut self, expr: &Expr) -> Lowered {
-        if self.depth == DEPTH_MAX {
+        if self.depth > DEPTH_MAX {
             let found = format!("more than {DEPTH_MAX} operators in a row or in each other");
             let fix = "use IN (list) for many alternatives, or parentheses around halves";
             return Err(ExpressionError::new(self.start(expr), found, fix));
@@ -211,7 +211,8 @@ impl<'a> Lowering<'a> {
             "greatest" => Pick::Greatest,
             _ => {
                 let found = format!("the function {called} found");
-                return Err(ExpressionError::new(at, found, ALLOWED));
+                let fix = format!("{}{ALLOWED}", instead_of(&called));
+                return Err(ExpressionError::new(at, found, fix));
             }
         };
         let mut arguments = Vec::new();
@@ -275,6 +276,8 @@ impl<'a> Lowering<'a> {
             }
             Expr::ILike { .. } => ("ILIKE", "write LIKE, which minds upper and lower case; "),
             Expr::SimilarTo { .. } | Expr::RLike { .. } => ("a regular expression", "use LIKE; "),
+            Expr::AnyOp { .. } | Expr::AllOp { .. } => ("ANY or ALL", "write IN (list); "),
+            Expr::AtTimeZone { .. } => ("AT TIME ZONE", "leave it out; "),
             Expr::Collate { .. } => ("COLLATE", "leave it out: text compares by bytes; "),
             _ => ("something that is not allowed", ""),
         };
@@ -307,6 +310,9 @@ impl<'a> Lowering<'a> {
                 | Expr::SimilarTo { expr: inner, .. }
                 | Expr::RLike { expr: inner, .. }
                 | Expr::Collate { expr: inner, .. }
+                | Expr::AnyOp { left: inner, .. }
+                | Expr::AllOp { left: inner, .. }
+                | Expr::AtTimeZone { timestamp: inner, .. }
                 | Expr::Cast { expr: inner, .. } => inner,
                 Expr::Identifier(ident) => break ident.span,
                 Expr::Value(value) => break value.span,
@@ -318,6 +324,18 @@ impl<'a> Lowering<'a> {
             };
         };
         offset(self.text, span.start)
+    }
+}
+
+/// What says the same as a function that is none of ours.
+fn instead_of(function: &str) -> &'static str {
+    match function.to_ascii_lowercase().as_str() {
+        "ifnull" | "nvl" | "isnull" => "write COALESCE(a, b); ",
+        "if" | "iif" => "write CASE WHEN a = 1 THEN b ELSE c END; ",
+        "nullif" => "write CASE WHEN a <> b THEN a END; ",
+        "concat" => "write a || b; ",
+        "round" => "write CAST(a AS integer), or CAST(a AS decimal(12, 2)); ",
+        _ => "",
     }
 }
 

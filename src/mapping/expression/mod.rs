@@ -114,7 +114,11 @@ impl Expression {
     pub fn mentions(&self, part: &str) -> bool {
         let mut found = false;
         self.root.clone().leaves_mut(&mut |leaf| {
-            found |= matches!(leaf, What::Text(text) if text.contains(part));
+            found |= match leaf {
+                What::Text(text) => text.contains(part),
+                What::Like { pattern: Some(pattern), .. } => pattern.mentions(part),
+                _ => false,
+            };
         });
         found
     }
@@ -123,12 +127,19 @@ impl Expression {
     #[must_use]
     pub fn with_texts(&self, part: &str, by: &str) -> Self {
         let mut replaced = self.clone();
-        replaced.root.leaves_mut(&mut |leaf| {
-            if let What::Text(text) = leaf {
-                *text = text.replace(part, by).into();
-            }
+        replaced.root.leaves_mut(&mut |leaf| match leaf {
+            What::Text(text) => *text = text.replace(part, by).into(),
+            What::Like { pattern: Some(pattern), .. } => *pattern = pattern.replaced(part, by),
+            _ => {}
         });
         replaced
+    }
+
+    /// What its values are, as far as that can be told without knowing what its columns are.
+    pub fn kind(&self) -> Result<ColumnKind, ExpressionError> {
+        let unknown = |name: &Name| ColumnInfo::new(&name.text, ColumnKind::Unknown);
+        let columns: Vec<ColumnInfo> = self.names.iter().map(unknown).collect();
+        self.compile(&columns).map(|program| program.kind())
     }
 
     /// Holds the expression against the columns there are. Their places in `columns` are what

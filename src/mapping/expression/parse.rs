@@ -164,8 +164,9 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExpressionError> {
             ExpressionError::new(offset(text, token.span.start), format!("{found} found"), fix)
         })?;
     }
-    let mut parser =
-        Parser::new(&Words).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&Words)
+        .with_recursion_limit(NESTING_MAX + 1)
+        .with_tokens_with_locations(tokens);
     let tree = parser.parse_expr().map_err(|error| syntax_error(text, error))?;
     let behind = parser.peek_token_ref();
     if behind.token == Token::EOF {
@@ -227,7 +228,9 @@ fn admit(token: &TokenWithSpan) -> Result<(), (String, &'static str)> {
         Token::Period => "name the column alone, without its table",
         Token::SemiColon => "write one expression, without the semicolon",
         Token::Placeholder(_) => "write the value itself",
-        Token::Div | Token::Mod | Token::DuckIntDiv => {
+        Token::Mod => "remainders are not allowed; keep them in a column of the table",
+        Token::Overlap => "write AND",
+        Token::Div | Token::DuckIntDiv => {
             "division is not exact and not allowed; multiply by a decimal, as in qty * 0.5"
         }
         _ => ALLOWED,

@@ -124,8 +124,12 @@ impl Node {
         });
     }
 
-    /// Calls `visit` with every column and literal of this tree.
+    /// Calls `visit` with every column and literal of this tree, and with every LIKE for its
+    /// pattern.
     pub(super) fn leaves_mut(&mut self, visit: &mut impl FnMut(&mut What)) {
+        if matches!(self.what, What::Like { .. }) {
+            visit(&mut self.what);
+        }
         let mut each = |nodes: &mut [Node]| nodes.iter_mut().for_each(|n| n.leaves_mut(visit));
         match &mut self.what {
             leaf @ (What::Column(_)

@@ -184,10 +184,17 @@ pub(super) fn config(options: &KafkaOptions, defaults: &[(&str, &str)]) -> Clien
 
 /// What the library says of one property, for a check without a cluster.
 pub fn check_property(name: &str, value: &str) -> std::result::Result<(), String> {
-    match ClientConfig::new().set(name, value).create_native_config() {
-        Err(KafkaError::ClientConfig(_, what, ..)) => Err(what),
-        Err(error) => Err(error.to_string()),
-        Ok(_) => Ok(()),
+    let config = match ClientConfig::new().set(name, value).create_native_config() {
+        Err(KafkaError::ClientConfig(_, what, ..)) => return Err(what),
+        Err(error) => return Err(error.to_string()),
+        Ok(config) => config,
+    };
+    // It keeps the last 32 bits of a greater number, and says nothing.
+    let number = |text: &str| text.trim().parse::<i128>().ok();
+    let kept = config.get(name).ok().and_then(|kept| number(&kept));
+    match number(value).zip(kept) {
+        Some((given, kept)) if given != kept => Err("the number is too great".to_owned()),
+        _ => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::schema::{json_schema, object, timestamp};
 
 /// The partitions with which the topics of events and levels are created unless told otherwise.
-const PARTITIONS: u32 = 12;
+const PARTITIONS: u32 = 1;
 const KAFKA_BINDING: &str = "0.5.0";
 
 /// The AsyncAPI 3.0 document of what is sent to Kafka: topics, record keys, values and headers,

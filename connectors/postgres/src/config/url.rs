@@ -126,7 +126,8 @@ impl Parameters {
             }
             other => {
                 // A stray piece of a password is not to be shown.
-                let is_name = other.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                let of_name = |byte: u8| byte.is_ascii_lowercase() || b"-_".contains(&byte);
+                let is_name = other.bytes().all(of_name);
                 let name = if is_name { format!(" {other}") } else { String::new() };
                 return Err(BadUrl::new(
                     format!("the URL has an unknown parameter{name}"),

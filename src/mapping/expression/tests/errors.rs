@@ -127,3 +127,13 @@ fn an_unknown_column_comes_with_the_nearest_name() {
     let none = Expression::parse("n").unwrap().compile(&[]).unwrap_err();
     assert_eq!(none.fix(), "there are no columns to name here");
 }
+
+#[test]
+fn the_limits_are_those_that_are_told() {
+    let nested = |depth: usize| format!("{}1{}", "(".repeat(depth), ")".repeat(depth));
+    let sum = |operators: usize| format!("n{}", " + n".repeat(operators));
+    assert!(Expression::parse(&nested(20)).is_ok());
+    assert!(Expression::parse(&nested(21)).unwrap_err().to_string().contains("more than 20 deep"));
+    assert!(Expression::parse(&sum(128)).is_ok());
+    assert!(Expression::parse(&sum(129)).unwrap_err().to_string().contains("more than 128"));
+}

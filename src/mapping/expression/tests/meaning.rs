@@ -19,6 +19,24 @@ fn numbers_are_exact() {
 }
 
 #[test]
+fn what_a_name_has_for_a_star_is_put_into_texts_and_patterns_as_it_is() {
+    let of_star = |text: &str, star: &str| {
+        let replaced = Expression::parse(text).unwrap().with_texts("{*}", star);
+        assert!(!replaced.mentions("{*}"), "{text}");
+        let program = replaced.compile(&columns()).unwrap();
+        let mut quality = Quality::default();
+        matches!(program.eval(&ROW, &mut quality), Scalar::Bool(true))
+    };
+    assert!(Expression::parse("t LIKE '%-{*}'").unwrap().mentions("{*}"));
+    assert!(of_star("t LIKE '%-{*}'", "100"));
+    assert!(of_star("t LIKE '{*}-{*}%'", "A") != of_star("t LIKE '{*}-%'", "A"));
+    // No wildcards of a pattern, which a table's name may well hold.
+    assert!(!of_star("t LIKE '{*}-100'", "_"));
+    assert!(!of_star("t LIKE '{*}'", "A%"));
+    assert!(of_star("t = '{*}-100'", "A"));
+}
+
+#[test]
 fn comparison_is_by_value_and_by_byte() {
     say(&[
         ("m = 2.5", "TRUE"),

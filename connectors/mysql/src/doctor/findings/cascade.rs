@@ -27,7 +27,10 @@ impl Report<'_> {
                 false => "; MySQL 9.6 and later log them",
             };
             let fix = match is_followed {
-                true => format!("nothing, as {parent} is followed{newer}"),
+                true => format!(
+                    "look {parent} up in what is mapped of {child}, so that its rows go with \
+                     theirs{newer}"
+                ),
                 false => format!(
                     "map {parent} too, or have the shop delete and change the rows of {child} \
                      itself{newer}"
