@@ -9,7 +9,7 @@ use super::emit::{Departed, departed};
 use super::mapper::{Mapped, Mapper, Which, bind};
 use super::plan::{Plan, TablePlan};
 use super::transaction::Transaction;
-use super::watch::identities;
+use super::watch::{identities, keys};
 use crate::progress::Said;
 use crate::state::{CachedRow, RowId};
 use crate::stock::encode::Records;
@@ -114,8 +114,12 @@ impl Mapper {
         let mut choices = choices.into_iter();
         for row in changes() {
             match choices.next().unwrap_or(Choice::Take) {
-                Choice::Take => {
+                choice @ (Choice::Take | Choice::TakeBut(_)) => {
+                    if let Choice::TakeBut(mappings) = choice {
+                        self.passed_over = mappings;
+                    }
                     self.row(rows, row, &mut out);
+                    self.passed_over.clear();
                     if !folds && self.folding.len() >= AT_ONCE {
                         self.flush(rows, Which::Folding, &mut out);
                     }
@@ -211,13 +215,19 @@ impl Mapper {
         let binding = &self.bindings[binding];
         let Ok(place) = binding.table else { return Choice::Take };
         let (plan, view) = (&self.plan.tables[place], binding.row(image, None));
+        if plan.identity_width == 0 {
+            let keys = keys(plan, &view, who).unwrap_or_default();
+            return of_keys(
+                keys.iter().filter_map(|(place, key)| Some((*place, unseen.get(key)?))),
+            );
+        }
         let ids = identities(plan, &view, who).unwrap_or_default();
         let said = ids.iter().find_map(|id| Some((id, unseen.get(id)?)));
         match said {
             None => Choice::Take,
             Some((_, Said::Whole)) => Choice::PassOver,
             // What is remembered of the row may be older than what was read.
-            Some((_, Said::Partly(said))) if plan.identity_width > 0 => {
+            Some((_, Said::Partly(said))) => {
                 let merged = said.values().enumerate().map(|(column, value)| match value {
                     Value::Absent => view.value(column),
                     said => said,
@@ -225,15 +235,31 @@ impl Mapper {
                 Choice::Complete(Box::new(one_row(plan, merged)))
             }
             Some((id, Said::Amended)) if self.tables[place].has_whole(id) => Choice::PassOver,
-            Some((_, Said::Partly(_) | Said::Amended)) => Choice::ReadAgain,
+            Some((_, Said::Amended)) => Choice::ReadAgain,
         }
     }
+}
+
+/// What becomes of a row that nothing identifies, of whose keys the stream has said this: each is
+/// a row by itself, and what was said of one says nothing of the others.
+fn of_keys<'s>(said: impl Iterator<Item = (usize, &'s Said)>) -> Choice {
+    let mut but = Vec::new();
+    for (mapping, said) in said {
+        match said {
+            Said::Whole => but.push(mapping),
+            // The rest of it is nowhere.
+            Said::Partly(_) | Said::Amended => return Choice::ReadAgain,
+        }
+    }
+    if but.is_empty() { Choice::Take } else { Choice::TakeBut(but) }
 }
 
 /// What becomes of a row that was read.
 enum Choice {
     /// The stream has said nothing newer.
     Take,
+    /// Only of the keys that these mappings yield.
+    TakeBut(Vec<usize>),
     /// The stream has said all there is to say.
     PassOver,
     /// The stream has said some columns, which are newer; here they are with the others.

@@ -83,6 +83,8 @@ pub struct Mapper {
     /// Memory for the next events.
     pub(super) blank: Records,
     pub(super) watch: Watch,
+    /// Mappings that the row at hand is not for.
+    pub(super) passed_over: Vec<usize>,
     /// Tables that a snapshot is due of.
     pub(super) dirty: BTreeSet<usize>,
     /// Whether rows were loaded that derived mappings have not been told of.
@@ -111,6 +113,7 @@ impl Mapper {
             held: Held::default(),
             scratch: Scratch::default(),
             blank: Records::default(),
+            passed_over: Vec::new(),
             unlinked: false,
             outlived: false,
             inherits: false,
@@ -242,17 +245,18 @@ impl Mapper {
         let plan = &self.plan.tables[table];
         let state = &mut self.tables[table];
         let images = Images::of(batch, row, binding, plan, &state.rows);
+        let who = (&self.source.seller, &self.source.source);
         let mut doubt = None;
         if self.watch.is_of(table) && streams {
-            let who = (&self.source.seller, &self.source.source);
             self.watch.note(&self.transaction, plan, images.both(), who);
             doubt = Doubt::of(&images, plan, &state.rows);
         }
         let mut touched = false;
-        for (mapping, owners) in plan.mappings.iter().enumerate().zip(&mut state.owners) {
-            let (place, mapping) = mapping;
+        let mappings = plan.mappings.iter().enumerate();
+        for ((place, mapping), owners) in mappings.zip(&mut state.owners) {
             // What stands in a ledger has been published when it came in, or before anybody asked.
-            if mapping.derived || (mapping.kind == Kind::Movement && !streams) {
+            let is_past = mapping.kind == Kind::Movement && !streams;
+            if mapping.derived || is_past || self.passed_over.contains(&place) {
                 continue;
             }
             let block = if mapping.coalesce && mapping.kind == Kind::Level {
@@ -262,7 +266,7 @@ impl Mapper {
             };
             let (images, rows) = (&images, &state.rows);
             let mut change = Change { place, mapping, table, row, images, block, owners, rows };
-            match change.apply((&self.source.seller, &self.source.source)) {
+            match change.apply(who) {
                 Ok(Some(folded)) => {
                     out.counts.coalesced += u64::from(folded);
                     touched = true;

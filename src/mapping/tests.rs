@@ -14,8 +14,11 @@ mod lookups;
 mod partial;
 mod random;
 mod reshaped;
+mod said;
 mod sums;
 mod world;
+
+use said::says;
 
 use super::*;
 use crate::stock::encode::Encoder;
@@ -67,6 +70,10 @@ fn definition(item: &str, change: impl FnOnce(&mut Definition)) -> Definition {
 
 impl Shop {
     fn new(definition: Definition, identity: Identity) -> Self {
+        Self::of(&[definition], identity, identity != Identity::Nothing)
+    }
+
+    fn of(definitions: &[Definition], identity: Identity, has_key: bool) -> Self {
         let names = ["id", "item", "sku", "qty"];
         let column = |name: &&str| ColumnDescription {
             name: (*name).to_owned(),
@@ -74,7 +81,7 @@ impl Shop {
             logged: true,
             omitted: false,
         };
-        let is_key = |name: &str| name == "id" && identity != Identity::Nothing;
+        let is_key = |name: &str| name == "id" && has_key;
         let key = names.into_iter().filter(|name| is_key(name)).map(str::to_owned);
         let table = TableDescription {
             name: TableName::new("public", "stock"),
@@ -82,7 +89,7 @@ impl Shop {
             primary_key: key.collect(),
             identity,
         };
-        let plan = Plan::compile(&[definition], &[table], 1).unwrap();
+        let plan = Plan::compile(definitions, &[table], 1).unwrap();
         let source = SourceIdentity {
             seller: SellerId::new("acme"),
             source: SourceName::new("main"),
@@ -169,33 +176,6 @@ impl Shop {
 }
 
 /// Events in a few words: `A=5`, `A gone`, with flags and what came before.
-fn says(mapped: &Mapped) -> Vec<String> {
-    let mut said: Vec<String> = mapped.records.values().map(said_of).collect();
-    said.extend(mapped.rejected.iter().map(|rejected| format!("rejected: {}", rejected.reason)));
-    said
-}
-
-fn said_of(value: &str) -> String {
-    let event: serde_json::Value = serde_json::from_str(value).unwrap();
-    let text = |value: &serde_json::Value| value.as_str().unwrap_or("?").to_owned();
-    let item = text(&event["item"]["id"]);
-    let mut said = match event["kind"].as_str() {
-        Some("removed") => format!("{item} gone"),
-        Some("movement") => format!("{item} by {}", text(&event["change"]["delta"])),
-        _ => format!("{item}={}", text(&event["quantity"]["on_hand"])),
-    };
-    if let Some(successor) = event["successor"].as_str() {
-        said += &format!(" to {successor}");
-    }
-    if let Some(previous) = event["change"]["previous"].as_str() {
-        said += &format!(" was {previous}");
-    }
-    for flag in event["quality"].as_array().into_iter().flatten() {
-        said += &format!(" {}", text(flag));
-    }
-    said
-}
-
 fn keyed() -> Shop {
     Shop::new(definition("id", |_| {}), Identity::PrimaryKey)
 }

@@ -71,17 +71,27 @@ pub(super) fn identities(
     if plan.identity_width > 0 {
         return row.id(plan.identity_width).map(|id| vec![id]);
     }
-    let mut ids = Vec::new();
+    Some(keys(plan, row, who)?.into_iter().map(|(_, key)| key).collect())
+}
+
+/// The keys that a row yields which nothing else identifies, each with the place of its mapping.
+/// `None` when the image does not say.
+pub(super) fn keys(
+    plan: &TablePlan,
+    row: &Row<'_>,
+    who: (&SellerId, &SourceName),
+) -> Option<Vec<(usize, RowId)>> {
+    let mut keys = Vec::new();
     let mut arena = Arena::default();
-    for mapping in &plan.mappings {
+    for (place, mapping) in plan.mappings.iter().enumerate() {
         match standing(mapping, row, who, &mut arena) {
             Ok(Standing::Live(key) | Standing::Removed(key)) => {
                 let key = connector_api::Value::Text(arena.get(key.record));
-                ids.extend(RowId::of([key].into_iter()));
+                keys.extend(RowId::of([key].into_iter()).map(|key| (place, key)));
             }
             Ok(Standing::Unknown) => return None,
             Ok(Standing::Outside) | Err(_) => {}
         }
     }
-    Some(ids)
+    Some(keys)
 }

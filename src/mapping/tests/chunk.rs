@@ -114,6 +114,20 @@ fn a_row_that_has_changed_its_identity_meanwhile_is_not_published_under_the_old_
     assert_eq!(shop.publishes(&[row(1, "A", 1)], &sees([])), Vec::<String>::new());
 }
 
+/// Of a table without a key each key of a row is a row by itself.
+#[test]
+fn a_key_that_changed_meanwhile_takes_no_other_key_of_its_row_along() {
+    let parse = |text: &str| Some(expression::Expression::parse(text).unwrap());
+    let by_id = definition("id", |to| to.location = parse("'id'"));
+    let by_item = definition("item", |to| to.location = parse("'item'"));
+    let mut shop = Shop::of(&[by_id, by_item], Identity::Full, false);
+    shop.begin_reading(1);
+    shop.transaction(|shop| shop.change(Op::Update, Some(row(2, "P", 2)), Some(row(2, "P", 9))));
+    let rows = [row(1, "P", 1), row(2, "P", 2)];
+    assert_eq!(shop.publishes(&rows, &sees([])), ["1=1 NO_PRIMARY_KEY"]);
+    assert_eq!(shop.publishes(&rows, &sees([1])).len(), 3);
+}
+
 #[test]
 fn two_chunks_at_one_place_of_the_log_have_versions_that_rise_and_lie_below_the_next_change() {
     let mut shop = Shop::read(definition("id", |_| {}), 1);

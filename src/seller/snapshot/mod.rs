@@ -7,9 +7,11 @@
 //! | this one | the steps of a snapshot, each of which is one commit |
 //! | `due` | which table has to be read, and what was found in it (pure) |
 //! | `sweep` | what follows when every row has been read |
+//! | `failure` | when a table that could not be read is tried again |
 //! | `reading` | the task that reads chunks ahead of the loop |
 
 mod due;
+mod failure;
 mod reading;
 mod sweep;
 
@@ -23,11 +25,11 @@ use tracing::{info, warn};
 
 use due::{count, has_to_wait, meaning_of, next_due};
 pub(super) use due::{incomplete, mark_due};
+use failure::Failure;
 use reading::{Found, Order, Reading};
 use sweep::After;
 
 use super::{Promise, Seller, SnapshotRequest, mark};
-use crate::fleet::retry::{Delays, delays};
 use crate::mapping::{Mapped, Notice, Synthetic};
 use crate::progress::Pace;
 use crate::sink::{ControlKind, ControlRecord};
@@ -42,8 +44,6 @@ const SWEPT_AT_ONCE: usize = 4096;
 const UNREADABLE: &str = "; it cannot be read: ";
 /// Why a table is read that somebody named.
 const ASKED_FOR: &str = "asked for";
-/// How often a table is tried before others go first, which loses the rows of it that were read.
-const TRIES_IN_A_ROW: u32 = 3;
 /// How often the server is asked where its log ends, while a chunk waits for the stream.
 const HURRY_EVERY: Duration = Duration::from_millis(10);
 
@@ -61,15 +61,6 @@ pub(super) struct Snapshots {
     failed: BTreeMap<String, Failure>,
     /// Whether somebody was told of a snapshot that has ended since.
     shown: bool,
-}
-
-/// Why a table could not be read, and when to try again.
-struct Failure {
-    delays: Delays,
-    until: Instant,
-    said: String,
-    /// How often, without a row in between.
-    times: u32,
 }
 
 impl Snapshots {
@@ -225,13 +216,19 @@ impl Seller {
         if snapshot.phase == SnapshotPhase::Sweeping {
             return self.sweep();
         }
-        if is_idle || self.mapper.has_lost_track() {
+        if is_idle {
             return self.read_on();
         }
         if self.snapshots.chunk.is_none()
             && let Some(found) = self.snapshots.reading.as_mut().and_then(Reading::try_next)
         {
             self.found(found)?;
+        }
+        if self.snapshots.chunk.is_some() && self.mapper.has_lost_track() {
+            // Not before there are rows: whoever changes the table all the time would have the
+            // server be logged in to as often, and what keeps it from being read was never told.
+            self.set_back();
+            return Ok(());
         }
         let position = &self.checkpoint.point.position;
         let covered = |chunk: &mut Box<Chunk>| self.connector.covers(position, &chunk.fence.high);
@@ -384,27 +381,32 @@ impl Seller {
             Fault::Definite => snapshot.reason.clone(),
             _ => format!("{}{UNREADABLE}{error}", snapshot.reason),
         };
-        let failure = self.snapshots.failed.entry(table.clone()).or_insert_with(|| Failure {
-            delays: delays(),
-            until: Instant::now(),
-            said: String::new(),
-            times: 0,
-        });
+        let failure = self.snapshots.failed.entry(table.clone()).or_default();
         let said = chain(&error).to_string();
         if failure.said != said {
             let (what, fix) = (if is_read { "compared" } else { "read" }, error.fix());
             warn!(table, error = said, fix, "a table cannot be {what} yet");
             failure.said = said;
         }
-        failure.until = Instant::now() + failure.delays.next_delay();
-        failure.times += 1;
-        let is_stuck = failure.times >= TRIES_IN_A_ROW;
+        let is_stuck = failure.again();
         // Somebody has to do something; others need not wait for that.
         let needs_help = matches!(error.fault(), Fault::Operator { .. } | Fault::Definite);
         if !is_read && (needs_help || (is_stuck && self.next_table().is_some())) {
             self.taint(table, reason);
         }
         Ok(())
+    }
+
+    /// What was read is of no use, because of what the stream has said since: it is read again like
+    /// what could not be read, a little later and not always before other tables.
+    fn set_back(&mut self) {
+        let Some(snapshot) = &self.checkpoint.snapshot else { return };
+        let (table, reason) = (snapshot.table.clone(), snapshot.reason.clone());
+        self.snapshots.stop();
+        let is_stuck = self.snapshots.failed.entry(table.clone()).or_default().again();
+        if is_stuck && self.next_table().is_some() {
+            self.taint(table, reason);
+        }
     }
 
     /// Publishes a chunk that the stream has caught up with.
@@ -416,7 +418,7 @@ impl Seller {
         self.mapper.write_into(self.spares.take());
         let mapped = self.mapper.chunk(&chunk.rows, chunk.fence.sight.as_ref(), &at);
         if self.mapper.has_lost_track() {
-            // The next step reads it again.
+            self.set_back();
             return Ok(());
         }
         self.use_up(rows)?;

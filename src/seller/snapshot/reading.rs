@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use connector_api::{
-    Chunk, ChunkRequest, Condition, Connector, Cursor, Error, Position, Result, TableName,
+    Chunk, ChunkRequest, Condition, Connector, Cursor, Error, Position, Result, SourceEvent,
+    TableName,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -91,6 +92,17 @@ impl Reading {
     }
 }
 
+/// A column that was asked for, which rows lack.
+fn missing<'o>(chunk: &Chunk, wanted: &'o [String]) -> Option<&'o String> {
+    let row = chunk.rows.events().iter().find_map(|event| match event {
+        SourceEvent::Row(row) => Some(row),
+        _ => None,
+    })?;
+    let has =
+        |column: &String| chunk.rows.table(row.table).columns.iter().any(|it| it.name == *column);
+    wanted.iter().find(|column| !has(column))
+}
+
 async fn read(
     connector: &dyn Connector,
     mut order: Order,
@@ -112,6 +124,12 @@ async fn read(
         };
         let begun = Instant::now();
         let chunk = reader.chunk(&request).await?;
+        if let Some(column) = missing(&chunk, &order.columns) {
+            return Err(Error::operator(
+                format!("column {column} is not in table {} any more", order.table),
+                "map another column, or give the table that one back",
+            ));
+        }
         // Only now is it known that the table may be read at all.
         if let Some(settled) = settled.take() {
             found.send(settled).await.map_err(gone)?;

@@ -221,3 +221,34 @@ async fn a_table_that_nobody_may_read_for_a_while_keeps_no_other_from_being_read
     eventually("both are read", LIMIT, async || (keys(&workspace).len() == 6).then_some(())).await;
     running.kill_after(Duration::ZERO).await;
 }
+
+/// What is read of a table is of no use when a row that it looks up goes meanwhile. On MySQL without
+/// transaction names a chunk waits five seconds before it is read.
+#[tokio::test]
+async fn a_table_whose_looked_up_rows_go_all_the_time_keeps_no_other_from_being_read() {
+    let test = "a_table_whose_looked_up_rows_go_all_the_time";
+    let engine = Engine::from(MysqlVersion::Mysql97).without_gtids().setting("sync_binlog", "1");
+    let Some(shop) = shop(engine, test, &["product", "variant", "zone"]).await else { return };
+    let products: Vec<String> = (4..4_000).map(|id| format!("({id}, {id}, 'p', 1)")).collect();
+    shop.execute(&format!("INSERT INTO product VALUES {}", products.join(","))).await;
+    let zone = BY_ID.replace("stock", "zone").replace("[[zone]]", "[[stock]]");
+    let variant = block("variant", ("product", "product"), "qty");
+    let seller = shop.whole_seller(&format!("{variant}{}", zone.replace("sku = \"sku\"\n", "")));
+    let workspace = Workspace::new(Workspace::MAIN, &seller);
+    let mut running = Tailstock::start(&workspace, &["run"]);
+    let mut next = 4;
+    eventually("the last table is read", LIMIT, async || {
+        shop.execute(&format!("DELETE FROM product WHERE id = {next}")).await;
+        next += 1;
+        running.log().contains("a table has been read table=\"shop.zone\"").then_some(())
+    })
+    .await;
+    assert!(!running.log().contains("a table has been read table=\"shop.variant\""), "in its turn");
+    eventually("the table is read once they stay", LIMIT, async || {
+        running.log().contains("a table has been read table=\"shop.variant\"").then_some(())
+    })
+    .await;
+    running.assert_runs();
+    let wanted = ["1/_", "1/variant", "2/_", "2/variant", "3/_", "3/variant"];
+    assert_eq!(keys(&workspace), wanted);
+}

@@ -151,3 +151,52 @@ async fn levels_of_mariadb_are_whole_under_minimal_images() {
     let test = "levels_of_mariadb_are_whole_under_minimal_images";
     levels_are_whole_under_minimal_images(MysqlVersion::Mariadb118, test).await;
 }
+
+/// It was read again and again, with a login each time and not a word, before any other table.
+#[tokio::test]
+async fn a_table_that_lacks_a_mapped_column_is_told_once_keeps_no_other_back_and_is_read_in_the_end()
+ {
+    let test = "a_table_that_lacks_a_mapped_column";
+    let limit = Duration::from_secs(90);
+    for version in [Engine::from(PgVersion::V15), MysqlVersion::Mysql97.into()] {
+        let Some(shop) = shop(version, test).await else { continue };
+        shop.execute("CREATE TABLE shelf (id bigint PRIMARY KEY, qty int)").await;
+        if !shop.is_mysql() {
+            shop.execute("ALTER PUBLICATION tailstock ADD TABLE shelf").await;
+        }
+        let shelf = "[[stock]]\ntable = \"public.shelf\"\nitem = \"id\"\nlocation = \"'shelf'\"\n\
+                     on_hand = \"qty\"\n";
+        let seller = shop.whole_seller(&format!("{BY_ID}{shelf}"));
+        let workspace = Workspace::new(Workspace::MAIN, &seller);
+        catch_up(&workspace).await;
+        let running = Tailstock::start(&workspace, &["run"]);
+        shop.execute("UPDATE stock SET qty = 5 WHERE id = 1").await;
+        let published = published(&workspace);
+        eventually("it follows", limit, async || (published.count("events") == 4).then_some(()))
+            .await;
+        shop.execute("ALTER TABLE stock DROP COLUMN qty").await;
+        shop.execute("UPDATE stock SET sku = 'x' WHERE id = 1").await;
+        let told = "column qty is not in table";
+        eventually("it is told", limit, async || running.log().contains(told).then_some(())).await;
+        // Changes of its rows all the while make no difference.
+        shop.execute("INSERT INTO shelf VALUES (1, 1)").await;
+        shop.execute(if shop.is_mysql() { "TRUNCATE TABLE shelf" } else { "TRUNCATE shelf" }).await;
+        shop.execute("INSERT INTO shelf VALUES (2, 2)").await;
+        let completed = "control WHERE kind = 'snapshot_completed' AND value LIKE '%shelf%'";
+        eventually("the other table is read again", limit, async || {
+            shop.execute("UPDATE stock SET sku = concat(sku, 'x') WHERE id = 2").await;
+            (published.count(completed) == 2).then_some(())
+        })
+        .await;
+        assert_eq!(running.log().matches(told).count(), 1, "{}", running.log());
+        shop.execute("ALTER TABLE stock ADD COLUMN qty int DEFAULT 7").await;
+        shop.execute("UPDATE stock SET qty = 8 WHERE id = 3").await;
+        eventually("it is read", limit, async || {
+            let mut levels = published.levels();
+            levels.retain(|key, _| key.ends_with("/_"));
+            (levels == held(&shop, "id").await).then_some(())
+        })
+        .await;
+        drop(running);
+    }
+}

@@ -68,7 +68,7 @@ impl Decoder {
         if self.group.is_none() {
             return Err(outside(frame));
         }
-        if rows.names_no_table() || self.branch() == Branch::PassedOver {
+        if rows.only_end_a_statement() || self.branch() == Branch::PassedOver {
             return Ok(Decoded::Whole);
         }
         let table = self.tables.get(&rows.table_id).map(Arc::clone).ok_or_else(|| {

@@ -67,6 +67,10 @@ impl TableReader {
             Ending::Done => {}
             Ending::Left => {
                 self.channel = Channel::connect(&self.config).await?;
+                if let Some(opening) = opening.as_ref().filter(|_| self.server.on_standby) {
+                    // It may be another one, which is behind: the next chunk is to see all of this.
+                    self.replay(opening.written).await?;
+                }
                 last = None;
             }
             // What was known of the table may not be true any more.

@@ -126,6 +126,26 @@ fn columns_that_are_not_captured_are_stepped_over() {
     assert!(!note.identity, "the key is another column");
 }
 
+/// Servers use the number for events that only end a statement, and count tables past it.
+#[test]
+fn a_table_may_have_the_number_that_stands_for_none() {
+    let numbered = |mut body: Vec<u8>| {
+        body[..6].copy_from_slice(&[0xff, 0xff, 0xff, 0, 0, 0]);
+        body
+    };
+    let rows = numbered([rows_head(1), image(5, Some("n"))].concat());
+    let nothing = numbered(rows_head(1));
+    let mut log = Log::mysql();
+    log.begin().add(Kind::TABLE_MAP, &numbered(encode::stock()));
+    log.add(Kind::WRITE_ROWS, &rows).add(Kind::WRITE_ROWS, &nothing).xid();
+    assert_eq!(lines(&read(&log))[1], "0 insert shop.stock - -> [Int(5), Text(\"n\")]");
+    // Nobody knows whose these are.
+    let mut log = Log::mysql();
+    log.begin().add(Kind::WRITE_ROWS, &nothing).add(Kind::WRITE_ROWS, &rows).xid();
+    let error = try_read(&point(None), &log, false).unwrap_err();
+    assert!(error.to_string().contains("before describing it"), "{error}");
+}
+
 #[test]
 fn columns_that_are_not_in_an_image_are_absent() {
     let mut body = rows_head(2);
