@@ -252,8 +252,7 @@ impl Mapper {
             doubt = Doubt::of(&images, plan, &state.rows);
         }
         let mut touched = false;
-        let mappings = plan.mappings.iter().enumerate();
-        for ((place, mapping), owners) in mappings.zip(&mut state.owners) {
+        for ((place, mapping), owners) in plan.mappings.iter().enumerate().zip(&mut state.owners) {
             // What stands in a ledger has been published when it came in, or before anybody asked.
             let is_past = mapping.kind == Kind::Movement && !streams;
             if mapping.derived || is_past || self.passed_over.contains(&place) {

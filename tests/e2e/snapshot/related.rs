@@ -222,8 +222,8 @@ async fn a_table_that_nobody_may_read_for_a_while_keeps_no_other_from_being_read
     running.kill_after(Duration::ZERO).await;
 }
 
-/// What is read of a table is of no use when a row that it looks up goes meanwhile. On MySQL without
-/// transaction names a chunk waits five seconds before it is read.
+/// What is read of a table is of no use when a row that it looks up goes meanwhile. On MySQL
+/// without transaction names a chunk waits five seconds before it is read.
 #[tokio::test]
 async fn a_table_whose_looked_up_rows_go_all_the_time_keeps_no_other_from_being_read() {
     let test = "a_table_whose_looked_up_rows_go_all_the_time";

@@ -154,8 +154,7 @@ async fn levels_of_mariadb_are_whole_under_minimal_images() {
 
 /// It was read again and again, with a login each time and not a word, before any other table.
 #[tokio::test]
-async fn a_table_that_lacks_a_mapped_column_is_told_once_keeps_no_other_back_and_is_read_in_the_end()
- {
+async fn a_table_that_lacks_a_mapped_column_is_told_once_and_keeps_no_other_back() {
     let test = "a_table_that_lacks_a_mapped_column";
     let limit = Duration::from_secs(90);
     for version in [Engine::from(PgVersion::V15), MysqlVersion::Mysql97.into()] {

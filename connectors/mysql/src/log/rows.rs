@@ -74,8 +74,8 @@ impl<'a> Rows<'a> {
         self.flags & STATEMENT_END != 0
     }
 
-    /// The event holds no rows and only ends its statement. The number alone does not say so: tables
-    /// are counted up, and one may have come to have it.
+    /// The event holds no rows and only ends its statement. The number alone does not say so:
+    /// tables are counted up, and one may have come to have it.
     pub fn only_end_a_statement(&self) -> bool {
         NO_TABLE.contains(&self.table_id) && matches!(self.data, Content::Plain([]))
     }
