@@ -61,6 +61,7 @@ fn mapper(item: &str) -> Mapper {
     };
     let columns = [("id", "bigint"), ("sku", "text"), ("location", "text"), ("qty", "integer")];
     let table = TableDescription {
+        cascades: Vec::new(),
         name: TableName::new("public", "stock"),
         columns: columns.map(column).to_vec(),
         primary_key: vec!["id".to_owned()],

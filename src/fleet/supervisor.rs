@@ -45,7 +45,10 @@ pub(super) async fn supervise(charge: Charge) -> Outcome {
     let mut patience = retry::Patience::of_server(charge.goal.until_current);
     let mut tries = 0;
     loop {
-        charge.outside.telemetry.board.enter(&charge.config, Lifecycle::Starting);
+        if tries == 0 {
+            // Later it is what it was: an outage has one beginning.
+            charge.outside.telemetry.board.enter(&charge.config, Lifecycle::Starting);
+        }
         let mut relief = charge.relief.clone();
         let ended = tokio::select! { biased;
             () = begins(&mut relief) => Err(guard::relieved()),

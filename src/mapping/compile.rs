@@ -307,6 +307,7 @@ impl<'a> Compiler<'a> {
             start,
             uses: from.columns_needed().into_iter().map(|column| layout.place(column)).collect(),
             required: from.required,
+            cascades: self.layouts[self.own].table.cascades.contains(&from.table),
             names_sku: self.names_sku(nth),
         };
         if let Some(filter) = &from.filter {

@@ -166,7 +166,8 @@ impl Mapper {
         if cause.operation == Operation::Delete && known {
             // Rows that were read and not published yet may have gone with it.
             for place in &self.plan.tables[table].looked_up_by {
-                if self.plan.lookup(*place).required {
+                let lookup = self.plan.lookup(*place);
+                if lookup.required && lookup.cascades {
                     self.watch.lose(place.table);
                 }
             }

@@ -3,7 +3,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::block::{Block, Cause};
 use super::complete::BYTES_MAX;
 use super::level::measured;
-use super::lookup::{Joined, LookupKey};
+use super::lookup::{Fall, Joined, LookupKey};
 use super::memory::TableState;
 use super::plan::{LookupPlace, Plan};
 use super::row::Row;
@@ -74,6 +74,8 @@ pub(super) struct Said {
     pub(super) successor: Option<Key>,
     /// Whether a row that it cannot be without is not there.
     pub(super) orphan: bool,
+    /// Whether the server has taken it away with that one.
+    pub(super) fall: Fall,
     unusable: Option<Unusable>,
     /// Whether it is the row that changed, and not one that depends on it.
     own: bool,
@@ -223,8 +225,19 @@ impl Deriver<'_> {
             if after.own && followed.out.unusable.is_none() {
                 followed.out.unusable = after.unusable.clone();
             }
-            if deleted && !after.own && after.orphan && !before.orphan {
-                followed.cascaded.push((dependant.table, dependant.id.clone()));
+            if !deleted || after.own || before.orphan {
+                continue;
+            }
+            match after.fall {
+                Fall::None => {}
+                // What a read did not see may have been filtered out: the table says it.
+                Fall::PerhapsFiltered if !self.tells => {
+                    after.fall = Fall::None;
+                    self.crowded.insert(dependant.table);
+                }
+                Fall::PerhapsFiltered | Fall::Sure => {
+                    followed.cascaded.push((dependant.table, dependant.id.clone()));
+                }
             }
         }
         if let (Some(old), Some(new)) = (&followed.old, &followed.new)
@@ -464,8 +477,11 @@ fn say(
         return Said::default();
     };
     let joined = Joined::of(row, mapping, &state.links[at.1], tables);
-    let mut said = Said { orphan: joined.is_orphan(mapping), ..Said::default() };
-    if !said.orphan {
+    let (orphan, fall) = (joined.is_orphan(mapping), joined.fell(mapping));
+    let mut said = Said { orphan, fall, ..Said::default() };
+    if !orphan && joined.is_unclear(mapping) {
+        said.unusable = Some(Unusable::unseen());
+    } else if !orphan {
         match standing(mapping, &joined, who, arena) {
             Ok(Standing::Live(key)) => said.live = Some(key),
             Ok(Standing::Unknown) => said.unusable = Some(Unusable::unseen()),

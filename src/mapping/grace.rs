@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::held::weight;
 use super::mapper::{Mapped, Mapper};
+use super::memory::has_owner;
 use crate::state::RowsDelta;
 use crate::stock::encode::Records;
 
@@ -85,7 +86,8 @@ impl Grace {
         self.by_deadline.first().map(|(deadline_us, _)| *deadline_us)
     }
 
-    fn due(&mut self, now_us: i64, out: &mut Records) {
+    /// Those whose time is over go out, but for keys behind which rows stand again.
+    fn due(&mut self, now_us: i64, stands: impl Fn(&str) -> bool, out: &mut Records) {
         while self.next_deadline().is_some_and(|deadline_us| deadline_us <= now_us) {
             let Some((deadline_us, key)) = self.by_deadline.pop_first() else { return };
             let Some(waiting) = self.by_key.get_mut(&key) else { continue };
@@ -93,7 +95,9 @@ impl Grace {
                 waiting.deadline_us = now_us.saturating_add(waiting.grace_us);
                 self.by_deadline.insert((waiting.deadline_us, key));
             } else {
-                out.append(&waiting.removal);
+                if !stands(&key) {
+                    out.append(&waiting.removal);
+                }
                 self.supersede(&key);
             }
         }
@@ -141,7 +145,9 @@ impl Mapper {
     /// log. Not to be called inside a transaction.
     pub fn due(&mut self, now_us: i64) -> Mapped {
         let mut out = Mapped::default();
-        self.held.grace.due(now_us, &mut out.records);
+        // A mapping that is silent has said nothing of a row that came back.
+        let stands = |key: &str| has_owner(&self.tables, key);
+        self.held.grace.due(now_us, stands, &mut out.records);
         self.collect_rows(&mut out);
         out
     }

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grace::Grace;
+use super::memory::{TableState, has_owner};
 use crate::state::RowsDelta;
 use crate::stock::encode::Records;
 
@@ -61,13 +62,16 @@ impl Held {
         }
     }
 
-    /// The transaction is complete: what was held is true.
-    pub(super) fn release(&mut self, out: &mut Records) {
+    /// The transaction is complete: what was held is true, but of keys behind which rows stand
+    /// again of which a mapping that is silent has said nothing.
+    pub(super) fn release(&mut self, tables: &[TableState], out: &mut Records) {
         if self.by_key.is_empty() {
             return;
         }
         for (key, records) in std::mem::take(&mut self.by_key) {
-            out.append(&records);
+            if !has_owner(tables, &key) {
+                out.append(&records);
+            }
             self.changed.insert(key);
         }
         self.bytes = 0;

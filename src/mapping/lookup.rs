@@ -27,6 +27,8 @@ pub(super) struct LookupPlan {
     pub(super) uses: Vec<usize>,
     /// Whether a stock row without a looked-up row counts as gone.
     pub(super) required: bool,
+    /// Whether the server deletes or changes stock rows with a looked-up row, and does not say so.
+    pub(super) cascades: bool,
     /// Whether the SKU comes from it.
     pub(super) names_sku: bool,
 }
@@ -103,6 +105,17 @@ pub(super) enum Finding<'a> {
     Unknown,
 }
 
+/// Whether the server has taken a row away with one that it refers to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fall {
+    #[default]
+    None,
+    /// Where that one was deleted. A read that sees no such row may have left it out.
+    PerhapsFiltered,
+    /// Where that one is not there.
+    Sure,
+}
+
 /// A stock row with everything that is looked up for it.
 pub(super) struct Joined<'a> {
     own: Row<'a>,
@@ -159,7 +172,28 @@ impl<'a> Joined<'a> {
     /// Whether a row that it cannot be without is not there.
     pub(super) fn is_orphan(&self, mapping: &MappingPlan) -> bool {
         let mut findings = mapping.lookups.iter().zip(&self.findings);
-        findings.any(|(lookup, found)| lookup.required && !matches!(found, Finding::Row(..)))
+        findings.any(|(lookup, found)| lookup.required && matches!(found, Finding::Nothing))
+    }
+
+    /// Whether it cannot be told if a row is there that it cannot be without.
+    pub(super) fn is_unclear(&self, mapping: &MappingPlan) -> bool {
+        let mut findings = mapping.lookups.iter().zip(&self.findings);
+        findings.any(|(lookup, found)| lookup.required && matches!(found, Finding::Unknown))
+    }
+
+    /// Whether one is not there with which the server takes it away, unless only a filter leaves
+    /// that one out.
+    pub(super) fn fell(&self, mapping: &MappingPlan) -> Fall {
+        let found = mapping.lookups.iter().zip(&self.findings);
+        let fell = |(lookup, found): (&LookupPlan, &Finding<'_>)| match lookup.required
+            && lookup.cascades
+            && matches!(found, Finding::Nothing)
+        {
+            false => Fall::None,
+            true if lookup.filter.is_some() => Fall::PerhapsFiltered,
+            true => Fall::Sure,
+        };
+        found.map(fell).max().unwrap_or(Fall::None)
     }
 
     /// What each lookup found.
@@ -222,7 +256,9 @@ pub(super) fn live(
     arena: &mut Arena,
 ) -> Option<Key> {
     match standing(mapping, joined, who, arena) {
-        Ok(Standing::Live(key)) if !joined.is_orphan(mapping) => Some(key),
+        Ok(Standing::Live(key)) if !joined.is_orphan(mapping) && !joined.is_unclear(mapping) => {
+            Some(key)
+        }
         _ => None,
     }
 }

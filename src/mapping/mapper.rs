@@ -152,7 +152,7 @@ impl Mapper {
                 SourceEvent::Begin(begin) => {
                     // The transaction before may have ended exactly with a block.
                     if begin.first_ordinal == 0 {
-                        self.held.release(&mut out.records);
+                        self.held.release(&self.tables, &mut out.records);
                     }
                     self.begin(batch, begin);
                     out.oldest_committed_at_us.get_or_insert(begin.committed_at_us);
@@ -161,7 +161,7 @@ impl Mapper {
                 SourceEvent::Row(row) => self.row(batch, row, &mut out),
                 SourceEvent::Commit => {
                     self.flush(batch, Which::Folding, &mut out);
-                    self.held.release(&mut out.records);
+                    self.held.release(&self.tables, &mut out.records);
                     open = false;
                 }
                 other => self.table_event(batch, other, &mut out),
@@ -171,7 +171,7 @@ impl Mapper {
             self.flush(batch, Which::Folding, &mut out);
         }
         if batch.partial().is_none() {
-            self.held.release(&mut out.records);
+            self.held.release(&self.tables, &mut out.records);
         }
         self.collect_rows(&mut out);
         out

@@ -7,7 +7,7 @@ use super::held::Held;
 use super::lookup::Link;
 use super::mapper::{Mapped, Mapper};
 use super::plan::TablePlan;
-use crate::state::{Owners, RowId, RowsDelta, TableRows};
+use crate::state::{KeyHash, Owners, RowId, RowsDelta, TableRows};
 
 /// Names of rows that one commit has the store forget: a table may have had any number of them.
 const FORGOTTEN_AT_ONCE: usize = 4096;
@@ -46,6 +46,13 @@ impl TableState {
         let known = self.rows.get(id);
         known.is_some_and(|row| row.values().all(|value| value != Value::Absent))
     }
+}
+
+/// Whether a remembered row stands behind a record key.
+pub(super) fn has_owner(tables: &[TableState], key: &str) -> bool {
+    let key = KeyHash::of(key.as_bytes());
+    let mut owners = tables.iter().flat_map(|table| &table.owners);
+    owners.any(|owners| owners.of(key).is_some())
 }
 
 impl Mapper {

@@ -299,10 +299,12 @@ impl TablePlan {
         let identified = self.identity_width > 0;
         self.keeps_all = identified
             && self.mappings.iter().filter(|mapping| !mapping.derived).any(|mapping| {
-                let filtered = mapping.filter.is_some() || mapping.removed_when.is_some();
                 // A ledger is made of rows as they come in.
-                let is_partial = mapping.kind == Kind::Level && layout.new_images_are_partial();
-                mapping.owned || (filtered && !layout.old_images_are_full()) || is_partial
+                let is_level = mapping.kind == Kind::Level;
+                let filtered = mapping.filter.is_some() || mapping.removed_when.is_some();
+                let is_partial = layout.new_images_are_partial();
+                let lacks_more = (filtered && !layout.old_images_are_full()) || is_partial;
+                mapping.owned || (is_level && lacks_more)
             });
         self.derives =
             !self.looked_up_by.is_empty() || self.mappings.iter().any(|mapping| mapping.derived);

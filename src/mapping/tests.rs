@@ -84,6 +84,7 @@ impl Shop {
         let is_key = |name: &str| name == "id" && has_key;
         let key = names.into_iter().filter(|name| is_key(name)).map(str::to_owned);
         let table = TableDescription {
+            cascades: Vec::new(),
             name: TableName::new("public", "stock"),
             columns: names.iter().map(column).collect(),
             primary_key: key.collect(),
@@ -462,6 +463,7 @@ fn a_condition_that_is_none_is_refused() {
         definition.filter = Some(expression::Expression::parse("qty").unwrap());
     });
     let table = TableDescription {
+        cascades: Vec::new(),
         name: TableName::new("public", "stock"),
         columns: ["id", "item", "sku", "qty"]
             .map(|name| ColumnDescription {

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use super::block::{After, Block, Cause, Touch};
 use super::derive::{Dependant, Derived, Measures, Said};
+use super::lookup::Fall;
 use super::memory::TableState;
 use super::plan::MappingPlan;
 use super::standing::Key;
@@ -32,7 +33,8 @@ impl Toucher<'_> {
                 if let Some(old) = old {
                     let successor = new.or(after.successor);
                     let successor = successor.filter(|new| !same(old, *new)).map(|key| key.record);
-                    let cascade = after.orphan && self.cause.operation == Operation::Delete;
+                    let deleted = self.cause.operation == Operation::Delete;
+                    let cascade = deleted && after.fall != Fall::None;
                     self.gone(old, After::Gone { successor, sku: before.sku, cascade });
                 }
                 if let Some(new) = new {

@@ -90,6 +90,7 @@ fn plan(config: &SellerConfig) -> Plan {
         omitted: false,
     };
     let table = TableDescription {
+        cascades: Vec::new(),
         name: TableName::new("public", "stock"),
         columns: ["id", "qty"].map(column).to_vec(),
         primary_key: vec!["id".to_owned()],

@@ -151,6 +151,9 @@ pub struct TableDescription {
     pub primary_key: Vec<String>,
     /// What old row images hold.
     pub identity: Identity,
+    /// Tables whose deleted rows delete or change rows of this one, without a word of those in the
+    /// log.
+    pub cascades: Vec<TableName>,
 }
 
 /// A table's columns in the order of its rows: what a log has to be read with that does not itself

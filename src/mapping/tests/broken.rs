@@ -9,6 +9,7 @@ fn parse(text: &str) -> expression::Expression {
 
 fn tables() -> Vec<TableDescription> {
     let table = |name: &str, key: &[&str], columns: &[(&str, &str)]| TableDescription {
+        cascades: Vec::new(),
         name: TableName::new("public", name),
         columns: columns
             .iter()

@@ -90,3 +90,28 @@ fn a_sweep_leaves_a_key_whose_removal_waits_to_its_time_over_a_restart_too() {
         assert_eq!(due(&mut world, 1_000), [""; 0]);
     }
 }
+
+/// What it looks up is being loaded anew, so that it says nothing of the row that came back.
+#[test]
+fn a_removal_is_void_when_its_row_came_back_while_the_mapping_was_silent() {
+    let definition = definition("id", |definition| {
+        definition.removal_grace_ms = 5_000;
+        definition.lookups =
+            vec![super::lookups::lookup("product", ("id", "item"), &[("sku", "code")])];
+    });
+    let specs = [
+        Spec("product", &["id integer", "code text"]),
+        Spec("stock", &["id integer", "item integer", "qty integer"]),
+    ];
+    let mut world = World::new(&[definition], &specs);
+    world.transaction(|world| {
+        world.insert("product", cells![7, "A"]);
+        world.insert("stock", cells![1, 7, 5]);
+    });
+    assert_eq!(world.transaction(|world| world.delete("stock", 1)), [""; 0]);
+    assert_eq!(due(&mut world, 100), [""; 0]);
+    world.mapper.clear(&TableName::new("public", "product"));
+    assert_eq!(world.transaction(|world| world.insert("stock", cells![1, 7, 4])), [""; 0]);
+    assert_eq!(due(&mut world, 105), [""; 0]);
+    assert_eq!(world.mapper.next_deadline(), None);
+}

@@ -250,3 +250,21 @@ fn a_ledger_that_also_has_levels_is_not_published_anew_by_a_snapshot() {
     let said = world.transaction(|world| world.insert("stock", cells![2, "A", "S", -2]));
     assert_eq!(said, ["A by -2", "2=-2 NEGATIVE"]);
 }
+
+#[test]
+fn of_a_ledger_nothing_is_remembered_whatever_it_filters() {
+    let mut world = world(
+        definition("id", |definition| {
+            definition.kind = Kind::Movement;
+            definition.quantities = Vec::new();
+            definition.delta = Some(expression::Expression::parse("qty").unwrap());
+            definition.filter = Some(expression::Expression::parse("qty > 0").unwrap());
+        }),
+        &MINIMAL,
+    );
+    let said = world.transaction(|world| {
+        world.insert("stock", cells![1, "A", "S-1", 1]);
+        world.insert("stock", cells![2, "A", "S-2", 0]);
+    });
+    assert_eq!((said.len(), world.stored.len()), (1, 0));
+}

@@ -235,6 +235,7 @@ fn what_is_remembered_depends_on_what_images_hold_and_on_what_identifies_a_row()
         };
         let columns = [("id", "int"), ("item", "text"), ("sku", "text"), ("qty", "integer")];
         let mut table = TableDescription {
+            cascades: Vec::new(),
             name: stock(),
             columns: columns.map(column).to_vec(),
             primary_key: vec!["id".to_owned()],

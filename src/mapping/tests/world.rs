@@ -57,6 +57,7 @@ pub(super) fn describe(spec: &Spec) -> TableDescription {
     };
     let columns: Vec<ColumnDescription> = spec.1.iter().map(column).collect();
     TableDescription {
+        cascades: Vec::new(),
         name: TableName::new("public", spec.0),
         primary_key: vec![columns[0].name.clone()],
         columns,
@@ -84,7 +85,16 @@ pub(super) fn source() -> SourceIdentity {
 }
 
 pub(super) fn mapper(definitions: &[Definition], specs: &[Spec]) -> Mapper {
-    let tables: Vec<TableDescription> = specs.iter().map(describe).collect();
+    mapper_of(definitions, specs, true)
+}
+
+/// `cascades` where the server deletes what refers to a deleted row, and does not log it.
+pub(super) fn mapper_of(definitions: &[Definition], specs: &[Spec], cascades: bool) -> Mapper {
+    let mut tables: Vec<TableDescription> = specs.iter().map(describe).collect();
+    let names: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
+    for table in tables.iter_mut().filter(|_| cascades) {
+        table.cascades.clone_from(&names);
+    }
     let plan = Plan::compile(definitions, &tables, 1).unwrap_or_else(|errors| panic!("{errors:?}"));
     let source = source();
     let encoder = Encoder::new(&source.seller, &source.source, "test", "shop");

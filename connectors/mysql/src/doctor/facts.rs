@@ -204,6 +204,13 @@ pub(crate) struct Cascade {
     pub(crate) rules: Vec<String>,
 }
 
+impl Cascade {
+    /// Whether rows follow the deletion of those they refer to.
+    pub(crate) fn follows_a_delete(&self) -> bool {
+        self.rules.iter().any(|rule| rule.starts_with("ON DELETE"))
+    }
+}
+
 /// For how many seconds files of the log are kept; `None` where they are kept for ever, or where
 /// nobody may know.
 pub fn kept_seconds(facts: &Facts) -> Option<u64> {

@@ -143,7 +143,12 @@ impl Login<'_> {
         let (name, nonce) = text(body).unwrap_or(("mysql_old_password".to_owned(), &[]));
         let plugin =
             Plugin::named(&name).ok_or_else(|| unknown_plugin(&name, self.config, self.flavor))?;
-        Ok((plugin, nonce.strip_suffix(b"\0").unwrap_or(nonce).to_vec()))
+        let nonce = match plugin {
+            // 32 bytes, of which the last may well be 0.
+            Plugin::Ed25519 => nonce,
+            _ => nonce.strip_suffix(b"\0").unwrap_or(nonce),
+        };
+        Ok((plugin, nonce.to_vec()))
     }
 
     /// Shows the password itself, to the server alone.

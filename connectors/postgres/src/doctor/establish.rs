@@ -83,11 +83,13 @@ async fn create_slot(
         _ => sql_error(error, config, &format!("creating slot {slot}")),
     };
     // If we are gone by the time the slot is made, nobody would use it.
-    let mut patience = "SET statement_timeout = 0; SET lock_timeout = 0;".to_owned();
+    let patience = "SET statement_timeout = 0; SET lock_timeout = 0;";
+    client.in_time(async { client.batch_execute(patience).await.map_err(failed) }).await?;
     if facts.server.version_number >= 140_000 {
-        patience.push_str("SET client_connection_check_interval = '5s';");
+        let looks = "SET client_connection_check_interval = '5s'";
+        // Not every system a server runs on can tell it, and such a server refuses this.
+        client.in_time(async { Ok(client.batch_execute(looks).await.is_ok()) }).await?;
     }
-    client.in_time(async { client.batch_execute(&patience).await.map_err(failed) }).await?;
     let sql = "SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')";
     let row = made(config, client.query_one(sql, &[&slot])).await.map_err(failed)?;
     let lsn = row.get::<_, String>(0);

@@ -35,6 +35,7 @@ fn plan(config: &SellerConfig) -> Plan {
         omitted: false,
     };
     let tables = ["bundle", "product", "variant"].map(|name| TableDescription {
+        cascades: Vec::new(),
         name: TableName::new("public", name),
         columns: ["id", "other", "qty"].map(column).to_vec(),
         primary_key: vec!["id".to_owned()],

@@ -38,6 +38,7 @@ fn table(name: &str) -> TableFacts {
         [("id", "bigint"), ("sku", "varchar(40)"), ("quantity", "int"), ("attributes", "json")];
     TableFacts {
         description: TableDescription {
+            cascades: Vec::new(),
             name: TableName::new("shop", name),
             columns: columns.map(column).to_vec(),
             primary_key: vec!["id".into()],

@@ -15,6 +15,8 @@ pub(super) async fn ask(conn: &mut Conn, tables: &mut [TableFacts]) -> Result<()
         let rows = permitted(conn, &sql).await?.unwrap_or_default();
         let definition = rows.first().and_then(|row| text(row, 1)).unwrap_or_default();
         table.cascades = cascades(&definition, &name.schema);
+        let deleting = table.cascades.iter().filter(|one| one.follows_a_delete());
+        table.description.cascades = deleting.map(|one| one.parent.clone()).collect();
     }
     Ok(())
 }

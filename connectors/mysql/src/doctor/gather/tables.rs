@@ -105,6 +105,7 @@ fn table(facts: &Facts, name: TableName, columns: &[Column], parts: &[keys::Part
         is_partly_hidden: gaps || facts.account.grants.reach(&name) == Reach::SomeColumns,
         cascades: Vec::new(),
         description: TableDescription {
+            cascades: Vec::new(),
             name,
             columns: columns.iter().map(described).collect(),
             primary_key,

@@ -34,6 +34,7 @@ fn table() -> TableFacts {
     TableFacts {
         oid: 7,
         description: TableDescription {
+            cascades: Vec::new(),
             name: TableName::new("public", "stock"),
             columns: ["id", "sku", "quantity"].map(column).to_vec(),
             primary_key: vec!["id".into()],

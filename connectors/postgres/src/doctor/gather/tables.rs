@@ -109,6 +109,7 @@ fn table(columns: &[Row]) -> TableFacts {
     TableFacts {
         oid: first.get(0),
         description: TableDescription {
+            cascades: Vec::new(),
             name: TableName::new(first.get::<_, String>(1), first.get::<_, String>(2)),
             columns: columns.iter().map(column).collect(),
             primary_key: primary_key.unwrap_or_default(),
