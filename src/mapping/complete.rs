@@ -11,7 +11,7 @@ use super::notice::Notice;
 use super::plan::LookupPlace;
 use super::standing::Unusable;
 use super::wanted::{Wanted, wants};
-use crate::state::Owners;
+use crate::state::{CachedRow, Owners};
 use crate::stock::{Operation, Provenance};
 
 /// Events of one batch past which no more are made of a change of a looked-up row: the table whose
@@ -138,6 +138,12 @@ impl Mapper {
         out.notices.push(Notice::Rekeyed { table, position });
     }
 
+    /// Whether a row counts for a lookup and does not say what it is found by.
+    fn is_nameless(&self, table: usize, row: &CachedRow) -> bool {
+        let mut lookups = self.plan.tables[table].looked_up_by.iter();
+        lookups.any(|place| self.plan.lookup(*place).lacks_name(row))
+    }
+
     /// What a change of one row means for the derived mappings, where so many events were
     /// published already.
     pub(super) fn derive(
@@ -152,6 +158,11 @@ impl Mapper {
         let due = self.dirty.contains(&table) || !self.tables[table].complete;
         if let Some((_, row)) = new.as_ref().filter(|_| !known) {
             match wants(&self.plan, table, row) {
+                // Those who look for it cannot be told from others.
+                Wanted::Yes if self.is_nameless(table, row) => {
+                    let unusable = (!due).then(Unusable::unseen);
+                    return Derived { unusable, ..Derived::default() };
+                }
                 Wanted::No | Wanted::Yes => {}
                 // The snapshot that is due reads the row as it is then.
                 Wanted::Unknown | Wanted::Undecided if due => return Derived::default(),

@@ -80,6 +80,13 @@ impl LookupPlan {
         }
     }
 
+    /// Whether a row of the looked-up table counts, and does not say what it is found by.
+    pub(super) fn lacks_name(&self, row: &CachedRow) -> bool {
+        let row = Row::cached(row);
+        let counts = self.filter.as_ref().is_none_or(|filter| filter.truth(&row) == Truth::True);
+        counts && LookupKey::of(&self.keys, &row) == LookupKey::Unknown
+    }
+
     /// Whether two states of a looked-up row are the same to those who look it up.
     pub(super) fn same(&self, one: &CachedRow, other: &CachedRow) -> bool {
         self.uses.iter().all(|place| one.get(*place) == other.get(*place))

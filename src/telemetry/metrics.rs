@@ -220,7 +220,9 @@ impl Metrics {
             None => drop(gauge.remove_label_values(&labels)),
         };
         whole(&self.lag_bytes, source.lag_bytes);
-        whole(&self.dirty_tables, Some(source.dirty_tables.len() as u64));
+        // Before it streams nobody has looked into its checkpoint.
+        let dirty = source.position.as_ref().map(|_| source.dirty_tables.len() as u64);
+        whole(&self.dirty_tables, dirty);
         whole(&self.snapshot_active, Some(u64::from(source.snapshot.is_some())));
         whole(&self.retained_log_bytes, source.retained_log_bytes);
         whole(&self.log_headroom_bytes, source.log_headroom_bytes);

@@ -21,6 +21,8 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 /// Time for what was sent to arrive, else the connection ends.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+/// How long an address may be silent while there are others of its host.
+const SILENT: Duration = Duration::from_secs(3);
 
 /// Bytes in both directions over a socket, in the clear or under TLS. One read path for all: TLS
 /// is driven by hand over [`Socket::receive`], because readiness does not tell the whole truth.
@@ -49,6 +51,26 @@ struct Tls {
     failed: Option<io::Error>,
 }
 
+/// Connects to the first address of a host that answers.
+async fn reach(name: &str, port: u16) -> io::Result<TcpStream> {
+    let mut addresses = tokio::net::lookup_host((name, port)).await?.peekable();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    while let Some(address) = addresses.next() {
+        let connecting = TcpStream::connect(address);
+        let reached = match addresses.peek() {
+            Some(_) => tokio::time::timeout(SILENT, connecting).await.unwrap_or_else(|_| {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "the host does not answer"))
+            }),
+            None => connecting.await,
+        };
+        match reached {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
 impl Wire {
     /// Connects to one host.
     ///
@@ -57,7 +79,7 @@ impl Wire {
     pub async fn connect(host: &Host) -> io::Result<Self> {
         let socket = match host {
             Host::Tcp(name, port) => {
-                let stream = TcpStream::connect((name.as_str(), *port)).await?;
+                let stream = reach(name, *port).await?;
                 stream.set_nodelay(true)?;
                 let keepalive = socket2::TcpKeepalive::new()
                     .with_time(KEEPALIVE_AFTER)

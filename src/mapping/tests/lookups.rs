@@ -345,3 +345,37 @@ fn only_the_deletion_of_a_row_that_was_looked_up_may_have_taken_rows_that_were_r
         assert_eq!(world.mapper.has_lost_track(), is_lost);
     }
 }
+
+/// Row images that hold only what changed.
+#[test]
+fn what_cannot_be_told_of_a_row_that_a_filter_lets_in_is_a_dead_letter() {
+    let specs = [
+        Spec("product", &["id integer", "omitted parent integer", "omitted lang text"]),
+        Spec("stock", &["id integer", "omitted product integer", "omitted status integer"]),
+    ];
+    let definition = definition("id", |definition| {
+        definition.sku = None;
+        definition.quantities = vec![(Measure::OnHand, parse("status"))];
+        definition.filter = Some(parse("status = 1"));
+        let filter = Some(parse("lang = 'en'"));
+        let of_parent = lookup("product", ("parent", "product"), &[("name", "lang")]);
+        definition.lookups = vec![Lookup { required: true, filter, ..of_parent }];
+    });
+    let mut world = World::new(&[definition], &specs);
+    world.transaction(|world| {
+        world.insert("product", cells![7, 70, "de"]);
+        world.insert("stock", cells![1, 70, 0]);
+    });
+    let mut changed = |table: &str, after: Vec<Datum>| {
+        world.transaction(|world| {
+            let before = vec![after[0].clone(), Datum::Absent, Datum::Absent];
+            world.change(table, Op::Update, Some(before), Some(after));
+        })
+    };
+    for said in [
+        changed("stock", vec![1.into(), Datum::Absent, 1.into()]),
+        changed("product", vec![7.into(), Datum::Absent, "en".into()]),
+    ] {
+        assert!(said.len() == 1 && said[0].starts_with("rejected: "), "{said:?}");
+    }
+}

@@ -222,13 +222,19 @@ async fn a_table_that_nobody_may_read_for_a_while_keeps_no_other_from_being_read
     running.kill_after(Duration::ZERO).await;
 }
 
-/// What is read of a table is of no use when a row that it looks up goes meanwhile. On MySQL
-/// without transaction names a chunk waits five seconds before it is read.
+/// What is read of a table is of no use when a row goes meanwhile that takes rows of it along. On
+/// MariaDB a chunk waits five seconds once there was a distributed transaction.
 #[tokio::test]
 async fn a_table_whose_looked_up_rows_go_all_the_time_keeps_no_other_from_being_read() {
     let test = "a_table_whose_looked_up_rows_go_all_the_time";
-    let engine = Engine::from(MysqlVersion::Mysql97).without_gtids().setting("sync_binlog", "1");
+    let engine = Engine::from(MysqlVersion::Mariadb1011).setting("sync_binlog", "1");
     let Some(shop) = shop(engine, test, &["product", "variant", "zone"]).await else { return };
+    let key = "ADD FOREIGN KEY (product) REFERENCES product (id) ON DELETE CASCADE";
+    shop.execute(&format!("ALTER TABLE variant {key}")).await;
+    let session = shop.connect().await;
+    for statement in ["START 'x'", "END 'x'", "PREPARE 'x'", "COMMIT 'x'"] {
+        session.execute(&format!("XA {statement}")).await;
+    }
     let products: Vec<String> = (4..4_000).map(|id| format!("({id}, {id}, 'p', 1)")).collect();
     shop.execute(&format!("INSERT INTO product VALUES {}", products.join(","))).await;
     let zone = BY_ID.replace("stock", "zone").replace("[[zone]]", "[[stock]]");
@@ -251,4 +257,35 @@ async fn a_table_whose_looked_up_rows_go_all_the_time_keeps_no_other_from_being_
     running.assert_runs();
     let wanted = ["1/_", "1/variant", "2/_", "2/variant", "3/_", "3/variant"];
     assert_eq!(keys(&workspace), wanted);
+}
+
+/// MySQL before 9.6 and MariaDB do not log what a foreign key deletes. Without one nothing else
+/// goes.
+#[tokio::test]
+async fn what_a_foreign_key_takes_along_is_gone_and_what_none_does_comes_back() {
+    let test = "what_a_foreign_key_takes_along";
+    let tables = ["product", "variant", "bundle"];
+    for engine in [
+        Engine::from(PgVersion::V15),
+        MysqlVersion::Mysql97.into(),
+        MysqlVersion::Mariadb1011.into(),
+    ] {
+        let Some(shop) = shop(engine, test, &tables).await else { continue };
+        let key = "ADD FOREIGN KEY (product) REFERENCES product (id) ON DELETE CASCADE";
+        shop.execute(&format!("ALTER TABLE variant {key}")).await;
+        let blocks = ["variant", "bundle"].map(|table| block(table, ("product", "product"), "qty"));
+        let seller = shop.whole_seller(&blocks.concat());
+        let workspace = Workspace::new(Workspace::MAIN, &seller);
+        catch_up(&workspace).await;
+        assert_eq!(keys(&workspace).len(), 6);
+        shop.execute("DELETE FROM product WHERE id = 2").await;
+        catch_up(&workspace).await;
+        assert_eq!(keys(&workspace), ["1/bundle", "1/variant", "3/bundle", "3/variant"]);
+        shop.execute("INSERT INTO product VALUES (2, 2, 'b', 2)").await;
+        catch_up(&workspace).await;
+        let wanted = ["1/bundle", "1/variant", "2/bundle", "3/bundle", "3/variant"];
+        assert_eq!(keys(&workspace), wanted);
+        let inferred = "events WHERE value LIKE '%CASCADE_INFERRED%'";
+        assert_eq!(published(&workspace).count(inferred), u64::from(shop.is_mariadb()));
+    }
 }

@@ -28,7 +28,7 @@ impl Report<'_> {
             };
             let fix = match is_followed {
                 true => format!(
-                    "look {parent} up in what is mapped of {child}, so that its rows go with \
+                    "require {parent} in what is mapped of {child}, so that its rows go with \
                      theirs{newer}"
                 ),
                 false => format!(
