@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use connector_api::Value;
 
 /// A row's identity: the values of its identifying columns, in bytes whose order is the order of
-/// the keys (numbers by value, text by bytes).
+/// the keys (integers by value, text by bytes).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId(Box<[u8]>);
 
@@ -18,8 +18,6 @@ const UINT: u8 = 2;
 const TEXT: u8 = 3;
 const BYTES: u8 = 4;
 const OTHER: u8 = 5;
-/// What a decimal number is ordered by; the number itself is the text behind it.
-const ORDER: u8 = 6;
 
 impl RowId {
     /// The identity with these values; `None` when one of them is NULL or not in the image.
@@ -49,10 +47,6 @@ impl RowId {
         let mut text = String::new();
         let mut rest = &self.0[..];
         while let Some((&tag, tail)) = rest.split_first() {
-            if tag == ORDER {
-                rest = unescape(tag, tail, &mut String::new());
-                continue;
-            }
             if !text.is_empty() {
                 text.push('/');
             }
@@ -114,13 +108,8 @@ fn identify<'a>(values: impl Iterator<Item = Value<'a>>, mut put: impl FnMut(&[u
             Value::Bytes(raw) => escape(BYTES, raw, &mut put),
             Value::Bool(value) => escape(OTHER, value.to_string().as_bytes(), &mut put),
             Value::Float(value) => escape(OTHER, value.to_string().as_bytes(), &mut put),
-            Value::Decimal(text) => {
-                if let Some(order) = order(text) {
-                    escape(ORDER, &order, &mut put);
-                }
-                escape(TEXT, text.as_bytes(), &mut put);
-            }
             Value::Text(text)
+            | Value::Decimal(text)
             | Value::Json(text)
             | Value::Timestamp(text)
             | Value::TimestampZoned(text) => escape(TEXT, text.as_bytes(), &mut put),
@@ -132,31 +121,6 @@ fn identify<'a>(values: impl Iterator<Item = Value<'a>>, mut put: impl FnMut(&[u
 fn unsigned(number: u64, put: &mut impl FnMut(&[u8])) {
     put(&[UINT]);
     put(&number.to_be_bytes());
-}
-
-/// Bytes whose order is that of decimal numbers; `None` for what is none, as NaN.
-fn order(decimal: &str) -> Option<Vec<u8>> {
-    let (is_negative, digits) = match decimal.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, decimal),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let is_plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
-    if digits.is_empty() || !is_plain(whole) || !is_plain(fraction) {
-        return None;
-    }
-    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
-    let mut bytes = vec![2];
-    bytes.extend_from_slice(&u32::try_from(whole.len()).ok()?.to_be_bytes());
-    bytes.extend_from_slice(whole.as_bytes());
-    bytes.extend_from_slice(fraction.as_bytes());
-    if is_negative && !(whole.is_empty() && fraction.is_empty()) {
-        // The longer of two fractions that begin alike is the smaller number.
-        bytes.push(0);
-        bytes.iter_mut().for_each(|byte| *byte = !*byte);
-        bytes[0] = 1;
-    }
-    Some(bytes)
 }
 
 /// Text with a terminator that keeps the order: 0 becomes 0 255, the end is 0 0.
@@ -223,38 +187,6 @@ mod tests {
             prop_assert!(id(Value::Int(-1 - number)) < id(unsigned));
             prop_assert_eq!(id(unsigned).to_text(), number.to_string());
         }
-    }
-
-    proptest! {
-        #[test]
-        fn decimals_are_in_the_order_of_their_values(
-            a in (-3000i64..3000, 0u32..4), b in (-3000i64..3000, 0u32..4),
-        ) {
-            let text = |(number, scale): (i64, u32)| {
-                let (unit, sign) = (10u64.pow(scale), if number < 0 { "-" } else { "" });
-                let (whole, part) = (number.unsigned_abs() / unit, number.unsigned_abs() % unit);
-                match scale {
-                    0 => format!("{sign}{whole}"),
-                    _ => format!("{sign}{whole}.{part:0width$}", width = scale as usize),
-                }
-            };
-            let value = |(number, scale): (i64, u32)| number * 10i64.pow(3 - scale);
-            let [one, other] = [text(a), text(b)];
-            let id = |text: &str| RowId::of([Value::Decimal(text), Value::Int(1)].into_iter());
-            let (first, second) = (id(&one).unwrap(), id(&other).unwrap());
-            if value(a) != value(b) {
-                prop_assert_eq!(first.cmp(&second), value(a).cmp(&value(b)), "{} {}", one, other);
-            }
-            prop_assert_eq!(first == second, one == other);
-            prop_assert_eq!(first.to_text(), format!("{one}/1"));
-        }
-    }
-
-    #[test]
-    fn a_number_that_is_none_is_an_identity_too() {
-        let id = |text| RowId::of([Value::Decimal(text)].into_iter()).unwrap();
-        assert_eq!(id("NaN").to_text(), "NaN");
-        assert!(id("-2") < id("-1") && id("-1") < id("0") && id("9") < id("10"));
     }
 
     #[test]
