@@ -113,11 +113,9 @@ impl Mapper {
         let folds = plan.is_none_or(|plan| plan.cached || plan.identity_width == 0);
         let mut choices = choices.into_iter();
         for row in changes() {
-            match choices.next().unwrap_or(Choice::Take) {
-                choice @ (Choice::Take | Choice::TakeBut(_)) => {
-                    if let Choice::TakeBut(mappings) = choice {
-                        self.passed_over = mappings;
-                    }
+            match choices.next().unwrap_or(Choice::TAKE) {
+                Choice::Take { but } => {
+                    self.passed_over = but;
                     self.row(rows, row, &mut out);
                     self.passed_over.clear();
                     if !folds && self.folding.len() >= AT_ONCE {
@@ -211,9 +209,9 @@ impl Mapper {
     fn choose(&mut self, rows: &Batch, row: &RowChange, unseen: &HashMap<&RowId, Said>) -> Choice {
         let who = (&self.source.seller, &self.source.source);
         let binding = bind(&mut self.bindings, rows, row.table, &self.plan);
-        let Some((binding, image)) = binding.zip(rows.after(row)) else { return Choice::Take };
+        let Some((binding, image)) = binding.zip(rows.after(row)) else { return Choice::TAKE };
         let binding = &self.bindings[binding];
-        let Ok(place) = binding.table else { return Choice::Take };
+        let Ok(place) = binding.table else { return Choice::TAKE };
         let (plan, view) = (&self.plan.tables[place], binding.row(image, None));
         if plan.identity_width == 0 {
             let keys = keys(plan, &view, who).unwrap_or_default();
@@ -224,7 +222,7 @@ impl Mapper {
         let ids = identities(plan, &view, who).unwrap_or_default();
         let said = ids.iter().find_map(|id| Some((id, unseen.get(id)?)));
         match said {
-            None => Choice::Take,
+            None => Choice::TAKE,
             Some((_, Said::Whole)) => Choice::PassOver,
             // What is remembered of the row may be older than what was read.
             Some((_, Said::Partly(said))) => {
@@ -251,21 +249,24 @@ fn of_keys<'s>(said: impl Iterator<Item = (usize, &'s Said)>) -> Choice {
             Said::Partly(_) | Said::Amended => return Choice::ReadAgain,
         }
     }
-    if but.is_empty() { Choice::Take } else { Choice::TakeBut(but) }
+    Choice::Take { but }
 }
 
 /// What becomes of a row that was read.
 enum Choice {
-    /// The stream has said nothing newer.
-    Take,
-    /// Only of the keys that these mappings yield.
-    TakeBut(Vec<usize>),
+    /// The stream has said nothing newer, but of the keys that these mappings yield.
+    Take { but: Vec<usize> },
     /// The stream has said all there is to say.
     PassOver,
     /// The stream has said some columns, which are newer; here they are with the others.
     Complete(Box<Batch>),
     /// The stream has said more than is remembered.
     ReadAgain,
+}
+
+impl Choice {
+    /// All of it.
+    const TAKE: Self = Self::Take { but: Vec::new() };
 }
 
 /// Rows as a transaction that deletes them.

@@ -72,19 +72,18 @@ impl LookupKey {
 impl LookupPlan {
     /// What a row of the looked-up table is found by, if it counts.
     pub(super) fn found_by(&self, row: &CachedRow) -> Option<KeyHash> {
-        let row = Row::cached(row);
-        let counts = self.filter.as_ref().is_none_or(|filter| filter.truth(&row) == Truth::True);
-        match LookupKey::of(&self.keys, &row) {
-            LookupKey::Known(key) if counts => Some(key),
-            _ => None,
-        }
+        self.name_of(row).and_then(LookupKey::known)
     }
 
     /// Whether a row of the looked-up table counts, and does not say what it is found by.
     pub(super) fn lacks_name(&self, row: &CachedRow) -> bool {
+        self.name_of(row) == Some(LookupKey::Unknown)
+    }
+
+    fn name_of(&self, row: &CachedRow) -> Option<LookupKey> {
         let row = Row::cached(row);
         let counts = self.filter.as_ref().is_none_or(|filter| filter.truth(&row) == Truth::True);
-        counts && LookupKey::of(&self.keys, &row) == LookupKey::Unknown
+        counts.then(|| LookupKey::of(&self.keys, &row))
     }
 
     /// Whether two states of a looked-up row are the same to those who look it up.

@@ -8,9 +8,7 @@ use testbed::{MysqlVersion, PgVersion};
 use crate::support::{Engine, Published, Shop, State, Stop, Tailstock, Workspace, eventually};
 
 const SELLER: &str = "[[stock]]\ntable = \"public.stock\"\nitem = \"item\"\non_hand = \"qty\"\n";
-/// Tries are up to half a minute apart by the last restart, and more than one may meet a server
-/// that is not back yet.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
 async fn restarts_lose_and_double_nothing(engine: Engine, test: &str) {
     let Some(mut shop) = Shop::start(engine, test).await else { return };
