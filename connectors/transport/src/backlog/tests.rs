@@ -243,3 +243,35 @@ async fn what_is_queued_for_a_peer_that_does_not_read_waits_without_a_panic() {
         drop(peer);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_takes_what_was_read_works_while_more_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (wire, mut peer) = pair(Kind::Plain, folder.path()).await;
+    wire.socket().set_low_water_mark(MOST_MARK).unwrap();
+    let backlog = Backlog { mark: MOST_MARK, ..Backlog::new() };
+    let writing = std::thread::spawn(move || drop(peer.write_all(&vec![7; 2 * MOST_MARK])));
+    while wire.socket().waiting_bytes().unwrap() < MOST_MARK {
+        tokio::task::yield_now().await;
+    }
+    // Either blocks its thread until the other one runs as well.
+    let (reads, is_read) = std::sync::mpsc::channel();
+    let (works, is_worked_on) = std::sync::mpsc::channel();
+    let (hand_over, taken) = tokio::sync::oneshot::channel();
+    let taker = tokio::spawn(async move {
+        taken.await.unwrap();
+        works.send(()).unwrap();
+        is_read.recv_timeout(LIMIT).is_ok()
+    });
+    let reader = tokio::spawn(async move {
+        // The taker waits by now, and is woken by this task.
+        tokio::task::yield_now().await;
+        hand_over.send(()).unwrap();
+        backlog.arrival(&wire).await.unwrap();
+        reads.send(()).unwrap();
+        is_worked_on.recv_timeout(LIMIT).is_ok()
+    });
+    assert!(reader.await.unwrap(), "what was read lay there");
+    assert!(taker.await.unwrap(), "nothing was read meanwhile");
+    writing.join().unwrap();
+}
