@@ -11,6 +11,7 @@
 //! Whoever reads sees names and numbers, which need no protection. Whoever asks for something must
 //! do so from this machine, and must not be a web page that somebody on it has opened.
 
+mod seats;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::fleet::Outside;
+
+use seats::Seats;
 
 pub use snapshot::{SnapshotAnswer, SnapshotOrder};
 
@@ -76,6 +79,14 @@ pub async fn bind(address: SocketAddr) -> Result<Option<TcpListener>> {
 /// When the listener itself fails.
 pub async fn serve(
     listener: TcpListener,
+    outside: Outside,
+    stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    serve_on(Seats::new(listener), outside, stop).await
+}
+
+async fn serve_on(
+    listener: Seats,
     outside: Outside,
     stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {

@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 
+use super::seats::Seats;
 use crate::fleet::{Outside, Refusal};
 
 /// The two ends of a connection.
@@ -26,8 +26,8 @@ impl Ends {
     }
 }
 
-impl Connected<IncomingStream<'_, TcpListener>> for Ends {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+impl Connected<IncomingStream<'_, Seats>> for Ends {
+    fn connect_info(stream: IncomingStream<'_, Seats>) -> Self {
         let ip = |address: SocketAddr| address.ip().to_canonical();
         let local = stream.io().local_addr().ok().map(ip);
         Self { peer: ip(*stream.remote_addr()), local }

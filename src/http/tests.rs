@@ -1,10 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod orders;
+mod seats;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::serve::Listener as _;
 use connector_api::{Capture, Fault, Head, Lineage, LogKeeping, Position, ResumePoint};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -29,12 +31,20 @@ impl Server {
     }
 
     async fn start_on(address: SocketAddr) -> Self {
-        let listener = bind(address).await.unwrap().unwrap();
+        Self::serve(Seats::new(bind(address).await.unwrap().unwrap()))
+    }
+
+    async fn with_seats(most: usize, patience: Duration) -> Self {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap().unwrap();
+        Self::serve(Seats::of(listener, most, patience))
+    }
+
+    fn serve(listener: Seats) -> Self {
         let address = listener.local_addr().unwrap();
         let desk = Arc::new(Desk::of(&configuration()));
         let outside = Outside { telemetry: Telemetry::default(), desk };
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(serve(listener, outside.clone(), stopped));
+        let task = tokio::spawn(serve_on(listener, outside.clone(), stopped));
         Self { address, outside, stop, task }
     }
 
