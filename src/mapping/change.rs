@@ -65,10 +65,13 @@ impl<'a> Images<'a> {
     }
 
     /// The change without its images.
-    pub(super) fn into_moved(self, plan: &TablePlan) -> Moved {
+    pub(super) fn into_moved(self, plan: &TablePlan, row: &RowChange) -> Moved {
+        let takes_along = row.op == Op::Delete && !row.ignores_foreign_keys;
+        let gone = self.row_before().filter(|_| takes_along && !plan.looked_up_by.is_empty());
+        let gone = gone.map(|row| row.to_cached(plan.columns.len()));
         let row = self.row_after().map(|row| row.to_cached(plan.columns.len()));
         let Self { old_id, new_id, cached, .. } = self;
-        Moved { known: cached.is_some(), old: old_id, new: new_id.zip(row) }
+        Moved { known: cached.is_some(), old: old_id, new: new_id.zip(row), gone }
     }
 
     /// Writes the row as it is now into the cache.
@@ -111,6 +114,8 @@ pub(super) struct Moved {
     pub(super) known: bool,
     pub(super) old: Option<RowId>,
     pub(super) new: Option<(RowId, CachedRow)>,
+    /// The row that went, where the server may have taken along what refers to it.
+    pub(super) gone: Option<CachedRow>,
 }
 
 /// One row change under one mapping.
@@ -131,12 +136,9 @@ impl Change<'_, '_> {
     pub(super) fn apply(&mut self, who: (&SellerId, &SourceName)) -> Result<Option<u32>, Unusable> {
         if self.mapping.kind == Kind::Movement && self.row.op != Op::Insert {
             // Ledgers are tidied up: deleting settled rows is no movement. Rewriting one is.
-            return match self.row.op {
-                Op::Update => {
-                    Err(Unusable::Row("a ledger row was changed after the fact".to_owned()))
-                }
-                _ => Ok(None),
-            };
+            let is_rewritten = self.row.op == Op::Update && self.is_rewritten(who);
+            let why = || Unusable::Row("a ledger row was changed after the fact".to_owned());
+            return if is_rewritten { Err(why()) } else { Ok(None) };
         }
         let images = self.images;
         let arena = &mut self.block.arena;
@@ -154,6 +156,29 @@ impl Change<'_, '_> {
         };
         let outcome = self.transition(old, new)?;
         unusable.map_or(Ok(outcome), Err)
+    }
+
+    /// Whether a row of a ledger counts, or counted, and may not say what it said.
+    fn is_rewritten(&mut self, who: (&SellerId, &SourceName)) -> bool {
+        let (images, mapping) = (self.images, self.mapping);
+        let arena = &mut self.block.arena;
+        let mut says = |row: Option<Row<'_>>| {
+            let row = row?;
+            let standing = standing(mapping, &row, who, arena);
+            let key = match standing {
+                Ok(Standing::Outside | Standing::Removed(_)) => return Some(None),
+                Ok(Standing::Live(key)) => arena.get(key.record).to_owned(),
+                Ok(Standing::Unknown) | Err(_) => return None,
+            };
+            let delta = mapping.delta.as_ref();
+            let delta = delta.map(|delta| delta.number(&row, &mut Quality::default()));
+            Some(Some((key, delta)))
+        };
+        match (says(images.row_before()), says(images.row_after())) {
+            (Some(before), Some(after)) => before != after,
+            (None, Some(None)) => false,
+            _ => true,
+        }
     }
 
     fn transition(&mut self, old: Standing, new: Standing) -> Result<Option<u32>, Unusable> {

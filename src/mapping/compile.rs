@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use connector_api::{Identity, TableDescription, TableName};
 
+use super::cascade::falls_with;
 use super::definition::{Definition, Kind, Lookup};
 use super::expression::{ColumnInfo, ColumnKind, Expression, ExpressionError, Program};
 use super::field::{Field, misfit};
@@ -307,7 +308,7 @@ impl<'a> Compiler<'a> {
             start,
             uses: from.columns_needed().into_iter().map(|column| layout.place(column)).collect(),
             required: from.required,
-            cascades: self.layouts[self.own].table.cascades.contains(&from.table),
+            cascades: falls_with(self.layouts, &layouts[self.own].table.name, &from.table),
             names_sku: self.names_sku(nth),
         };
         if let Some(filter) = &from.filter {

@@ -12,7 +12,7 @@ use super::plan::LookupPlace;
 use super::standing::Unusable;
 use super::wanted::{Wanted, wants};
 use crate::state::{CachedRow, Owners};
-use crate::stock::{Operation, Provenance};
+use crate::stock::Provenance;
 
 /// Events of one batch past which no more are made of a change of a looked-up row: the table whose
 /// rows look it up is read again, in pieces. A batch has few thousand rows, so that only what
@@ -154,7 +154,7 @@ impl Mapper {
         published: usize,
     ) -> Derived {
         self.link();
-        let Moved { known, old, new } = moved;
+        let Moved { known, old, new, gone } = moved;
         let due = self.dirty.contains(&table) || !self.tables[table].complete;
         if let Some((_, row)) = new.as_ref().filter(|_| !known) {
             match wants(&self.plan, table, row) {
@@ -174,7 +174,7 @@ impl Mapper {
                 }
             }
         }
-        if cause.operation == Operation::Delete && known {
+        if gone.is_some() && known {
             // Rows that were read and not published yet may have gone with it.
             for place in &self.plan.tables[table].looked_up_by {
                 let lookup = self.plan.lookup(*place);
@@ -194,7 +194,7 @@ impl Mapper {
             room: EVENTS_MAX.saturating_sub(published),
             crowded: BTreeSet::new(),
         };
-        let mut derived = deriver.change(RowMove { table, old, new, cause });
+        let mut derived = deriver.change(RowMove { table, old, new, gone, cause });
         derived.crowded = deriver.crowded;
         // The snapshot that is due says the rest.
         derived.unusable.take_if(|why| due && matches!(why, Unusable::Unseen(_)));

@@ -3,7 +3,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::block::{Block, Cause};
 use super::complete::BYTES_MAX;
 use super::level::measured;
-use super::lookup::{Fall, Joined, LookupKey};
+use super::lookup::{Joined, LookupKey};
 use super::memory::TableState;
 use super::plan::{LookupPlace, Plan};
 use super::row::Row;
@@ -44,6 +44,8 @@ pub(super) struct RowMove {
     pub(super) table: usize,
     pub(super) old: Option<RowId>,
     pub(super) new: Option<(RowId, CachedRow)>,
+    /// The row that went, where the server may have taken along what refers to it.
+    pub(super) gone: Option<CachedRow>,
     pub(super) cause: Cause,
 }
 
@@ -72,10 +74,8 @@ pub(super) struct Said {
     asked: Vec<LookupKey>,
     /// The key that the row has under its new identity.
     pub(super) successor: Option<Key>,
-    /// Whether a row that it cannot be without is not there.
-    pub(super) orphan: bool,
-    /// Whether the server has taken it away with that one.
-    pub(super) fall: Fall,
+    /// Whether the server has taken it away with one that it refers to.
+    pub(super) taken: bool,
     unusable: Option<Unusable>,
     /// Whether it is the row that changed, and not one that depends on it.
     own: bool,
@@ -89,8 +89,8 @@ struct Followed {
     steps: Vec<Step>,
     cause: Cause,
     out: Derived,
-    /// Rows that cannot be without the one that changed.
-    cascaded: Vec<(usize, RowId)>,
+    /// Rows that the server has taken away with the one that changed.
+    taken: BTreeSet<(usize, RowId)>,
 }
 
 impl Followed {
@@ -126,24 +126,26 @@ impl Deriver<'_> {
     /// rows of their own table may make a chain of any length.
     pub(super) fn change(&mut self, change: RowMove) -> Derived {
         let cause = change.cause;
-        let Followed { out, cascaded: mut due, .. } = self.step(change);
-        due.reverse();
+        let Followed { out, taken, .. } = self.step(change);
+        let mut due: Vec<(usize, RowId)> = taken.into_iter().rev().collect();
         while let Some((table, id)) = due.pop() {
-            let followed = self.step(RowMove { table, old: Some(id), new: None, cause });
-            due.extend(followed.cascaded.into_iter().rev());
+            let gone = self.tables[table].rows.get(&id).cloned();
+            let followed = self.step(RowMove { table, old: Some(id), new: None, gone, cause });
+            due.extend(followed.taken.into_iter().rev());
         }
         out
     }
 
     fn step(&mut self, change: RowMove) -> Followed {
-        let RowMove { table, old, new, cause } = change;
+        let RowMove { table, old, new, gone, cause } = change;
         self.previous.clear();
-        let (out, cascaded) = (Derived::default(), Vec::new());
+        let out = Derived::default();
+        let taken = gone.map_or_else(BTreeSet::new, |gone| self.taken(table, old.as_ref(), &gone));
         let (own_old, own_new) = (old.clone(), new.as_ref().map(|(id, _)| id.clone()));
         let steps = self.steps(old, new, table);
         let (dependants, crowds) = self.dependants(table, &steps);
         let (old, new) = (own_old, own_new);
-        let mut followed = Followed { table, old, new, steps, cause, out, cascaded };
+        let mut followed = Followed { table, old, new, steps, cause, out, taken };
         let befores = self.befores(&dependants);
         if befores.is_none() {
             dependants.chunks(AT_ONCE).for_each(|piece| self.pass(piece, &mut followed));
@@ -218,27 +220,14 @@ impl Deriver<'_> {
         (befores, afters): (&[Said], &mut [Said]),
         followed: &mut Followed,
     ) {
-        let deleted = followed.cause.operation == Operation::Delete;
         for ((dependant, before), after) in dependants.iter().zip(befores).zip(&mut *afters) {
             self.ask(dependant, before, after);
             after.own = followed.is_of(dependant);
             if after.own && followed.out.unusable.is_none() {
                 followed.out.unusable = after.unusable.clone();
             }
-            if !deleted || after.own || before.orphan {
-                continue;
-            }
-            match after.fall {
-                Fall::None => {}
-                // What a read did not see may have been filtered out: the table says it.
-                Fall::PerhapsFiltered if !self.tells => {
-                    after.fall = Fall::None;
-                    self.crowded.insert(dependant.table);
-                }
-                Fall::PerhapsFiltered | Fall::Sure => {
-                    followed.cascaded.push((dependant.table, dependant.id.clone()));
-                }
-            }
+            after.taken = !followed.taken.is_empty()
+                && followed.taken.contains(&(dependant.table, dependant.id.clone()));
         }
         if let (Some(old), Some(new)) = (&followed.old, &followed.new)
             && old != new
@@ -477,8 +466,8 @@ fn say(
         return Said::default();
     };
     let joined = Joined::of(row, mapping, &state.links[at.1], tables);
-    let (orphan, fall) = (joined.is_orphan(mapping), joined.fell(mapping));
-    let mut said = Said { orphan, fall, ..Said::default() };
+    let orphan = joined.is_orphan(mapping);
+    let mut said = Said::default();
     if !orphan && joined.is_unclear(mapping) {
         said.unusable = Some(Unusable::unseen());
     } else if !orphan {

@@ -27,7 +27,7 @@ pub(super) struct LookupPlan {
     pub(super) uses: Vec<usize>,
     /// Whether a stock row without a looked-up row counts as gone.
     pub(super) required: bool,
-    /// Whether the server deletes or changes stock rows with a looked-up row, and does not say so.
+    /// Whether the server deletes stock rows with a looked-up row, and does not say so.
     pub(super) cascades: bool,
     /// Whether the SKU comes from it.
     pub(super) names_sku: bool,
@@ -80,6 +80,11 @@ impl LookupPlan {
         self.name_of(row) == Some(LookupKey::Unknown)
     }
 
+    /// What a row of the looked-up table is looked for by, whether or not it counts.
+    pub(super) fn key_of(&self, row: &CachedRow) -> Option<KeyHash> {
+        LookupKey::of(&self.keys, &Row::cached(row)).known()
+    }
+
     fn name_of(&self, row: &CachedRow) -> Option<LookupKey> {
         let row = Row::cached(row);
         let counts = self.filter.as_ref().is_none_or(|filter| filter.truth(&row) == Truth::True);
@@ -109,17 +114,6 @@ pub(super) enum Finding<'a> {
     Nothing,
     /// What is looked for is not known.
     Unknown,
-}
-
-/// Whether the server has taken a row away with one that it refers to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fall {
-    #[default]
-    None,
-    /// Where that one was deleted. A read that sees no such row may have left it out.
-    PerhapsFiltered,
-    /// Where that one is not there.
-    Sure,
 }
 
 /// A stock row with everything that is looked up for it.
@@ -185,21 +179,6 @@ impl<'a> Joined<'a> {
     pub(super) fn is_unclear(&self, mapping: &MappingPlan) -> bool {
         let mut findings = mapping.lookups.iter().zip(&self.findings);
         findings.any(|(lookup, found)| lookup.required && matches!(found, Finding::Unknown))
-    }
-
-    /// Whether one is not there with which the server takes it away, unless only a filter leaves
-    /// that one out.
-    pub(super) fn fell(&self, mapping: &MappingPlan) -> Fall {
-        let found = mapping.lookups.iter().zip(&self.findings);
-        let fell = |(lookup, found): (&LookupPlan, &Finding<'_>)| match lookup.required
-            && lookup.cascades
-            && matches!(found, Finding::Nothing)
-        {
-            false => Fall::None,
-            true if lookup.filter.is_some() => Fall::PerhapsFiltered,
-            true => Fall::Sure,
-        };
-        found.map(fell).max().unwrap_or(Fall::None)
     }
 
     /// What each lookup found.

@@ -281,7 +281,7 @@ impl Mapper {
             }
         }
         if plan.derives {
-            let moved = images.into_moved(plan);
+            let moved = images.into_moved(plan, row);
             let derived = self.derive(moved, table, Cause::of(row), out.records.len());
             self.crowd(&derived.crowded, LOOKED_UP, out);
             out.counts.coalesced += derived.folded;

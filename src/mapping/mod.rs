@@ -18,6 +18,7 @@
 //! | `condition` | which rows anybody asks for, as far as a server can judge it |
 //! | `lookup`, `sum` | rows of other tables beside a row, and sums over the rows of a key |
 //! | `derive`, `toucher` | what a change of one row means for every row that depends on it |
+//! | `cascade` | rows that a server deletes with another one, and does not log |
 //! | `level` | what is said of a key that takes more than one row |
 //! | `memory`, `wanted`, `load` | what is remembered of a table, and how it comes back |
 //! | `block` | the last touch of every key within one block of a transaction |
@@ -32,6 +33,7 @@
 //! | `emit` | one surviving touch to one stock event |
 
 mod block;
+mod cascade;
 mod change;
 mod chunk;
 mod compile;

@@ -2,12 +2,10 @@ use std::collections::BTreeSet;
 
 use super::block::{After, Block, Cause, Touch};
 use super::derive::{Dependant, Derived, Measures, Said};
-use super::lookup::Fall;
 use super::memory::TableState;
 use super::plan::MappingPlan;
 use super::standing::Key;
 use crate::state::KeyHash;
-use crate::stock::Operation;
 
 /// Moves one stock row from what was said of it to what is said of it now.
 pub(super) struct Toucher<'a> {
@@ -33,8 +31,7 @@ impl Toucher<'_> {
                 if let Some(old) = old {
                     let successor = new.or(after.successor);
                     let successor = successor.filter(|new| !same(old, *new)).map(|key| key.record);
-                    let deleted = self.cause.operation == Operation::Delete;
-                    let cascade = deleted && after.fall != Fall::None;
+                    let cascade = after.taken;
                     self.gone(old, After::Gone { successor, sku: before.sku, cascade });
                 }
                 if let Some(new) = new {

@@ -72,6 +72,8 @@ pub struct RowChange {
     pub op: Op,
     /// Place among the captured changes of its transaction, from 0.
     pub ordinal: u32,
+    /// Foreign keys were not looked at: whatever refers to the row stayed as it was.
+    pub ignores_foreign_keys: bool,
     before: Option<u32>,
     after: Option<u32>,
 }

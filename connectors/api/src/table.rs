@@ -151,8 +151,7 @@ pub struct TableDescription {
     pub primary_key: Vec<String>,
     /// What old row images hold.
     pub identity: Identity,
-    /// Tables whose deleted rows delete or change rows of this one, without a word of those in the
-    /// log.
+    /// Tables whose deleted rows delete rows of this one, without a word of those in the log.
     pub cascades: Vec<TableName>,
 }
 

@@ -154,7 +154,7 @@ fn a_row_whose_parent_is_put_in_anew_comes_back_with_it() {
         definition.lookups = vec![Lookup { required: true, ..product }];
     });
     let mut world = shop(definition.clone());
-    world.mapper = mapper_of(&[definition], &SPECS, false);
+    world.mapper = mapper_of(&[definition], &SPECS, &[]);
     world.transaction(|world| {
         world.insert("product", cells![7, "A-7", 1]);
         world.insert("stock", cells![1, 7, 5]);

@@ -85,15 +85,22 @@ pub(super) fn source() -> SourceIdentity {
 }
 
 pub(super) fn mapper(definitions: &[Definition], specs: &[Spec]) -> Mapper {
-    mapper_of(definitions, specs, true)
+    let names: Vec<&str> = specs.iter().map(|spec| spec.0).collect();
+    let all = names.iter().flat_map(|child| names.iter().map(move |parent| (*child, *parent)));
+    mapper_of(definitions, specs, &all.collect::<Vec<_>>())
 }
 
-/// `cascades` where the server deletes what refers to a deleted row, and does not log it.
-pub(super) fn mapper_of(definitions: &[Definition], specs: &[Spec], cascades: bool) -> Mapper {
+/// `cascades` are tables, and those with whose rows the server deletes theirs and does not log it.
+pub(super) fn mapper_of(
+    definitions: &[Definition],
+    specs: &[Spec],
+    cascades: &[(&str, &str)],
+) -> Mapper {
     let mut tables: Vec<TableDescription> = specs.iter().map(describe).collect();
-    let names: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
-    for table in tables.iter_mut().filter(|_| cascades) {
-        table.cascades.clone_from(&names);
+    for table in &mut tables {
+        let own = cascades.iter().filter(|(child, _)| *child == table.name.table);
+        let schema = table.name.schema.clone();
+        table.cascades = own.map(|(_, parent)| TableName::new(&schema, *parent)).collect();
     }
     let plan = Plan::compile(definitions, &tables, 1).unwrap_or_else(|errors| panic!("{errors:?}"));
     let source = source();

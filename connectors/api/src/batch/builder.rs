@@ -170,8 +170,17 @@ impl BatchBuilder {
     /// Ends a row whose images were started with [`Self::image`].
     pub fn row(&mut self, table: u32, op: Op, before: Option<u32>, after: Option<u32>) {
         let ordinal = self.next_ordinal();
-        self.events.push(SourceEvent::Row(RowChange { table, op, ordinal, before, after }));
+        let ignores_foreign_keys = false;
+        let row = RowChange { table, op, ordinal, ignores_foreign_keys, before, after };
+        self.events.push(SourceEvent::Row(row));
         self.changed();
+    }
+
+    /// The row pushed last was changed without a look at foreign keys.
+    pub fn ignoring_foreign_keys(&mut self) {
+        if let Some(SourceEvent::Row(row)) = self.events.last_mut() {
+            row.ignores_foreign_keys = true;
+        }
     }
 
     /// All rows of a table went, and the log says so. Counts towards the block, but does not end

@@ -221,6 +221,9 @@ impl Row<'_> {
         };
         let table = batch.table(&self.table.schema);
         batch.row(table, op, old, new);
+        if self.rows.ignores_foreign_keys() {
+            batch.ignoring_foreign_keys();
+        }
         Ok(())
     }
 }

@@ -205,9 +205,9 @@ pub(crate) struct Cascade {
 }
 
 impl Cascade {
-    /// Whether rows follow the deletion of those they refer to.
+    /// Whether rows are deleted with those they refer to.
     pub(crate) fn follows_a_delete(&self) -> bool {
-        self.rules.iter().any(|rule| rule.starts_with("ON DELETE"))
+        self.rules.iter().any(|rule| rule == "ON DELETE CASCADE")
     }
 }
 

@@ -5,6 +5,8 @@ use super::inflate::Content;
 use super::kind::Kind;
 
 const STATEMENT_END: u16 = 1;
+/// The session had `foreign_key_checks = 0`: nothing cascades then.
+const NO_FOREIGN_KEY_CHECKS: u16 = 2;
 /// What servers put where no table is meant: an event that only ends its statement.
 const NO_TABLE: [u64; 2] = [0x00ff_ffff, 0xffff_ffff_ffff];
 
@@ -72,6 +74,11 @@ impl<'a> Rows<'a> {
     /// The last rows of their statement: table numbers have no meaning behind them.
     pub fn ends_statement(&self) -> bool {
         self.flags & STATEMENT_END != 0
+    }
+
+    /// Foreign keys were not looked at.
+    pub fn ignores_foreign_keys(&self) -> bool {
+        self.flags & NO_FOREIGN_KEY_CHECKS != 0
     }
 
     /// The event holds no rows and only ends its statement. The number alone does not say so:

@@ -78,6 +78,8 @@ mod tests {
                 cascade("b", "crm", "it`em", &["ON DELETE SET NULL", "ON UPDATE CASCADE"]),
             ]
         );
+        let deletes: Vec<bool> = found.iter().map(Cascade::follows_a_delete).collect();
+        assert_eq!(deletes, [true, false], "a row that only changes is still there");
         let quoted =
             "  CONSTRAINT \"a\" FOREIGN KEY (\"p\") REFERENCES \"x\" (\"i\") ON DELETE CASCADE";
         assert_eq!(cascades(quoted, "shop"), [cascade("a", "shop", "x", &["ON DELETE CASCADE"])]);
