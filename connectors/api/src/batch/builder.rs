@@ -19,6 +19,8 @@ struct Open {
     data_at_boundary: usize,
     /// Whether the batch being built already has its `Begin`.
     announced: bool,
+    /// Whether it may have to be abandoned, so that no block of it is handed over.
+    is_held: bool,
 }
 
 /// How much of the builder can be handed over.
@@ -120,7 +122,19 @@ impl BatchBuilder {
         open.rows_since_boundary = 0;
         open.data_at_boundary = self.data.len();
         open.announced = false;
+        open.is_held = false;
         self.open = Some(open);
+    }
+
+    /// Whether the open transaction stays in one piece, because it may have to be abandoned. Who
+    /// holds one looks at [`Self::bytes_since_block`].
+    pub fn hold(&mut self, is_held: bool) {
+        self.opened().is_held = is_held;
+    }
+
+    /// Bytes of values of the open transaction that are in no block yet.
+    pub fn bytes_since_block(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| self.data.len() - open.data_at_boundary)
     }
 
     /// Passes over one captured change that is committed downstream already.
@@ -336,7 +350,7 @@ impl BatchBuilder {
         open.rows_since_boundary += 1;
         let bytes = data_len - open.data_at_boundary;
         let is_block = open.rows_since_boundary >= BLOCK_ROWS || bytes >= BLOCK_BYTES;
-        if is_block && in_blocks {
+        if is_block && in_blocks && !open.is_held {
             open.rows_since_boundary = 0;
             open.data_at_boundary = data_len;
             let rows = open.next_ordinal;

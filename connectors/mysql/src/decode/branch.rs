@@ -13,8 +13,11 @@ use crate::statement::{Statement, Xa, XaStep, Xid};
 /// Prepared transactions that are remembered. A server that has more has been forgotten by whoever
 /// manages them.
 const PREPARED_MAX: usize = 256;
-/// Changes after which a branch is passed over: a block that went out could not be taken back.
+/// Changes after which a branch is passed over: it is held in one piece, since a block that went
+/// out could not be taken back.
 const CHANGES_MAX: u32 = 2048;
+/// The same in bytes of their values.
+const BYTES_MAX: usize = 1 << 20;
 
 impl Decoder {
     /// The first phase is over: nothing is visible yet, unless it is the only one.
@@ -62,6 +65,7 @@ impl Decoder {
                 let group = self.enter(frame, out)?;
                 group.is_begun = true;
                 group.branch = Branch::Undecided;
+                out.room().hold(true);
             }
             // It is said by an event of its own.
             XaStep::End | XaStep::Prepare => {}
@@ -81,6 +85,15 @@ impl Decoder {
             XaStep::Rollback => {
                 self.enter(frame, out)?;
                 self.place.here.prepared.retain(|known| known.xid != xa.xid);
+                // One that was not prepared is in the log where it changed a table that does not
+                // roll back: with all of its rows.
+                if self.branch() != Branch::None {
+                    self.undo(
+                        "a distributed transaction that changed it was rolled back, together with \
+                         a table without transactions",
+                        out,
+                    );
+                }
                 self.commit(out)?;
             }
         }
@@ -93,8 +106,16 @@ impl Decoder {
 
     /// Before a branch is too long to be taken back. Returns whether it is passed over from here.
     pub(super) fn passes_over_if_long(&mut self, out: &mut Out<'_>) -> bool {
-        let is_long = out.batch.next_ordinal() >= CHANGES_MAX;
-        if !is_long || self.branch() != Branch::Undecided || !self.take_back(out) {
+        if self.branch() != Branch::Undecided {
+            return false;
+        }
+        let is_long =
+            out.batch.next_ordinal() >= CHANGES_MAX || out.batch.bytes_since_block() >= BYTES_MAX;
+        if !is_long {
+            return false;
+        }
+        if !self.take_back(out) {
+            out.room().hold(false);
             return false;
         }
         let group = self.group.as_mut().expect("a branch is one");

@@ -149,6 +149,9 @@ pub(crate) struct Log {
     pub(crate) has_cascades: bool,
     /// Whether changes that come by replication are in it.
     pub(crate) has_replicated: bool,
+    /// MariaDB: whether it is a node of a Galera cluster, each of which counts transactions for
+    /// itself: one GTID names another transaction on another node.
+    pub(crate) counts_alone: bool,
 }
 
 /// The account that asks.
@@ -237,7 +240,7 @@ pub fn server_facts(
         let state: MariaState = log.executed.parse().map_err(unreadable("gtid_binlog_state"))?;
         let purged = purged.unwrap_or_else(|| state.clone());
         let identity = LogIdentity::MariaDb { domain: server.domain, server: server.id };
-        (identity, History::MariaDb { state, purged })
+        (identity, History::MariaDb { state, purged, counts_alone: log.counts_alone })
     } else {
         let uuid = server.uuid.as_deref().unwrap_or_default();
         let executed: GtidSet = log.executed.parse().map_err(unreadable("gtid_executed"))?;
@@ -297,7 +300,7 @@ mod tests {
         let facts = Facts { server, log, ..Facts::default() };
         let found = server_facts(&facts, None, None).unwrap();
         assert_eq!(found.identity, LogIdentity::MariaDb { domain: 7, server: 11 });
-        let History::MariaDb { state, purged } = found.history else { panic!("MariaDB") };
+        let History::MariaDb { state, purged, .. } = found.history else { panic!("MariaDB") };
         assert_eq!(state, purged);
         let read = Some(MariaState::default());
         let History::MariaDb { purged, .. } = server_facts(&facts, None, read).unwrap().history

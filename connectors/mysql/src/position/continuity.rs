@@ -58,6 +58,9 @@ pub enum History {
         state: MariaState,
         /// The list at the head of the oldest file: what is in no file any more.
         purged: MariaState,
+        /// Whether other servers of the same data have given the same numbers to other
+        /// transactions: nodes of a Galera cluster do.
+        counts_alone: bool,
     },
 }
 
@@ -194,7 +197,12 @@ fn contained(read: &Gtids, history: &History) -> Result<(), String> {
             }
             verdict(read.is_empty(), &read.subtract(executed), &purged.subtract(read))
         }
-        (Gtids::MariaDb(read), History::MariaDb { state, purged }) => {
+        (Gtids::MariaDb(_), History::MariaDb { counts_alone: true, .. }) => {
+            Err("nodes of a Galera cluster count transactions each for itself: a GTID proves \
+                 nothing on another one"
+                .to_owned())
+        }
+        (Gtids::MariaDb(read), History::MariaDb { state, purged, .. }) => {
             let listed = |gtids: Vec<String>| gtids.join(",");
             let missing = read.gtids().filter(|gtid| !state.holds(gtid));
             let gone = purged.gtids().filter(|gtid| !read.is_behind(gtid));

@@ -278,6 +278,47 @@ fn a_long_branch_is_passed_over_and_recalled_when_it_is_committed() {
     }
 }
 
+/// An insert of so many rows with a text of 8 KiB each, into a table that has room for it.
+fn insert_wide(log: &mut Log, rows: i32) {
+    let mut map = stock();
+    let of_note = map.windows(4).position(|bytes| bytes == [2, 20, 0, 3]).unwrap();
+    map[of_note + 1..of_note + 3].copy_from_slice(&60_000_u16.to_le_bytes());
+    let mut body = rows_head(1);
+    for id in 0..rows {
+        body.push(0);
+        body.extend(id.to_le_bytes());
+        body.extend(8192_u16.to_le_bytes());
+        body.extend([b'x'; 8192]);
+    }
+    log.add(Kind::TABLE_MAP, &map).add(Kind::WRITE_ROWS, &body);
+}
+
+#[test]
+fn nothing_of_a_branch_of_few_and_wide_rows_is_told_before_it_is_committed() {
+    let mut log = Log::mysql();
+    log.gtid(5).query("XA START X'61',X'',1");
+    insert_wide(&mut log, 600);
+    log.query("XA END X'61',X'',1").add(Kind::XA_PREPARE, &prepared(false));
+    assert!(lines(&read(&log)).is_empty());
+    let mut gone = log.clone();
+    gone.gtid(7).query("XA ROLLBACK X'61',X'',1");
+    assert!(lines(&read(&gone)).is_empty());
+    log.gtid(7).query("XA COMMIT X'61',X'',1");
+    let told = lines(&read(&log));
+    let inserts = told.iter().filter(|line| line.contains(" insert ")).count();
+    assert_eq!((inserts, told.iter().any(|line| line.contains("unreadable"))), (600, false));
+}
+
+#[test]
+fn a_branch_that_is_in_the_log_although_it_was_rolled_back_is_dropped_and_its_tables_are_doubted() {
+    let mut log = Log::mysql();
+    log.gtid(5).query("XA START X'61',X'',1").stock().insert(&[(1, None)]);
+    log.query("XA END X'61',X'',1").query("XA ROLLBACK X'61',X'',1");
+    let lines = lines(&read(&log));
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[1].starts_with("0 unreadable shop.stock: a distributed"), "{lines:?}");
+}
+
 #[test]
 fn an_incident_in_a_transaction_that_is_rolled_back_is_told_all_the_same() {
     let mut log = Log::mysql();

@@ -78,7 +78,7 @@ impl Report<'_> {
     fn row_image(&mut self, capture: &Capture) {
         let log = &self.facts.log;
         let lacking = self.names_of(|table| table.lacks_columns(&log.row_image, capture));
-        if log.row_image == "FULL" || lacking.is_empty() {
+        if lacking.is_empty() {
             return;
         }
         let found = format!(

@@ -48,8 +48,9 @@ impl TableFacts {
     /// Whether a row image that is not full leaves out what is captured.
     pub(super) fn lacks_columns(&self, row_image: &str, capture: &Capture) -> bool {
         let table = &self.description;
-        // Without a key every old row is whole, and so is what updates leave alone.
-        let whole = table.primary_key.is_empty() && row_image != "FULL_NODUP";
+        // FULL_NODUP leaves out of a new row what the old one says, and old rows are whole. So are
+        // they without a key, whatever the image.
+        let whole = table.primary_key.is_empty() || row_image.starts_with("FULL");
         let Some(wanted) = capture.columns_of(&table.name).filter(|_| !whole) else { return false };
         table.columns.iter().any(|column| {
             let is_left_out = row_image != "NOBLOB" || is_blob(&column.type_name);

@@ -20,7 +20,8 @@ pub(super) async fn ask(conn: &mut Conn) -> Result<Settings, Error> {
             'binlog_space_limit', 'cloudsql_iam_authentication', 'expire_logs_days',
             'gtid_domain_id', 'gtid_mode', 'innodb_native_foreign_keys', 'log_bin',
             'log_replica_updates', 'log_slave_updates', 'lower_case_table_names',
-            'max_binlog_total_size', 'read_only', 'server_id', 'server_uuid', 'version')
+            'max_binlog_total_size', 'read_only', 'server_id', 'server_uuid', 'version',
+            'wsrep_on')
         OR Variable_name LIKE 'replicate%'";
     let rows: Vec<Row> = conn.query(sql).await?;
     let setting = |row: &Row| Some((text(row, 0)?.to_ascii_lowercase(), text(row, 1)?));
@@ -108,6 +109,7 @@ impl Settings {
             gtid_mode: self.upper("gtid_mode"),
             has_cascades,
             has_replicated,
+            counts_alone: self.is_on("wsrep_on"),
             ..Log::default()
         }
     }

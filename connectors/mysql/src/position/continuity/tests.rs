@@ -47,7 +47,7 @@ fn mariadb(server: u32, state: &str, purged: &str) -> ServerFacts {
     let (state, purged) = (state.parse().unwrap(), purged.parse().unwrap());
     ServerFacts {
         identity: LogIdentity::MariaDb { domain: 0, server },
-        history: History::MariaDb { state, purged },
+        history: History::MariaDb { state, purged, counts_alone: false },
         ..mysql()
     }
 }
@@ -304,6 +304,20 @@ fn renamed_logs_continue_when_gtids_prove_it() {
 fn another_mariadb_that_replicated_all_of_it_continues_under_new_numbers() {
     let promoted = mariadb(2, "0-1-55,0-2-60", "0-1-50");
     assert!(renumbered(&maria_point(), &promoted).contains("mariadb/0-2 where"));
+}
+
+#[test]
+fn on_another_node_of_a_galera_cluster_a_gtid_proves_nothing() {
+    let alone = |server: ServerFacts| match server.history {
+        History::MariaDb { state, purged, .. } => {
+            let history = History::MariaDb { state, purged, counts_alone: true };
+            ServerFacts { history, ..server }
+        }
+        History::MySql { .. } => panic!("MariaDB"),
+    };
+    let promoted = alone(mariadb(2, "0-1-55,0-2-60", "0-1-50"));
+    assert!(broken(&maria_point(), &promoted).contains("Galera"));
+    assert_eq!(judge(&maria_point(), &alone(mariadb(1, "0-1-80", ""))), Continuity::Intact);
 }
 
 #[test]
