@@ -9,6 +9,7 @@ use super::field::{Field, misfit};
 use super::lookup::LookupPlan;
 use super::plan::{MappingPlan, PlanError};
 use super::sum::Sum;
+use super::types::{base_of, is_float, is_moment, is_text_alone, is_whole, kind_of};
 use crate::stock::Measure;
 
 /// A table that a plan needs, as the catalog describes it.
@@ -227,7 +228,13 @@ impl<'a> Compiler<'a> {
         program: &Program,
         layout: &Layout<'_>,
     ) -> Result<(), PlanError> {
-        let Some((found, fix)) = misfit(of, program.kind()) else { return Ok(()) };
+        let column = program.column().and_then(|place| layout.columns.get(place));
+        let type_name = column.and_then(|column| layout.type_of(column));
+        let kind = match type_name.is_some_and(is_text_alone) {
+            true => ColumnKind::Text,
+            false => program.kind(),
+        };
+        let Some((found, fix)) = misfit(of, kind) else { return Ok(()) };
         Err(PlanError {
             definition: self.definition,
             key: key.to_owned(),
@@ -261,6 +268,17 @@ impl<'a> Compiler<'a> {
                     "write the generating expression instead of the column".to_owned(),
                 ));
             }
+        }
+        let mut columns = expression.columns().into_iter();
+        let moment = columns.find(|column| layout.type_of(column).is_some_and(is_moment));
+        if let (Some(column), Some(text)) = (moment, expression.blank_moment()) {
+            return Err(error(
+                format!(
+                    "{text}, which no value of {column} of {name} equals: they have a T between day \
+                     and time"
+                ),
+                format!("write '{}', with a Z behind it for a time zone", text.replace(' ', "T")),
+            ));
         }
         let program = expression.compile(infos).map_err(|found: ExpressionError| {
             error(format!("table {name}: {found}"), found.fix())
@@ -467,30 +485,4 @@ impl<'a> Compiler<'a> {
 fn position(layouts: &[Layout<'_>], table: &TableName) -> usize {
     let found = layouts.iter().position(|layout| layout.table.name == *table);
     found.expect("every table that a definition names has a layout")
-}
-
-fn base_of(type_name: &str) -> &str {
-    let base = type_name.split('(').next().unwrap_or(type_name).trim();
-    base.split(" unsigned").next().unwrap_or(base)
-}
-
-fn is_whole(type_name: &str) -> bool {
-    let base = base_of(type_name);
-    matches!(base, "smallint" | "integer" | "bigint" | "tinyint" | "mediumint" | "int")
-}
-
-fn is_float(type_name: &str) -> bool {
-    matches!(base_of(type_name), "real" | "double precision" | "float" | "double")
-}
-
-/// What a column's values are to expressions. A type not listed is found out value by value.
-pub(super) fn kind_of(type_name: &str) -> ColumnKind {
-    match base_of(type_name) {
-        "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" | "decimal"
-        | "tinyint" | "mediumint" | "int" | "float" | "double" => ColumnKind::Number,
-        "text" | "character varying" | "character" | "uuid" | "varchar" | "char" | "longtext"
-        | "mediumtext" | "tinytext" => ColumnKind::Text,
-        "boolean" => ColumnKind::Bool,
-        _ => ColumnKind::Unknown,
-    }
 }

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `expression` | the checked SQL subset and its evaluation |
 //! | `definition`, `compile`, `plan` | from words to compiled fields and the columns to capture |
+//! | `types` | what a database's types are to expressions |
 //! | `pattern` | a definition of many tables to one of each |
 //! | `field`, `row` | reading one value out of a row image, completed from the cache |
 //! | `standing` | what one image says of its key: live, outside, removed |
@@ -63,6 +64,7 @@ mod sum;
 mod tests;
 mod toucher;
 mod transaction;
+mod types;
 mod wanted;
 mod watch;
 

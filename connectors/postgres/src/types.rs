@@ -72,6 +72,9 @@ pub(crate) enum Reading {
     Timestamp,
     /// A timestamp with zone, printed in UTC.
     TimestampZoned,
+    /// Text with blanks at its end that mean nothing: PostgreSQL drops them whenever a `char(n)`
+    /// becomes another text, and compares without them.
+    Padded,
     /// Everything else.
     Text,
 }
@@ -105,6 +108,9 @@ impl Reading {
             Reading::Json => return push_text(TextKind::Json, text, out),
             Reading::Timestamp => return push_timestamp(text, out),
             Reading::TimestampZoned => return push_zoned(text, out),
+            Reading::Padded => {
+                return push_text(TextKind::Text, text.trim_end_matches(' '), out);
+            }
             Reading::Text => None,
         };
         if let Some(cell) = cell {

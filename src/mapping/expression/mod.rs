@@ -110,6 +110,31 @@ impl Expression {
         self.root.start()
     }
 
+    /// A text that stands in the expression and is a day and a time with a blank between them, as
+    /// servers print it: `2026-01-31 12:00:00`. Not the one that is no day: it is kept as printed.
+    pub fn blank_moment(&self) -> Option<String> {
+        let is_one = |text: &str| {
+            let shape = |(at, byte): (usize, u8)| match at {
+                4 | 7 => byte == b'-',
+                10 => byte == b' ',
+                13 => byte == b':',
+                _ => byte.is_ascii_digit(),
+            };
+            text.len() >= 16
+                && text.bytes().take(16).enumerate().all(shape)
+                && !text.starts_with("0000-00-00")
+        };
+        let mut found = None;
+        self.root.clone().leaves_mut(&mut |leaf| {
+            if let What::Text(text) = leaf
+                && is_one(text)
+            {
+                found = Some(text.to_string());
+            }
+        });
+        found
+    }
+
     /// Whether a text that stands in the expression itself has this part.
     pub fn mentions(&self, part: &str) -> bool {
         let mut found = false;

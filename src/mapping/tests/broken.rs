@@ -31,6 +31,8 @@ fn tables() -> Vec<TableDescription> {
         ("weight", "double precision"),
         ("active", "boolean"),
         ("total", "generated numeric"),
+        ("state", "enum('yes','no')"),
+        ("ends", "datetime(6)"),
     ];
     vec![
         table("keyless", &[], &stock),
@@ -65,6 +67,11 @@ fn of_fields() -> Vec<Case> {
         case("text added to a number", |to| to.quantities[0].1 = parse("qty + sku")),
         case("a filter that is a number", |to| to.filter = Some(parse("qty"))),
         case("a filter that is text", |to| to.removed_when = Some(parse("sku || 'x'"))),
+        case("a filter that is one of two words", |to| to.filter = Some(parse("state"))),
+        case("a filter that is a time", |to| to.removed_when = Some(parse("ends"))),
+        case("a time as servers print it", |to| {
+            to.filter = Some(parse("ends <= '2026-01-31 12:00:00'"));
+        }),
         case("a column that the log does not hold", |to| to.quantities[0].1 = parse("total")),
         case("a key made of a float", |to| to.item = parse("'w-' || weight")),
         case("a filter that no deletion decides", |to| {
@@ -140,6 +147,20 @@ fn of_sums() -> Vec<Case> {
             to.sum = vec!["qty".to_owned()];
         }),
     ]
+}
+
+#[test]
+fn words_and_times_that_are_compared_fit() {
+    for filter in [
+        "state = 'yes'",
+        "ends IS NOT NULL",
+        "ends > '2026-01-31T12:00:00'",
+        "ends = '0000-00-00 00:00:00'",
+        "sku = '2026-01-31 12:00:00'",
+    ] {
+        let definition = definition("id", |to| to.filter = Some(parse(filter)));
+        assert!(Plan::compile(&[definition], &tables(), 1).is_ok(), "{filter}");
+    }
 }
 
 #[test]

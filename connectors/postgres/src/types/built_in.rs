@@ -1,5 +1,5 @@
 use super::Reading::{
-    self, Bool, Bytes, Decimal, Float, Int, Json, Text, Timestamp, TimestampZoned, UInt,
+    self, Bool, Bytes, Decimal, Float, Int, Json, Padded, Text, Timestamp, TimestampZoned, UInt,
 };
 
 /// A type that comes with every server (`pg_type.dat`). Its number never changes.
@@ -61,7 +61,7 @@ const BUILT_IN: &[Type] = &[
     of(790, "money", "money", Text),
     of(829, "macaddr", "macaddr", Text),
     of(869, "inet", "inet", Text),
-    of(1042, "bpchar", "character", Text),
+    of(1042, "bpchar", "character", Padded),
     of(1043, "varchar", "character varying", Text),
     of(1082, "date", "date", Text),
     of(1083, "time", "time without time zone", Text),

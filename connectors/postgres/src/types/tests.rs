@@ -55,6 +55,14 @@ fn floats_keep_their_infinities_and_never_gain_one() {
 }
 
 #[test]
+fn blanks_that_fill_up_a_char_mean_nothing() {
+    assert_reads(Reading::Padded, "A  ", Value::Text("A"));
+    assert_reads(Reading::Padded, " a b ", Value::Text(" a b"));
+    assert_reads(Reading::Padded, "   ", Value::Text(""));
+    assert_reads(Reading::Text, "A  ", Value::Text("A  "));
+}
+
+#[test]
 fn decimals_stay_as_printed() {
     for text in ["0", "-0.10", "123456789012345678901234567890.1234567890", "NaN", "-Infinity"] {
         assert_reads(Reading::Decimal, text, Value::Decimal(text));
