@@ -294,6 +294,9 @@ fn what_makes_the_log_less_certain_is_told() {
     let gtids = one(|facts| facts.log.gtid_mode = "OFF".into());
     assert_eq!(gtids.severity, Severity::Warning);
     assert_says(&gtids, "gtid_mode", "OFF", "gtid_mode = OFF_PERMISSIVE;");
+    let cluster = one(|facts| facts.log.counts_alone = true);
+    assert_eq!(cluster.severity, Severity::Note);
+    assert_says(&cluster, "wsrep_on", "a node of a Galera cluster", "name one node");
     let unnamed = one(|facts| facts.log.row_metadata = "MINIMAL".into());
     assert_eq!(unnamed.severity, Severity::Note);
     let fix = "SET PERSIST binlog_row_metadata = FULL;";
