@@ -133,20 +133,21 @@ pub(super) fn meaning_of(config: &SellerConfig, plan: &Plan, table: &TableName) 
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(meaning.as_bytes()))
 }
 
-/// The first table that has to be read and is not `passed_over`: in the order of the mapping, then
-/// those that it knows nothing of.
+/// The first table that has to be read and is not `passed_over`: in the order of the mapping, and
+/// when all of those are read, those that it knows nothing of. Their keys may be another table's by
+/// now, and would be taken for keys without a row as long as that one has not been read.
 pub(super) fn next_due(
     checkpoint: &Checkpoint,
     order: &[TableName],
     passed_over: impl Fn(&str) -> bool,
 ) -> Option<String> {
     let known = order.iter().map(TableName::to_string);
-    let unknown = |table: &&String| !order.iter().any(|known| known.to_string() == **table);
-    let others = checkpoint.dirty_tables.keys().filter(unknown).cloned();
-    known
-        .filter(|table| checkpoint.dirty_tables.contains_key(table))
-        .chain(others)
-        .find(|table| !passed_over(table))
+    let marked: Vec<String> =
+        known.filter(|table| checkpoint.dirty_tables.contains_key(table)).collect();
+    match marked.is_empty() {
+        true => checkpoint.dirty_tables.keys().find(|table| !passed_over(table)).cloned(),
+        false => marked.into_iter().find(|table| !passed_over(table)),
+    }
 }
 
 /// Adds what was published of a table to its counts and sums.

@@ -183,3 +183,18 @@ fn keys_of_a_mapping_that_has_never_read_its_table_go_with_it() {
     assert_eq!(marked(&checkpoint), [new, gone]);
     assert!(checkpoint.complete.is_empty(), "its rows are not followed any more");
 }
+
+#[test]
+fn a_table_that_nobody_maps_any_more_is_not_swept_before_the_one_that_came_for_it_is_read() {
+    let (before, after) = (config(&[level("variant", "qty")]), config(&[level("bundle", "qty")]));
+    let mut checkpoint = read(&before);
+    mark_due(&mut checkpoint, &plan(&after), &after, false);
+    let order = plan(&after).snapshot_order();
+    let cannot_be_read = |table: &str| table == "public.bundle";
+    assert_eq!(next_due(&checkpoint, &order, cannot_be_read), None);
+    let next = next_due(&checkpoint, &order, |_| false);
+    assert_eq!(next.as_deref(), Some("public.bundle"));
+    checkpoint.dirty_tables.remove("public.bundle");
+    let next = next_due(&checkpoint, &order, cannot_be_read);
+    assert_eq!(next.as_deref(), Some("public.variant"));
+}
