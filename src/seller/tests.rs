@@ -1,6 +1,8 @@
 //! The loop beside a log that never pauses.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use connector_api::{
     BatchBuilder, BeginText, Cell, Column, ColumnDescription, Head, Identity, Lineage, Op,
@@ -12,7 +14,8 @@ use super::*;
 use crate::config::Loader;
 use crate::mapping::{Plan, SourceIdentity};
 use crate::sink::Discard;
-use crate::state::MappingRevision;
+use crate::state::{MappingRevision, Recalled, SnapshotPhase, TableSnapshot};
+use crate::stock::Version;
 use crate::stock::encode::{Encoder, RecordKind};
 use crate::telemetry::StatusBoard;
 
@@ -26,6 +29,10 @@ struct Endless {
 }
 
 impl Endless {
+    fn of_nothing() -> Self {
+        Self { builder: BatchBuilder::new(&Position::new("0/0")), read: 1 }
+    }
+
     fn new() -> Self {
         let column = |name: &str| Column {
             name: name.to_owned(),
@@ -69,13 +76,15 @@ impl ChangeStream for Endless {
     }
 }
 
-fn configuration() -> SellerConfig {
+const STOCK: &str = "[[stock]]\ntable = 'public.stock'\nitem = 'id'\non_hand = 'qty'\n\
+                     removal_grace_ms = 50\n";
+
+fn configuration(mapping: &str) -> SellerConfig {
     let folder = tempfile::tempdir().unwrap();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let main = "name = 'test'\nsellers = 'acme.toml'\n[sink]\nkind = 'discard'\n";
     let seller = format!(
-        "seller = 'acme'\n[source]\nkind = 'postgres'\nurl = 'postgresql://u@{nobody}/x'\n\
-         [[stock]]\ntable = 'public.stock'\nitem = 'id'\non_hand = 'qty'\nremoval_grace_ms = 50\n"
+        "seller = 'acme'\n[source]\nkind = 'postgres'\nurl = 'postgresql://u@{nobody}/x'\n{mapping}"
     );
     std::fs::write(folder.path().join("main.toml"), main).unwrap();
     std::fs::write(folder.path().join("acme.toml"), seller).unwrap();
@@ -89,14 +98,14 @@ fn plan(config: &SellerConfig) -> Plan {
         logged: true,
         omitted: false,
     };
-    let table = TableDescription {
+    let tables = ["stock", "shelf"].map(|name| TableDescription {
         cascades: Vec::new(),
-        name: TableName::new("public", "stock"),
-        columns: ["id", "qty"].map(column).to_vec(),
+        name: TableName::new("public", name),
+        columns: ["id", "qty", "other"].map(column).to_vec(),
         primary_key: vec!["id".to_owned()],
         identity: Identity::PrimaryKey,
-    };
-    Plan::compile(&config.definitions, &[table], 1).unwrap()
+    });
+    Plan::compile(&config.definitions, &tables, 1).unwrap()
 }
 
 fn started(config: SellerConfig) -> Start {
@@ -125,7 +134,11 @@ struct Following {
 }
 
 fn follow() -> Following {
-    let config = configuration();
+    follow_from(started(configuration(STOCK)))
+}
+
+fn follow_from(start: Start) -> Following {
+    let config = start.config.clone();
     let (shard, submissions) = Shard::new();
     let (stop, shutdown) = watch::channel(false);
     let (requests, requested) = mpsc::channel(1);
@@ -141,7 +154,7 @@ fn follow() -> Following {
         requests: requested,
         headway: Headway::default(),
     };
-    tokio::spawn(Seller::new(surroundings, started(config)).follow());
+    tokio::spawn(Seller::new(surroundings, start).follow());
     Following { submissions, requests, _shutdown: stop }
 }
 
@@ -180,4 +193,60 @@ async fn somebody_who_wants_a_table_to_be_read_is_answered_though_the_log_never_
     };
     let answered = tokio::time::timeout(LIMIT, answered).await.expect("an answer");
     assert_eq!(answered, Ok(vec!["public.stock".to_owned()]));
+}
+
+/// A seller whose tables are marked, and the first of them is read to its last row.
+fn all_rows_read(config: SellerConfig) -> Start {
+    let mut start = Start { stream: Box::new(Endless::of_nothing()), ..started(config) };
+    let order = start.mapper.plan().snapshot_order();
+    for table in &order {
+        start.checkpoint.taint(table.to_string(), "a gap".to_owned());
+    }
+    start.mapper.set_incomplete(&order.iter().cloned().collect());
+    let since = Version { epoch: 1, coordinate: 1, ordinal: 0 };
+    start.checkpoint.snapshot = Some(TableSnapshot {
+        table: order[0].to_string(),
+        number: 1,
+        reason: "a gap".to_owned(),
+        meaning: String::new(),
+        since: since.to_string(),
+        phase: SnapshotPhase::Sweeping,
+        told: true,
+        rows: 1,
+        keys: 0,
+        removed: 0,
+        sums: BTreeMap::new(),
+    });
+    start
+}
+
+#[tokio::test]
+async fn of_a_table_that_is_to_be_read_again_nobody_is_told_that_it_can_be_trusted() {
+    let looks_up = |table: &str, other: &str| {
+        let lookup = format!("[[stock.lookup]]\ntable = 'public.{other}'\non = {{ id = 'other' }}");
+        format!(
+            "[[stock]]\ntable = 'public.{table}'\nitem = 'id'\nlocation = \"'{table}'\"\n\
+             on_hand = 'qty'\nsku = 'name'\n{lookup}\ncolumns = {{ name = 'id' }}\n"
+        )
+    };
+    let each_other = looks_up("stock", "shelf") + &looks_up("shelf", "stock");
+    for (mapping, told) in [(each_other.as_str(), None), (STOCK, Some("snapshot_completed"))] {
+        let mut following = follow_from(all_rows_read(configuration(mapping)));
+        let completed = async {
+            let mut control = Vec::new();
+            loop {
+                let Submission { part, number, receipts } =
+                    following.submissions.recv().await.unwrap();
+                drop(receipts.send(Receipt { number, spare: part.records }));
+                control.extend(part.control.iter().map(|record| record.kind.as_str()));
+                let checkpoint = part.checkpoint.unwrap();
+                let recalled = Recalled::decode(&checkpoint, "acme", "main").unwrap();
+                if recalled.checkpoint().unwrap().snapshot.is_none() {
+                    return control;
+                }
+            }
+        };
+        let control = tokio::time::timeout(LIMIT, completed).await.expect("the end of a snapshot");
+        assert_eq!(control, Vec::from_iter(told));
+    }
 }

@@ -155,7 +155,8 @@ impl Seller {
     /// The table can be relied on again, or only its rows: then it is read once more for its keys.
     fn complete(&mut self, table: Option<&TableName>) -> Result<()> {
         let snapshot = self.checkpoint.snapshot.take().expect("a snapshot is under way");
-        if !self.is_silent(&snapshot.table) {
+        let is_silent = self.is_silent(&snapshot.table);
+        if !is_silent {
             self.checkpoint.dirty_tables.remove(&snapshot.table);
         }
         match table {
@@ -168,8 +169,9 @@ impl Seller {
         }
         self.retable();
         let TableSnapshot { table, told, rows, keys, removed, sums, .. } = snapshot;
-        if !told && removed == 0 {
-            // Of a ledger, or a table that no mapping speaks of: there was nothing to find.
+        if is_silent || (!told && removed == 0) {
+            // Its levels cannot be trusted before it is read again. Or of a ledger, or a table that
+            // no mapping speaks of: there was nothing to find.
             return self.submit(Mapped::default(), Vec::new());
         }
         info!(table, rows, levels = keys, removed, "a table has been read");
