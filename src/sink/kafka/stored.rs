@@ -221,6 +221,9 @@ pub(super) struct State {
     /// What the topics are.
     whole: Option<Whole>,
     reading: Arc<Semaphore>,
+    /// Who reads what is published: what that takes of memory and threads is taken once, however
+    /// many sellers of one server want it at the same time. It holds up nobody who starts.
+    pub(super) comparing: Arc<Semaphore>,
     /// What was read, and who has had its part of it.
     first: Mutex<(Contents, HashSet<Source>)>,
 }
@@ -235,7 +238,8 @@ impl State {
         let whole = contents.whole.clone();
         let first = Mutex::new((contents, HashSet::new()));
         let (options, topics) = (Arc::clone(options), Arc::clone(topics));
-        Self { options, topics, whole, reading: Arc::new(Semaphore::new(1)), first }
+        let (reading, comparing) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
+        Self { options, topics, whole, reading, comparing, first }
     }
 
     /// What was read when the shard was taken, unless this source has had it.
@@ -272,9 +276,14 @@ impl ShardState for State {
     }
 
     async fn levels(&self, seller: &SellerId, source: &SourceName) -> Result<Vec<LevelKey>> {
+        let turn = Arc::clone(&self.comparing).acquire_owned().await.expect("nobody closes it");
         let (options, topics) = (Arc::clone(&self.options), Arc::clone(&self.topics));
         let (seller, source) = (seller.clone(), source.clone());
-        blocking(move || levels::read(&options, &topics, &seller, &source)).await
+        blocking(move || {
+            let _turn = turn;
+            levels::read(&options, &topics, &seller, &source)
+        })
+        .await
     }
 
     /// Nothing is read while the checkpoints are as old as everything else: a source without one

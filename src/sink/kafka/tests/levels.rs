@@ -141,3 +141,20 @@ async fn what_a_key_left_in_the_partition_it_had_before_gives_way_to_what_came_l
     expected.sort();
     assert_eq!(levels_of(state.as_ref(), "acme").await, expected);
 }
+
+#[tokio::test]
+async fn of_many_sellers_that_want_to_know_what_is_published_one_reads_at_a_time() {
+    let options = Arc::new(options_of("one_reads_at_a_time", String::new()));
+    let topics = Arc::new(topics::Topics::for_test());
+    let state = stored::State::new(&options, &topics, stored::Contents::default());
+    let reading = Arc::clone(&state.comparing).acquire_owned().await.unwrap();
+    let (seller, source) = (SellerId::new("acme"), SourceName::new("main"));
+    let mut next = Box::pin(crate::sink::ShardState::levels(&state, &seller, &source));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(next.as_mut().poll(&mut context).is_pending());
+    drop(reading);
+    // The one that waited has the turn.
+    assert_eq!(state.comparing.available_permits(), 0);
+    drop(next);
+    assert_eq!(state.comparing.available_permits(), 1);
+}
