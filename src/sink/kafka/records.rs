@@ -34,6 +34,13 @@ pub(super) struct Plan {
     pub(super) round: u32,
 }
 
+/// The checkpoint of a part, or a row of one of its tables, that no topic takes.
+pub(super) struct Unremembered<'p> {
+    pub(super) topic: Topic,
+    pub(super) part: &'p Part,
+    pub(super) table: Option<&'p str>,
+}
+
 /// The header of a checkpoint with the round it was stored in, if that is not the first.
 pub(super) const ROUND: &str = "tailstock-topics";
 
@@ -113,9 +120,9 @@ impl Plan {
         records
     }
 
-    /// The topic that does not take what is to be remembered of these parts, which nobody can be
-    /// told of by a dead letter.
-    pub(super) fn cannot_remember(&self, parts: &[Part]) -> Option<Topic> {
+    /// What no topic takes of what is to be remembered of these parts, which nobody can be told of
+    /// by a dead letter.
+    pub(super) fn cannot_remember<'p>(&self, parts: &'p [Part]) -> Option<Unremembered<'p>> {
         let limit = self.topics.record_bytes;
         parts.iter().find_map(|part| {
             let source = source_key(&part.seller, &part.source);
@@ -126,10 +133,11 @@ impl Plan {
                 let at_most = source.len() + 2 + 3 * (row.table.len() + row.pk.len()) + value;
                 at_most > limit && row_key(&source, row).len() + value > limit
             };
-            match source.len() + checkpoint > limit {
-                true => Some(Topic::Checkpoints),
-                false => part.rows.iter().any(is_too_large).then_some(Topic::Rows),
+            if source.len() + checkpoint > limit {
+                return Some(Unremembered { topic: Topic::Checkpoints, part, table: None });
             }
+            let row = part.rows.iter().find(|row| is_too_large(row))?;
+            Some(Unremembered { topic: Topic::Rows, part, table: Some(&row.table) })
         })
     }
 

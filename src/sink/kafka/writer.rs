@@ -6,7 +6,7 @@ use connector_api::{Error, Fault, Result};
 use tokio::sync::oneshot;
 
 use super::owner::{self, Owned};
-use super::records::Plan;
+use super::records::{Plan, Unremembered};
 use super::relaxed;
 use crate::config::Delivery;
 use crate::sink::{Commit, CommitError, Committed, Part, ShardWriter};
@@ -110,10 +110,19 @@ impl Commits for ExactlyOnce {
 
 /// Refuses what cannot be remembered behind a commit.
 pub(super) fn check_memory(plan: &Plan, parts: &[Part]) -> Result<(), CommitError> {
-    let Some(topic) = plan.cannot_remember(parts) else { return Ok(()) };
+    let Some(found) = plan.cannot_remember(parts) else { return Ok(()) };
+    let Unremembered { topic, part, table } = found;
+    let what = match table {
+        Some(table) => format!("a row of its table {table}"),
+        None => "its checkpoint".to_owned(),
+    };
     let (topic, limit) = (plan.topics.name(topic), plan.topics.record_bytes);
+    let (seller, source) = (part.seller.as_str(), part.source.as_str());
     Err(CommitError::NotCommitted(Error::operator(
-        format!("a record for {topic} is larger than the {limit} bytes the topics take"),
+        format!(
+            "{seller}/{source}: what is to be remembered of {what} is larger than the {limit} \
+             bytes that {topic} takes"
+        ),
         "raise max.message.bytes of the topics of tailstock",
     )))
 }

@@ -29,7 +29,9 @@ fn what_cannot_be_remembered_is_found_without_making_records_of_it() {
             let len = |text: &Option<std::borrow::Cow<'_, [u8]>>| text.as_ref().unwrap().len();
             let is_too_large = records[0].key.len() + len(&records[0].value) > limit;
             let topic = records[0].topic;
-            assert_eq!(plan.cannot_remember(&[part]), is_too_large.then_some(topic), "{bytes}");
+            let parts = [part];
+            let found = plan.cannot_remember(&parts).map(|found| found.topic);
+            assert_eq!(found, is_too_large.then_some(topic), "{bytes}");
         }
     }
 }
@@ -80,4 +82,22 @@ fn a_request_that_a_topic_does_not_take_is_for_a_person_when_looking_again_does_
         commit_all(&mut take(&options), &large).unwrap();
         assert_eq!(committed(&options, Topic::DeadLetters).len(), 1);
     });
+}
+
+#[test]
+fn whose_row_is_too_long_to_be_remembered_is_told_and_nothing_of_the_row() {
+    let (topics, levels) = (Arc::new(topics::Topics::for_test()), true);
+    let plan = Plan { topics, levels, headers: Headers::None, round: 0 };
+    let huge = "jane@example.com".repeat(100);
+    let (table, pk) = ("public.stock".to_owned(), "secret".to_owned());
+    let row = crate::sink::RowEntry { table, pk, value: Some(huge.clone()) };
+    let row = Part { rows: vec![row], ..part("1", 1, Some(1), "A") };
+    let checkpoint = Part { checkpoint: Some(huge), ..part("1", 2, Some(1), "A") };
+    for (part, what) in [(row, "a row of its table public.stock"), (checkpoint, "its checkpoint")] {
+        let refused = writer::check_memory(&plan, &[part_of("other", "1", (0, None), "A"), part]);
+        let Err(CommitError::NotCommitted(error)) = refused else { panic!("{what} is taken") };
+        let said = error.to_string();
+        assert!(said.starts_with("acme/main: ") && said.contains(what), "{said}");
+        assert!(!said.contains("jane") && !said.contains("secret"), "{said}");
+    }
 }
