@@ -134,6 +134,7 @@ async fn from_store(
         let levels = some.iter().map(|level| level.key.clone()).collect();
         store.commit(Part { forgets: Forgets { levels }, ..part() }).await?;
     }
+    store.end().await;
     Ok(taken)
 }
 

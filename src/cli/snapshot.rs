@@ -86,6 +86,7 @@ fn remembered(config: &Config, report: &Report<'_>, args: &SnapshotArgs) -> Resu
         }
         let checkpoint = Some(checkpoint.encode());
         store.commit(Part { checkpoint, ..Part::empty(seller.clone(), source.clone()) }).await?;
+        store.end().await;
         report.done(&tables, "remembered")
     })
 }

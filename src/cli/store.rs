@@ -4,6 +4,7 @@ use connector_api::{Error, Result};
 
 use super::{Exit, Failure, sink};
 use crate::config::{Config, SellerConfig, SinkConfig};
+use crate::shard;
 use crate::sink::{Commit, Committed, Opened, Part, Shard, ShardState, ShardWriter, Stored};
 use crate::telemetry::StatusBoard;
 
@@ -37,6 +38,11 @@ impl Store {
     /// What is stored of a source.
     pub(super) async fn load(&self, config: &SellerConfig) -> Result<Stored> {
         self.state.load(&config.seller, &config.source.name).await
+    }
+
+    /// Says that this command has done with it.
+    pub(super) async fn end(mut self) {
+        shard::leave(self.writer.as_mut()).await;
     }
 
     /// Returns once it is durable.

@@ -16,6 +16,9 @@ use crate::telemetry::ShardMetrics;
 /// Bytes of one commit; what does not fit goes into the next.
 const COMMIT_BYTES: usize = 3 << 20;
 
+/// How long a sink may take to note that its owner has gone.
+const PARTING: Duration = Duration::from_secs(2);
+
 /// A part on its way to the sink.
 #[derive(Debug)]
 pub struct Submission {
@@ -98,6 +101,11 @@ pub async fn run(
     ended
 }
 
+/// Tells a sink that its owner goes: in vain where it answers nobody, which holds up no end.
+pub async fn leave(writer: &mut dyn ShardWriter) {
+    drop(tokio::time::timeout(PARTING, writer.end()).await);
+}
+
 async fn commit_all(
     mut writer: Box<dyn ShardWriter>,
     mut submissions: mpsc::UnboundedReceiver<Submission>,
@@ -112,7 +120,11 @@ async fn commit_all(
             tokio::select! {
                 submission = submissions.recv() => match submission {
                     Some(submission) => push(&mut queue, submission),
-                    None => return behind.finish(metrics).await,
+                    None => {
+                        behind.finish(metrics).await?;
+                        leave(writer.as_mut()).await;
+                        return Ok(());
+                    }
                 },
                 outcome = behind.next(), if !behind.is_empty() => {
                     behind.durable(outcome, metrics)?;

@@ -341,6 +341,10 @@ pub trait ShardWriter: Send {
     /// `Unknown` or `Fenced` the writer refuses every further commit. Not cancel-safe: whoever
     /// drops the future drops the writer and opens the shard again.
     async fn commit(&mut self, commit: Arc<Commit>) -> Result<Committed, CommitError>;
+
+    /// Nothing more will be committed, and everything that was is durable: whoever comes next may
+    /// be told that this owner has gone. Nobody relies on it.
+    async fn end(&mut self) {}
 }
 
 #[cfg(test)]

@@ -154,9 +154,14 @@ fn open(options: &Arc<KafkaOptions>, shard: Shard) -> Result<Opened, OpenError> 
     }
     let store = store(options, &asker, shard);
     owner::refuse_replaced(options, shard)?;
-    owner::refuse_moved(options, &topics, &asker)?;
+    let before = owner::refuse_moved(options, &topics, shard, &asker)?;
     let mut owned = owner::take(options, &topics, shard, &asker)?;
     let (mut contents, found) = stored::read_all(options)?;
+    if let Err(error) = owner::refuse_others(&contents, options, shard, before) {
+        // Of two that began at once, each may find the other.
+        owned.withdraw();
+        return Err(error.into());
+    }
     owner::check_partitions(options, &topics, found.partitions.as_ref())?;
     contents.whole = Some(owned.record_topics(found, &asker)?);
     let state = stored::State::new(options, &topics, contents);

@@ -46,12 +46,16 @@ pub(super) struct Owner {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     among: Option<String>,
     since_us: i64,
+    /// Whether it has said that it commits nothing more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ended: bool,
 }
 
 impl Owner {
     fn new() -> Self {
         let (host, process, since_us) = (this_host(), std::process::id(), now_us());
-        Self { format: FORMAT, token: token(), host, process, among: these_processes(), since_us }
+        let (token, among) = (token(), these_processes());
+        Self { format: FORMAT, token, host, process, among, since_us, ended: false }
     }
 
     /// Whether it is known that it has gone. Where numbers of processes mean others than here, in
@@ -62,7 +66,12 @@ impl Owner {
         let is_there =
             process.is_some_and(|process| test_kill_process(process) != Err(Errno::SRCH));
         let is_comparable = self.among.is_some() && self.among == these_processes();
-        self.host == this_host() && is_comparable && !is_there
+        self.ended || (self.host == this_host() && is_comparable && !is_there)
+    }
+
+    fn who(&self) -> String {
+        let since = timestamp(self.since_us);
+        format!("process {} on {}, which took it at {since}", self.process, self.host)
     }
 }
 
@@ -89,10 +98,47 @@ pub(super) fn holder(options: &KafkaOptions, shard: Shard) -> Result<Option<Stri
     let contents = stored::read(options, &[Topic::Checkpoints])?;
     let key = owner_key(&options.name, shard);
     let owner = contents.owners.get(&key[PREFIX.len()..]).map(|(_, owner)| owner);
-    Ok(owner.filter(|owner| !owner.has_gone()).map(|Owner { host, process, since_us, .. }| {
-        let since = timestamp(*since_us);
-        format!("process {process} on {host}, which took it at {since}")
-    }))
+    Ok(owner.filter(|owner| !owner.has_gone()).map(Owner::who))
+}
+
+/// Where the last owner of this name is recorded; before everything where there was none.
+fn place_of(contents: &Contents, name: &str, shard: Shard) -> i64 {
+    let key = owner_key(name, shard);
+    contents.owners.get(&key[PREFIX.len()..]).map_or(-1, |(place, _)| *place)
+}
+
+/// Refuses a shard that an installation of another name has taken behind this place, unless it is
+/// known to have gone: nothing would shut it out, and both would publish everything.
+pub(super) fn refuse_others(
+    contents: &Contents,
+    options: &KafkaOptions,
+    shard: Shard,
+    behind: i64,
+) -> Result<()> {
+    let of_shard = |key: &str| {
+        let (name, number) = key.strip_prefix(OWNER)?.rsplit_once('/')?;
+        let is_another = number == shard.0.to_string() && name != options.name;
+        is_another.then(|| name.to_owned())
+    };
+    let others = contents.owners.iter().filter_map(|(key, (place, owner))| {
+        let is_at_work = *place > behind && !owner.has_gone();
+        is_at_work.then(|| of_shard(key)).flatten().map(|name| (*place, name, owner))
+    });
+    // The last one can be started again in any case.
+    let Some((_, other, owner)) = others.max_by_key(|(place, ..)| *place) else { return Ok(()) };
+    Err(Error::operator(
+        format!(
+            "the topics are those of the installation {other:?}, and this one is {:?}; it may be \
+             at work: {}",
+            options.name,
+            owner.who()
+        ),
+        format!(
+            "give this installation topics of its own (sink.topic_prefix), or its former name \
+             (name = {other:?}); to rename it end that process first, and if it was killed, start \
+             and stop it once under its former name"
+        ),
+    ))
 }
 
 /// A time in which this process had a shard, or was about to.
@@ -157,14 +203,23 @@ pub(super) struct Owned {
 
 /// Refuses topics that are not what was recorded of them, and what cannot be understood: whoever
 /// could not work with the shard does not shut out who can. An open transaction holds up nobody.
+/// Returns where an earlier owner of this name is recorded.
 pub(super) fn refuse_moved(
     options: &KafkaOptions,
     topics: &Topics,
+    shard: Shard,
     asking: &BaseConsumer<Told>,
-) -> Result<()> {
+) -> Result<i64> {
     end_of_checkpoints(options, asking)?;
     let stored = stored::read_as(options, &[Topic::Checkpoints], Isolation::Uncommitted)?;
-    check_partitions(options, topics, stored.found.partitions.as_ref())
+    check_partitions(options, topics, stored.found.partitions.as_ref())?;
+    let before = place_of(&stored, &options.name, shard);
+    if refuse_others(&stored, options, shard, before).is_err() {
+        // What may yet be taken back is no owner.
+        let stored = stored::read_as(options, &[Topic::Checkpoints], Isolation::Committed)?;
+        refuse_others(&stored, options, shard, before)?;
+    }
+    Ok(before)
 }
 
 /// Takes a shard: no earlier owner can commit from here on, and a later one finds our name.
@@ -316,6 +371,20 @@ impl Owned {
         self.record(&owner_key(&self.options.name, self.shard), &value)
     }
 
+    /// Says that nothing more is committed. Who is not heard is taken for one that is at work.
+    pub(super) fn leave(&mut self) {
+        let owner = Owner { ended: true, ..self.owner.clone() };
+        let value = serde_json::to_string(&owner).expect("an owner has only text keys");
+        let key = owner_key(&self.options.name, self.shard);
+        drop(self.ids[0].commit(&[private(Topic::Checkpoints, &key, &value)]));
+    }
+
+    /// Takes back that it owns the shard.
+    pub(super) fn withdraw(&mut self) {
+        let key = owner_key(&self.options.name, self.shard).into_bytes();
+        drop(self.ids[0].commit(&[Record::private(Topic::Checkpoints, key.into(), None)]));
+    }
+
     fn record(&mut self, key: &str, value: &str) -> Result<(), CommitError> {
         self.commit(&[private(Topic::Checkpoints, key, value)])
     }
@@ -418,6 +487,7 @@ pub(super) fn apply(
             let owner = serde_json::from_str(value).map_err(damaged)?;
             contents.owners.insert(key.to_owned(), (place, owner));
         }
+        (key, None) if key.starts_with(OWNER) => drop(contents.owners.remove(key)),
         // What a later version keeps beside these is no concern of this one.
         _ => {}
     }

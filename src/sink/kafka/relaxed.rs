@@ -1,4 +1,5 @@
 use std::sync::{Arc, OnceLock, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use connector_api::{Error, Fault, Result};
@@ -24,7 +25,10 @@ type Published = (Arc<Commit>, oneshot::Sender<Result<(), CommitError>>);
 pub(super) struct AtLeastOnce {
     pub(super) outlet: Outlet,
     plan: Plan,
-    behind: mpsc::Sender<Published>,
+    /// `None` when nothing will come any more.
+    behind: Option<mpsc::Sender<Published>>,
+    /// Ends when everything that came is stored.
+    checkpoints: Option<JoinHandle<Checkpoints>>,
     /// Why checkpoints can no longer be stored.
     over: Arc<OnceLock<Over>>,
 }
@@ -40,11 +44,16 @@ impl AtLeastOnce {
         let over = Arc::new(OnceLock::new());
         let mut checkpoints =
             Checkpoints { owned, stored: Instant::now(), over: Arc::clone(&over) };
-        std::thread::Builder::new()
+        let run = move || {
+            checkpoints.run(&published);
+            checkpoints
+        };
+        let checkpoints = std::thread::Builder::new()
             .name("kafka-behind".to_owned())
-            .spawn(move || checkpoints.run(&published))
+            .spawn(run)
             .map_err(|error| Error::transient("a thread cannot be started").because(error))?;
-        Ok(Self { outlet, plan, behind, over })
+        let (behind, checkpoints) = (Some(behind), Some(checkpoints));
+        Ok(Self { outlet, plan, behind, checkpoints, over })
     }
 
     /// Why nothing can be committed any more. What the checkpoints have met comes first: that
@@ -74,9 +83,20 @@ impl Commits for AtLeastOnce {
             });
         }
         let (stored, receipt) = oneshot::channel();
-        let ended = |_| self.ended(gone());
-        self.behind.send((Arc::clone(commit), stored)).map_err(ended)?;
-        Ok(Committed::Published(receipt))
+        let sent = self.behind.as_ref().map(|behind| behind.send((Arc::clone(commit), stored)));
+        match sent {
+            Some(Ok(())) => Ok(Committed::Published(receipt)),
+            _ => Err(self.ended(gone())),
+        }
+    }
+
+    fn end(&mut self) {
+        drop(self.behind.take());
+        // One that panicked has said so.
+        let ended = self.checkpoints.take().and_then(|checkpoints| checkpoints.join().ok());
+        if let Some(mut checkpoints) = ended.filter(|_| self.over.get().is_none()) {
+            checkpoints.owned.leave();
+        }
     }
 
     fn idle(&mut self) {

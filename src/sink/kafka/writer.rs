@@ -14,8 +14,11 @@ use crate::sink::{Commit, CommitError, Committed, Part, ShardWriter};
 /// How often the library's events are served while there is nothing to commit.
 pub(super) const IDLE: Duration = Duration::from_millis(500);
 
-/// A commit on its way to the thread, and where the answer goes.
-pub(super) type Command = (Arc<Commit>, oneshot::Sender<Result<Committed, CommitError>>);
+/// On its way to the thread, and where the answer goes.
+enum Command {
+    Commit(Arc<Commit>, oneshot::Sender<Result<Committed, CommitError>>),
+    End(oneshot::Sender<()>),
+}
 
 /// The way to the thread that owns the producers.
 struct Writer {
@@ -48,8 +51,16 @@ pub(super) fn start(owned: Owned) -> Result<Box<dyn ShardWriter>> {
 impl ShardWriter for Writer {
     async fn commit(&mut self, commit: Arc<Commit>) -> Result<Committed, CommitError> {
         let (reply, answer) = oneshot::channel();
-        self.commands.try_send((commit, reply)).map_err(|_| gone())?;
+        self.commands.try_send(Command::Commit(commit, reply)).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+
+    async fn end(&mut self) {
+        let (reply, answer) = oneshot::channel();
+        if self.commands.try_send(Command::End(reply)).is_ok() {
+            // A thread that has ended has nothing to say.
+            drop(answer.await);
+        }
     }
 }
 
@@ -57,6 +68,8 @@ impl ShardWriter for Writer {
 pub(super) trait Commits {
     /// Commits, or says why not. After `Unknown` or `Fenced` it refuses everything.
     fn commit(&mut self, commit: &Arc<Commit>) -> Result<Committed, CommitError>;
+    /// Says that nothing more will be committed.
+    fn end(&mut self);
     /// Serves the library.
     fn idle(&mut self);
 }
@@ -65,7 +78,13 @@ fn serve(inbox: &mpsc::Receiver<Command>, to: &mut impl Commits) {
     loop {
         match inbox.recv_timeout(IDLE) {
             // Whoever does not wait for the answer reads what is stored.
-            Ok((commit, reply)) => drop(reply.send(to.commit(&commit))),
+            Ok(Command::Commit(commit, reply)) => drop(reply.send(to.commit(&commit))),
+            Ok(Command::End(reply)) => {
+                to.end();
+                // Nor is who has gone told of it.
+                let _ = reply.send(());
+                return;
+            }
             Err(mpsc::RecvTimeoutError::Timeout) => to.idle(),
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
         }
@@ -101,6 +120,12 @@ impl Commits for ExactlyOnce {
             self.owned.recorded(begun);
             Committed::Durable
         })
+    }
+
+    fn end(&mut self) {
+        if self.over.is_none() {
+            self.owned.leave();
+        }
     }
 
     fn idle(&mut self) {

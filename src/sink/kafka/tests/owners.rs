@@ -128,3 +128,63 @@ async fn of_a_process_that_counts_among_others_nobody_says_that_it_has_gone() {
         assert_eq!(said.is_some(), is_there, "{owner}: {said:?}");
     }
 }
+
+/// A process of another installation with the same topics.
+fn another(test: &str, name: &str) -> Option<Kafka> {
+    let mut own = options_of(test, options(test)?.config.brokers.clone());
+    own.name = name.to_owned();
+    Some(Kafka::new(own))
+}
+
+#[tokio::test]
+async fn an_installation_of_another_name_takes_no_topics_of_one_that_may_be_at_work() {
+    let test = "another_name";
+    for delivery in [Delivery::ExactlyOnce, Delivery::AtLeastOnce] {
+        let Some(first) = process(test, delivery) else { return };
+        let second = another(test, "renamed").unwrap();
+        let mut opened = open(&first).await.unwrap();
+        for _ in 0..2 {
+            let Err(OpenError::Failed(error)) = open(&second).await else { panic!("it is let in") };
+            assert!(matches!(error.fault(), Fault::Operator { .. }), "{error}");
+            assert!(error.to_string().contains("\"another_name\""), "{error}");
+            assert!(error.fix().unwrap().contains("sink.topic_prefix"), "{error}");
+        }
+        let outcome = opened.writer.commit(commit(vec![part("1", 1, Some(1), "A")])).await;
+        assert!(outcome.is_ok(), "{outcome:?}");
+        if let Committed::Published(stored) = outcome.unwrap() {
+            stored.await.unwrap().unwrap();
+        }
+        // Nor is one let in that was killed, until it has ended once under its name.
+        drop(opened);
+        assert!(open(&second).await.is_err());
+        open(&first).await.unwrap().writer.end().await;
+        open(&second).await.unwrap().writer.end().await;
+        // And back again.
+        open(&first).await.unwrap().writer.end().await;
+    }
+}
+
+#[test]
+fn only_a_later_owner_of_another_name_that_may_be_at_work_is_in_the_way() {
+    let options = options_of("only_a_later_owner", String::new());
+    let owner = |ended: bool| {
+        let process = r#""format":1,"token":"0","host":"elsewhere","process":7,"since_us":0"#;
+        format!("{{{process},\"ended\":{ended}}}")
+    };
+    for (key, ended, behind, is_refused) in [
+        ("owner/another/0", false, -1, true),
+        ("owner/another/0", false, 6, true),
+        // It was there before this one was, which was let in.
+        ("owner/another/0", false, 7, false),
+        ("owner/another/0", true, -1, false),
+        ("owner/another/1", false, -1, false),
+        ("owner/only_a_later_owner/0", false, -1, false),
+    ] {
+        let mut contents = stored::Contents::default();
+        owner::apply(&mut contents, ("t", 7), key, Some(&owner(ended))).unwrap();
+        let refused = owner::refuse_others(&contents, &options, Shard(0), behind);
+        assert_eq!(refused.is_err(), is_refused, "{key} {ended} {behind}");
+        owner::apply(&mut contents, ("t", 8), key, None).unwrap();
+        owner::refuse_others(&contents, &options, Shard(0), behind).unwrap();
+    }
+}
