@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, SellerConfig};
 use crate::progress::Lifecycle;
 use crate::seller::{self, Headway};
-use crate::shard::{self, Shard, Stopped};
+use crate::shard::{self, Tempo, Shard, Stopped};
 use crate::sink::{self, OpenError, Opened, Sink};
 use crate::telemetry::{self, Telemetry};
 
@@ -109,7 +109,7 @@ async fn work(
                 }
                 match ended {
                     Ok(halted) => return Ok(halted),
-                    Err(Stopped::Fenced(error)) => return Err(error),
+                    Err(Stopped::Fenced(error) | Stopped::GivenUp(error)) => return Err(error),
                     Err(Stopped::Reopen(error)) => error,
                 }
             }
@@ -165,8 +165,11 @@ impl Session<'_> {
         self.guards.assign(Duty::InCharge(store.clone()));
         let (shard, submissions) = Shard::new();
         let metrics = self.outside.telemetry.board.shard();
-        let interval = self.config.min_commit_interval;
-        let mut writer = tokio::spawn(shard::run(writer, submissions, metrics, interval));
+        let tempo = Tempo {
+            interval: self.config.min_commit_interval,
+            patience: self.goal.until_current.then_some(retry::FAILING_PATIENCE),
+        };
+        let mut writer = tokio::spawn(shard::run(writer, submissions, metrics, tempo));
         let mut sellers = JoinSet::new();
         for (nth, seller_config) in self.config.sellers.iter().enumerate() {
             sellers.spawn(supervisor::supervise(supervisor::Charge {

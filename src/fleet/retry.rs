@@ -17,7 +17,7 @@ const HELD_DELAY: Duration = Duration::from_millis(500);
 const HELD_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a run with an end of its own goes on without progress: a restart of the server passes,
 /// and a job that never ends tells nobody that it cannot.
-const FAILING_PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const FAILING_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Delays between tries. Grows until [`Delays::reset`].
 #[derive(Debug)]

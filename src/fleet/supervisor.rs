@@ -151,6 +151,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, Loader};
+    use crate::shard::Tempo;
     use crate::sink::{Discard, LevelKey, Stored};
     use crate::stock::{SellerId, SourceName};
     use crate::telemetry::Telemetry;
@@ -194,7 +195,7 @@ mod tests {
         let (shard, submissions) = Shard::new();
         let metrics = outside.telemetry.board.shard();
         let writer = Box::new(Discard::default());
-        tokio::spawn(crate::shard::run(writer, submissions, metrics, Duration::ZERO));
+        tokio::spawn(crate::shard::run(writer, submissions, metrics, Tempo::default()));
         let state = Arc::new(Counted::default());
         let (stop, shutdown) = watch::channel(false);
         let (_relief, relief) = watch::channel(false);

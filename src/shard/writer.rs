@@ -80,6 +80,19 @@ pub enum Stopped {
     /// Another owner has the shard. Opening it would take it back, and the other would do the same
     /// in its turn.
     Fenced(Error),
+    /// The sink has taken nothing for as long as was to be waited, and opening it again would not
+    /// tell whether it does.
+    GivenUp(Error),
+}
+
+/// When commits are made, and for how long in vain.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tempo {
+    /// At most one commit in this time; with zero the next one begins the moment the previous one
+    /// has finished.
+    pub interval: Duration,
+    /// For how long a commit is tried that the sink does not take; without it for ever.
+    pub patience: Option<Duration>,
 }
 
 impl From<Error> for Stopped {
@@ -88,15 +101,14 @@ impl From<Error> for Stopped {
     }
 }
 
-/// Commits submissions until every [`Shard`] is dropped, at most one commit every `interval`; with
-/// zero the next one begins the moment the previous one has finished.
+/// Commits submissions until every [`Shard`] is dropped.
 pub async fn run(
     writer: Box<dyn ShardWriter>,
     submissions: mpsc::UnboundedReceiver<Submission>,
     metrics: ShardMetrics,
-    interval: Duration,
+    tempo: Tempo,
 ) -> Result<(), Stopped> {
-    let ended = commit_all(writer, submissions, &metrics, interval).await;
+    let ended = commit_all(writer, submissions, &metrics, tempo).await;
     metrics.pending(None);
     ended
 }
@@ -110,7 +122,7 @@ async fn commit_all(
     mut writer: Box<dyn ShardWriter>,
     mut submissions: mpsc::UnboundedReceiver<Submission>,
     metrics: &ShardMetrics,
-    interval: Duration,
+    Tempo { interval, patience }: Tempo,
 ) -> Result<(), Stopped> {
     let mut queue = Fair::default();
     let mut behind = Behind::default();
@@ -150,7 +162,7 @@ async fn commit_all(
         previous = Some(since);
         let waiting = Waiting { since, receipts, commit };
         metrics.pending(behind.since().or(Some(since)));
-        match commit_until_sent(writer.as_mut(), &waiting.commit, metrics).await? {
+        match commit_until_sent(writer.as_mut(), &waiting.commit, metrics, patience).await? {
             Committed::Durable => waiting.durable(metrics),
             Committed::Published(stored) => behind.0.push_back((stored, waiting)),
         }
@@ -249,14 +261,16 @@ fn push(queue: &mut Fair<String, Submission>, submission: Submission) {
 }
 
 /// Resends the same commit for as long as the sink says that nothing of it is stored and that this
-/// may pass by itself.
+/// may pass by itself, or for as long as there is patience.
 async fn commit_until_sent(
     writer: &mut dyn ShardWriter,
     commit: &Arc<Commit>,
     metrics: &ShardMetrics,
+    patience: Option<Duration>,
 ) -> Result<Committed, Stopped> {
     let mut delays = retry::delays();
     let mut failures = 0_u32;
+    let mut failing_since = None;
     loop {
         match writer.commit(Arc::clone(commit)).await {
             Ok(committed) => {
@@ -270,6 +284,11 @@ async fn commit_until_sent(
                 let delay = delays.next_delay();
                 warn!(error = %crate::telemetry::chain(&error), ?delay, "nothing was committed");
                 metrics.failed(&error);
+                let now = Instant::now();
+                let failing = now - *failing_since.get_or_insert(now);
+                if patience.is_some_and(|patience| failing >= patience) {
+                    return Err(Stopped::GivenUp(error));
+                }
                 tokio::time::sleep(delay).await;
             }
             Err(CommitError::NotCommitted(error) | CommitError::Unknown(error)) => {
@@ -308,7 +327,7 @@ mod tests {
     async fn a_sink_that_needs_a_person_is_not_asked_again() {
         let (shard, submissions) = Shard::new();
         let metrics = crate::telemetry::StatusBoard::default().shard();
-        let writer = tokio::spawn(run(Box::new(Damaged), submissions, metrics, Duration::ZERO));
+        let writer = tokio::spawn(run(Box::new(Damaged), submissions, metrics, Tempo::default()));
         assert!(shard.settle(&SellerId::new("acme"), &SourceName::new("main")).await.is_err());
         let Err(Stopped::Reopen(error)) = writer.await.unwrap() else { panic!("it went on") };
         assert!(matches!(error.fault(), Fault::Operator { .. }), "{error}");
@@ -334,7 +353,7 @@ mod tests {
         let metrics = board.shard();
         let (takes, refuses) = tokio::sync::watch::channel(false);
         let refusing = Box::new(Refusing(refuses));
-        let writer = tokio::spawn(run(refusing, submissions, metrics.clone(), Duration::ZERO));
+        let writer = tokio::spawn(run(refusing, submissions, metrics.clone(), Tempo::default()));
         let (seller, source) = (SellerId::new("acme"), SourceName::new("main"));
         let settled = tokio::spawn(async move { shard.settle(&seller, &source).await });
         let error = loop {
@@ -348,6 +367,20 @@ mod tests {
         settled.await.unwrap().unwrap();
         writer.await.unwrap().unwrap();
         assert_eq!(metrics.oldest(), None);
+    }
+
+    #[tokio::test]
+    async fn a_run_with_an_end_gives_up_a_sink_that_takes_nothing() {
+        let (shard, submissions) = Shard::new();
+        let metrics = crate::telemetry::StatusBoard::default().shard();
+        let (_takes, refuses) = tokio::sync::watch::channel(false);
+        let tempo = Tempo { patience: Some(Duration::from_millis(20)), ..Tempo::default() };
+        let refusing = Box::new(Refusing(refuses));
+        let writer = tokio::spawn(run(refusing, submissions, metrics, tempo));
+        let (seller, source) = (SellerId::new("acme"), SourceName::new("main"));
+        assert!(shard.settle(&seller, &source).await.is_err());
+        let Err(Stopped::GivenUp(error)) = writer.await.unwrap() else { panic!("it went on") };
+        assert_eq!(error.to_string(), "the disk is full");
     }
 
     /// Publishes at once, and hands out who waits until that is durable.
@@ -368,7 +401,7 @@ mod tests {
         let metrics = crate::telemetry::StatusBoard::default().shard();
         let (later, mut published) = mpsc::unbounded_channel();
         let later = Box::new(Later(later));
-        let writer = tokio::spawn(run(later, submissions, metrics.clone(), Duration::ZERO));
+        let writer = tokio::spawn(run(later, submissions, metrics.clone(), Tempo::default()));
         let mut waiting = Vec::new();
         let mut oldest = Vec::new();
         for _ in 0..2 {
@@ -396,7 +429,8 @@ mod tests {
         let (shard, submissions) = Shard::new();
         let metrics = crate::telemetry::StatusBoard::default().shard();
         let clock = Box::new(Clock(Arc::clone(&times)));
-        let writer = tokio::spawn(run(clock, submissions, metrics, interval));
+        let tempo = Tempo { interval, patience: None };
+        let writer = tokio::spawn(run(clock, submissions, metrics, tempo));
         for _ in 0..3 {
             shard.settle(&SellerId::new("acme"), &SourceName::new("main")).await.unwrap();
         }
