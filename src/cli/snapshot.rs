@@ -14,6 +14,7 @@ use crate::config::{Config, SellerConfig};
 use crate::fleet;
 use crate::http::{SELLERS_PATH, SnapshotAnswer, SnapshotOrder, snapshot_path};
 use crate::mapping::{Plan, STAR, is_meant};
+use crate::seller::UNREADABLE;
 use crate::sink::Part;
 use crate::state::{Checkpoint, Recalled};
 use crate::telemetry::SourceStatus;
@@ -151,6 +152,7 @@ impl Report<'_> {
         mut stop: watch::Receiver<bool>,
     ) -> Result<Exit, Failure> {
         let mut look = tokio::time::interval(LOOK);
+        let mut told = BTreeSet::new();
         let mut line = Line { shows: !self.json && std::io::stderr().is_terminal() };
         loop {
             tokio::select! {
@@ -163,8 +165,12 @@ impl Report<'_> {
                 let fix = status.fix.as_deref().unwrap_or_default();
                 return Err(Failure::new(Exit::Operator, what, fix));
             }
-            let left = tables.iter().filter(|table| status.dirty_tables.contains_key(*table));
-            let left = left.count();
+            for (table, why) in unreadable(&status, tables) {
+                if told.insert(table.clone()) {
+                    line.say(&format!("{}: {table} is to be read: {why}", self.name()));
+                }
+            }
+            let left = left_of(&status, tables);
             if left == 0 {
                 drop(line);
                 return self.done(tables, "completed");
@@ -192,6 +198,21 @@ impl Report<'_> {
     }
 }
 
+/// How many of these tables have not been read: of a process that does not know yet, all.
+fn left_of(status: &SourceStatus, tables: &[String]) -> usize {
+    let is_marked = |table: &&String| status.dirty_tables.contains_key(*table);
+    if status.is_told() { tables.iter().filter(is_marked).count() } else { tables.len() }
+}
+
+/// Those of these tables that cannot be read, and why.
+fn unreadable<'s>(
+    status: &'s SourceStatus,
+    tables: &[String],
+) -> impl Iterator<Item = (&'s String, &'s String)> {
+    let marked = status.dirty_tables.iter();
+    marked.filter(|(table, why)| tables.contains(table) && why.contains(UNREADABLE))
+}
+
 /// A line at the terminal that is written over; gone when dropped.
 struct Line {
     shows: bool,
@@ -207,8 +228,53 @@ impl Line {
     }
 }
 
+impl Line {
+    /// Says what is to stay, at the terminal or not.
+    fn say(&mut self, text: &str) {
+        self.show("");
+        drop(writeln!(std::io::stderr(), "{text}"));
+    }
+}
+
 impl Drop for Line {
     fn drop(&mut self) {
         self.show("");
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn status(position: Option<&str>, dirty: &serde_json::Value) -> SourceStatus {
+        let told = json!({
+            "seller": "acme", "source": "main", "state": "streaming", "position": position,
+            "rows": 0, "events": 0, "dead_letters": 0, "restarts": 0, "dirty_tables": dirty,
+        });
+        serde_json::from_value(told).unwrap()
+    }
+
+    #[test]
+    fn a_process_that_does_not_know_its_checkpoint_yet_has_read_no_table() {
+        let tables = ["public.stock".to_owned(), "public.item".to_owned()];
+        let marked = json!({ "public.stock": "asked for" });
+        for (position, dirty, left) in [
+            (None, json!({}), 2),
+            (Some("0/1"), marked, 1),
+            (Some("0/1"), json!({ "public.other": "asked for" }), 0),
+        ] {
+            assert_eq!(left_of(&status(position, &dirty), &tables), left, "{position:?} {dirty}");
+        }
+    }
+
+    #[test]
+    fn of_tables_that_are_waited_for_those_are_told_that_cannot_be_read() {
+        let why = format!("asked for{UNREADABLE}permission denied");
+        let dirty = json!({ "public.stock": why, "public.item": "asked for", "other": why });
+        let status = status(Some("0/1"), &dirty);
+        let tables = ["public.stock".to_owned(), "public.item".to_owned()];
+        let told: Vec<_> = unreadable(&status, &tables).collect();
+        assert_eq!(told, [(&tables[0], &why)]);
     }
 }

@@ -116,6 +116,8 @@ async fn ready_means_that_every_source_streams_and_no_table_is_dirty() {
     server.enter(Lifecycle::Starting);
     assert_eq!(server.get("/readyz").await.0, 503);
     server.enter(Lifecycle::Streaming);
+    assert_eq!(server.get("/readyz").await.0, 503, "nobody has said yet what cannot be trusted");
+    server.metrics().follows(&head(), None, &checkpoint());
     assert_eq!(server.get("/readyz").await.0, 200);
     let mut dirty = checkpoint();
     dirty.dirty_tables.insert("public.stock".into(), "truncated".into());

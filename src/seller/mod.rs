@@ -30,6 +30,7 @@ pub use connector::{Keep, check_source, connect, known_as};
 pub use headway::Headway;
 use request::Promise;
 pub use request::SnapshotRequest;
+pub(crate) use snapshot::UNREADABLE;
 use snapshot::Snapshots;
 use spares::Spares;
 use start::NextCapture;
@@ -147,6 +148,8 @@ impl Seller {
     pub async fn follow(mut self) -> Result<Ended> {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let mut shutdown = self.surroundings.shutdown.clone();
+        // The log may be silent, and nobody knows yet what cannot be trusted.
+        self.report();
         loop {
             if self.mapper.is_outlived() && self.checkpoint.point.partial.is_none() {
                 // Behind the change in the log, so that it is met once.

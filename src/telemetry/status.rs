@@ -355,9 +355,16 @@ impl SourceStatus {
         }
     }
 
+    /// Whether it is known which tables cannot be trusted: before it streams, a process has not
+    /// looked at its checkpoint.
+    pub fn is_told(&self) -> bool {
+        self.position.is_some()
+    }
+
     /// Whether it streams and its levels can be trusted.
     pub fn is_ready(&self) -> bool {
-        self.state == Lifecycle::Streaming.as_str() && self.dirty_tables.is_empty()
+        let streams = self.state == Lifecycle::Streaming.as_str();
+        streams && self.is_told() && self.dirty_tables.is_empty()
     }
 }
 

@@ -41,7 +41,7 @@ use crate::telemetry::{SnapshotStatus, chain, now_us};
 /// Rows or keys of one commit of a sweep.
 const SWEPT_AT_ONCE: usize = 4096;
 /// Stands between why a table has to be read and why it cannot be.
-const UNREADABLE: &str = "; it cannot be read: ";
+pub(crate) const UNREADABLE: &str = "; it cannot be read: ";
 /// Why a table is read that somebody named.
 const ASKED_FOR: &str = "asked for";
 /// How often the server is asked where its log ends, while a chunk waits for the stream.
