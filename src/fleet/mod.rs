@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, SellerConfig};
 use crate::progress::Lifecycle;
 use crate::seller::{self, Headway};
-use crate::shard::{self, Tempo, Shard, Stopped};
+use crate::shard::{self, Shard, Stopped, Tempo};
 use crate::sink::{self, OpenError, Opened, Sink};
 use crate::telemetry::{self, Telemetry};
 

@@ -4,4 +4,4 @@
 mod fair;
 mod writer;
 
-pub use writer::{Tempo, Receipt, Shard, Stopped, Submission, leave, run};
+pub use writer::{Receipt, Shard, Stopped, Submission, Tempo, leave, run};
