@@ -274,8 +274,8 @@ impl<'a> Compiler<'a> {
         if let (Some(column), Some(text)) = (moment, expression.blank_moment()) {
             return Err(error(
                 format!(
-                    "{text}, which no value of {column} of {name} equals: they have a T between day \
-                     and time"
+                    "{text}, which no value of {column} of {name} equals: they have a T between \
+                     day and time"
                 ),
                 format!("write '{}', with a Z behind it for a time zone", text.replace(' ', "T")),
             ));

@@ -9,8 +9,8 @@ use super::select::Unanswered;
 use super::{Doing, Session};
 use crate::server_id::digest;
 
-/// ER_UNKNOWN_ERROR: what a Percona XtraDB Cluster answers to GET_LOCK, whose locks are not those of
-/// the other nodes (`pxc_strict_mode`).
+/// ER_UNKNOWN_ERROR: what a Percona XtraDB Cluster answers to GET_LOCK, whose locks are not those
+/// of the other nodes (`pxc_strict_mode`).
 const REFUSED: u16 = 1105;
 
 /// Seconds for a connection that was told to end to let go.

@@ -152,8 +152,8 @@ impl Report<'_> {
         }
         if log.counts_alone {
             let found = "ON: a node of a Galera cluster, each of which counts transactions for \
-                         itself. Behind another node nothing proves that no change is missing: that \
-                         is a gap, and the tables are read anew";
+                         itself. Behind another node nothing proves that no change is missing: \
+                         that is a gap, and the tables are read anew";
             let fix = "name one node in the URL, and no other hosts or load balancer".to_owned();
             self.note("wsrep_on", found, "one node that is followed", fix);
         }
