@@ -123,7 +123,8 @@ fn process(listener: TcpListener, looks: usize) -> std::thread::JoinHandle<()> {
                     "GET /v1/sellers ",
                     format!(
                         r#"[{{"seller":"acme","source":"main","state":"streaming","rows":1,
-                        "events":1,"dead_letters":0,"restarts":0,"snapshot":{snapshot},
+                        "position":"0/1","events":1,"dead_letters":0,"restarts":0,
+                        "snapshot":{snapshot},
                         "dirty_tables":{dirty}}}]"#
                     ),
                 ),
