@@ -2,14 +2,19 @@
 
 use super::*;
 
-#[test]
-fn a_ledger_publishes_its_inserts_and_nothing_else() {
-    let ledger = |definition: &mut Definition| {
+fn ledger(filter: Option<&str>) -> Definition {
+    let parse = |text: &str| expression::Expression::parse(text).unwrap();
+    definition("item", |definition| {
         definition.kind = Kind::Movement;
         definition.quantities.clear();
-        definition.delta = Some(expression::Expression::parse("qty").unwrap());
-    };
-    let mut shop = Shop::new(definition("item", ledger), Identity::PrimaryKey);
+        definition.delta = Some(parse("qty"));
+        definition.filter = filter.map(parse);
+    })
+}
+
+#[test]
+fn a_ledger_publishes_its_inserts_and_nothing_else() {
+    let mut shop = Shop::new(ledger(None), Identity::PrimaryKey);
     let said = shop.transaction(|shop| {
         shop.insert(row(1, "A", -2));
         shop.insert(row(2, "A", 3));
@@ -20,13 +25,7 @@ fn a_ledger_publishes_its_inserts_and_nothing_else() {
 
 #[test]
 fn a_row_that_counts_in_a_ledger_is_not_rewritten_and_others_are_nobodys_concern() {
-    let ledger = |definition: &mut Definition| {
-        definition.kind = Kind::Movement;
-        definition.quantities.clear();
-        definition.delta = Some(expression::Expression::parse("qty").unwrap());
-        definition.filter = Some(expression::Expression::parse("qty > 0").unwrap());
-    };
-    let mut shop = Shop::new(definition("item", ledger), Identity::Full);
+    let mut shop = Shop::new(ledger(Some("qty > 0")), Identity::Full);
     let mut said = |before: i64, after: i64| {
         let (old, new) = (row(1, "A", before), row(1, "A", after));
         shop.transaction(|shop| shop.change(Op::Update, Some(old), Some(new))).len()
